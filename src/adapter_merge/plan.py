@@ -1,0 +1,204 @@
+"""What a merge will do, decided before one weight is read: every file, every tensor, every byte."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from adapter_merge.checkpoint import TensorInfo
+from adapter_merge.finding import Finding
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import torch
+
+    Array: TypeAlias = npt.NDArray[np.float64]
+    Load: TypeAlias = Callable[["AdapterTensor"], torch.Tensor]
+    Load64: TypeAlias = Callable[["AdapterTensor"], Array]
+    Apply: TypeAlias = Callable[[torch.Tensor, slice, torch.Tensor], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdapterTensor:
+    """One tensor of one adapter; `adapter` counts from 0 in the order of the request."""
+
+    adapter: int
+    name: str
+
+
+class Edit(Protocol):
+    """What happens to one tensor of the base, or how one is added; pure.
+
+    Attributes:
+        target: name of the tensor in the result.
+        uses: the adapter tensors that it consumes.
+        reads_base: False where the base's values don't matter (the tensor is replaced or added).
+        by_rows: whether blocks of rows can be computed apart (a row is one step of dimension 0).
+    """
+
+    @property
+    def target(self) -> str: ...
+    @property
+    def uses(self) -> tuple[AdapterTensor, ...]: ...
+    @property
+    def reads_base(self) -> bool: ...
+    @property
+    def by_rows(self) -> bool: ...
+
+    def prepare(self, load: Load) -> Apply:
+        """Load what is needed once; the result edits blocks in place.
+
+        `apply(block, rows, scratch)`: `block` holds the rows `rows` of the tensor, flattened to
+        (rows, columns), in float32, or float64 for F64 tensors; `scratch` has the same shape and
+        dtype and arbitrary content.
+        """
+        ...
+
+    def recompute(self, base: Array, rows: slice, load: Load64) -> Array:
+        """The rows `rows` of the result in float64, by a second route that shares no code with `prepare`.
+
+        `base`: the same rows of the base's tensor, flattened to (rows, columns); arbitrary where
+        `reads_base` is False. Where `by_rows` is False, `rows` is the whole tensor.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaseTensor:
+    """A tensor of the base and the file that holds it."""
+
+    file: str
+    info: TensorInfo
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedTensor:
+    """One tensor of the result.
+
+    Attributes:
+        info: name, dtype, shape and byte range in the output file.
+        base: where it comes from; None for a tensor that the adapter adds.
+        edit: what changes it; None for one that is copied, or cast where the dtypes differ.
+    """
+
+    info: TensorInfo
+    base: BaseTensor | None
+    edit: Edit | None
+
+    @property
+    def copied(self) -> bool:
+        """Whether its bytes are the base's."""
+        return (
+            self.edit is None and self.base is not None and self.base.info.dtype == self.info.dtype
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShardPlan:
+    """One weight file of the result; `header` is its beginning, `tensors` stand in byte order."""
+
+    name: str
+    header: bytes
+    tensors: tuple[PlannedTensor, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return self.tensors[-1].info.stop if self.tensors else len(self.header)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SideFile:
+    """A file of the result that holds no planned tensors.
+
+    Attributes:
+        path: path in the result, with `/`.
+        source: the file whose bytes are copied; None where `content` is written.
+        content: what is written: a rewritten or made file.
+        origin: who it comes from: `base`, the adapter as the user wrote it, or `made`.
+    """
+
+    path: str
+    source: Path | None
+    content: bytes | None
+    size: int
+    origin: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftBehind:
+    """A file of a source that the result doesn't get, and why."""
+
+    path: str
+    size: int
+    origin: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """A declared change: what differs from the base on purpose (`subject`: `config.json: vocab_size`)."""
+
+    subject: str
+    before: object
+    after: object
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The whole merge as a value; the dry run prints it.
+
+    Attributes:
+        shards: the weight files, in order.
+        side_files: all other files, the index among them; not README.md and the receipt.
+        adapter_tensors: every adapter tensor; each is used exactly once.
+        recipe: sha256 over settings that change bytes and the digests of what is read.
+        naming: how the adapters' modules found their tensors, one sentence an adapter.
+        tied: see `Base.tied`.
+        findings: what was seen while planning.
+    """
+
+    layout: Literal["merged"]
+    dtype: str
+    shards: tuple[ShardPlan, ...]
+    side_files: tuple[SideFile, ...]
+    left_behind: tuple[LeftBehind, ...]
+    changes: tuple[Change, ...]
+    adapter_tensors: tuple[AdapterTensor, ...]
+    recipe: str
+    settings: Mapping[str, str]
+    naming: tuple[str, ...]
+    tied: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @cached_property
+    def tensors(self) -> Mapping[str, PlannedTensor]:
+        """Every tensor of the result by name."""
+        return {t.info.name: t for s in self.shards for t in s.tensors}
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """All edits, in the order of their bytes."""
+        return tuple(t.edit for t in self.tensors.values() if t.edit is not None)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the result on disk, README.md and the receipt left out."""
+        return sum(s.size for s in self.shards) + sum(f.size for f in self.side_files)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The report's counts."""
+        edited = len(self.edits)
+        return {
+            "tensors_total": len(self.tensors),
+            "tensors_edited": edited,
+            "tensors_copied": len(self.tensors) - edited,
+            "adapter_tensors_total": len(self.adapter_tensors),
+            "adapter_tensors_used": sum(len(e.uses) for e in self.edits),
+        }

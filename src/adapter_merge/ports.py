@@ -1,0 +1,48 @@
+"""What the stages need from the outside, as protocols; the edges implement them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+from adapter_merge.finding import Verdict
+from adapter_merge.plan import Plan
+from adapter_merge.report import Report
+
+
+class Reporter(Protocol):
+    """Shows a run to the person who waits for it; never part of the result."""
+
+    def planned(self, plan: Plan) -> None:
+        """The plan is final."""
+        ...
+
+    def working(self, stage: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """A stage begins that handles `total` bytes; call the value with bytes done since."""
+        ...
+
+    def judged(self, verdict: Verdict) -> None:
+        """All checks have run."""
+        ...
+
+    def finished(self, report: Report) -> None:
+        """The run is over, well or not."""
+        ...
+
+
+class Silent:
+    """A reporter that shows nothing."""
+
+    def planned(self, plan: Plan) -> None:
+        """Show nothing."""
+
+    def working(self, stage: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Show nothing."""
+        return nullcontext(lambda _done: None)
+
+    def judged(self, verdict: Verdict) -> None:
+        """Show nothing."""
+
+    def finished(self, report: Report) -> None:
+        """Show nothing."""

@@ -1,0 +1,65 @@
+"""`merge_receipt.json`: what a merged folder was made from, and the digest of every file in it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+RECEIPT_NAME = "merge_receipt.json"
+
+
+class _Record(BaseModel):
+    # A receipt may have been written by a newer version: what isn't known is left alone.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class FileRecord(_Record):
+    """Size in bytes and sha256 of one file."""
+
+    size: int
+    sha256: str
+
+
+class SourceRecord(_Record):
+    """An adapter or a base as it was read: where from, and the digests of the files that counted."""
+
+    source: str
+    commit: str | None = None
+    weight: float | None = None
+    digests: dict[str, str]
+
+
+class ChangeRecord(_Record):
+    """A declared change: something in the result that differs from the base on purpose."""
+
+    subject: str
+    before: Any
+    after: Any
+    why: str
+
+
+class FindingRecord(_Record):
+    """A finding as the receipt keeps it."""
+
+    code: str
+    outcome: Literal["pass", "warn", "fail", "skip"]
+    subject: str
+    message: str
+    evidence: dict[str, Any]
+
+
+class Receipt(_Record):
+    """The receipt. Every file of the folder is in `files`, but the receipt and `README.md`."""
+
+    schema_version: Literal[1]
+    recipe: str
+    base: SourceRecord
+    adapters: tuple[SourceRecord, ...]
+    settings: dict[str, str]
+    counts: dict[str, int]
+    changes: tuple[ChangeRecord, ...]
+    left_behind: dict[str, str]
+    findings: tuple[FindingRecord, ...]
+    versions: dict[str, str]
+    files: dict[str, FileRecord]

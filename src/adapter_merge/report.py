@@ -1,0 +1,63 @@
+"""What a run did, as one value: the same shape for success and failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from adapter_merge.finding import Finding
+from adapter_merge.receipt import FileRecord, SourceRecord
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Merged:
+    """A filled work folder: every file of the plan, with size and digest taken while writing."""
+
+    folder: Path
+    files: Mapping[str, FileRecord]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ErrorRecord:
+    """An error as the report shows it: class name, exit code, what happened, what to do next."""
+
+    type: str
+    code: int
+    message: str
+    hint: str
+
+
+Status = Literal["merged", "unchanged", "failed", "skipped", "done"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """The whole run.
+
+    Attributes:
+        schema: version of this shape.
+        status: `merged`, `unchanged`, `failed`, `skipped` (not tried, with its reason) or `done`
+            (a command that merges nothing).
+        to: the target as the user wrote it, or its default.
+        published: what was sent to a Hub; None for a folder.
+        files: every file of the result with size and sha256; empty unless merged or unchanged.
+        seconds: wall-clock seconds by stage, and `total`.
+        peak_rss_bytes: largest resident memory of the process so far.
+    """
+
+    status: Status
+    adapters: tuple[SourceRecord, ...] = ()
+    base: SourceRecord | None = None
+    to: str | None = None
+    recipe: str | None = None
+    published: Mapping[str, object] | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    peak_rss_bytes: int = 0
+    error: ErrorRecord | None = None
+    schema: Literal[1] = 1

@@ -1,0 +1,201 @@
+"""What a user asks for, before anything was looked at: refs that may still move, and settings."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+_NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
+_HUB_REF = re.compile(
+    rf"(?P<repo>{_NAME}(?:/{_NAME})?)"
+    r"(?:@(?P<revision>refs/(?:pr|convert)/[^/\s@]+|[^/\s@]+))?"
+    r"(?:/(?P<subfolder>[^\s@]+))?"
+)
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]i?B)", re.IGNORECASE)
+_UNITS = {"k": 1, "m": 2, "g": 3, "t": 4}
+_CODE = re.compile(r"[A-Z]\d{3}")
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RepoRef(_Value):
+    """A folder or a Hub repository as it was written; it may move until `resolve` pins it.
+
+    A folder starts with `.`, `/` or `~`. Everything else is a Hub id:
+    `gpt2`, `org/name[@revision][/sub/folder]`, or the same behind `hf://`.
+    """
+
+    text: str
+    folder: Path | None = None
+    repo: str | None = None
+    revision: str | None = None
+    subfolder: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return _read_ref(value) if isinstance(value, str) else value
+
+    @property
+    def name(self) -> str:
+        """The last part: a folder's name or a repository's."""
+        if self.folder is not None:
+            return self.folder.expanduser().resolve().name
+        return (self.subfolder or self.repo or "").rsplit("/", 1)[-1]
+
+
+def _read_ref(text: str) -> dict[str, Any]:
+    if text.startswith((".", "/", "~")):
+        return {"text": text, "folder": Path(text)}
+    match = _HUB_REF.fullmatch(text.removeprefix("hf://"))
+    if match is None:
+        message = (
+            f"`{text}` is neither a folder (`./name`, `/path`, `~/path`) "
+            "nor a Hub id (`org/name[@revision][/sub/folder]`)"
+        )
+        raise ValueError(message)
+    return {"text": text, **match.groupdict()}
+
+
+class AdapterRef(_Value):
+    """One adapter and the factor that its scale is multiplied with: `ADAPTER[=WEIGHT]`."""
+
+    ref: RepoRef
+    weight: float = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        head, _, tail = value.rpartition("=")
+        try:
+            weight = float(tail)
+        except ValueError:
+            return {"ref": value}
+        return {"ref": head, "weight": weight} if head else {"ref": value}
+
+    @field_validator("weight")
+    @classmethod
+    def _counts(cls, value: float) -> float:
+        if not math.isfinite(value) or value == 0:
+            message = f"a weight must be a finite number other than 0, not {value}"
+            raise ValueError(message)
+        return value
+
+
+def _parse_size(text: str) -> int | None:
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        return None
+    unit = match["unit"].lower()
+    base = 1024 if "i" in unit else 1000
+    return int(float(match["number"]) * base ** _UNITS[unit[0]])
+
+
+class Settings(_Value):
+    """Everything but the adapters; each field is an option of the command line."""
+
+    base: RepoRef | None = Field(
+        None,
+        description="Base model; left out, the adapter's own `base_model_name_or_path` counts.",
+    )
+    to: RepoRef | None = Field(
+        None, description="Where the result goes; left out, `./<adapter>-merged`."
+    )
+    layout: Literal["merged"] = Field(
+        "merged", description="What the result holds: one set of merged weights."
+    )
+    dtype: Literal["keep", "fp32", "bf16", "fp16"] = Field(
+        "keep", description="Dtype of the floating-point tensors in the result."
+    )
+    max_shard_size: str = Field(
+        "keep", description="Largest weight file, such as `5GB`; `keep` keeps the base's files."
+    )
+    device: str = Field(
+        "auto", description="Where tensors are computed: `auto`, `cpu`, `cuda` or `cuda:N`."
+    )
+    workers: int | None = Field(
+        None, ge=1, le=256, description="Threads that merge; left out, one a processor, at most 8."
+    )
+    probe: Literal["auto", "require", "off"] = Field(
+        "auto", description="Whether the result is also proved by running it."
+    )
+    ignore: tuple[str, ...] = Field((), description="Check codes whose failure only warns.")
+    strict: tuple[str, ...] = Field((), description="Check codes whose warning fails, or `all`.")
+    overwrite: bool = Field(
+        False, description="Replace a target folder that this program did not make."
+    )
+    keep_failed: bool = Field(
+        False, description="Keep the work folder of a run that failed a check."
+    )
+
+    @property
+    def shard_bytes(self) -> int | None:
+        """`max_shard_size` in bytes; None where the base's files are kept."""
+        return None if self.max_shard_size == "keep" else _parse_size(self.max_shard_size)
+
+    @field_validator("max_shard_size")
+    @classmethod
+    def _is_size(cls, value: str) -> str:
+        if value != "keep" and not _parse_size(value):
+            message = f"`{value}` is not a size such as `5GB` or `500MB`, nor `keep`"
+            raise ValueError(message)
+        return value
+
+    @field_validator("device")
+    @classmethod
+    def _is_device(cls, value: str) -> str:
+        if re.fullmatch(r"auto|cpu|cuda(:\d+)?", value) is None:
+            message = f"`{value}` is not `auto`, `cpu`, `cuda` or `cuda:N`"
+            raise ValueError(message)
+        return value
+
+    @field_validator("ignore", "strict")
+    @classmethod
+    def _are_codes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        codes = tuple(v if v == "all" else v.upper() for v in value)
+        for code in codes:
+            if code != "all" and _CODE.fullmatch(code) is None:
+                message = (
+                    f"`{code}` is not a check code such as `T003`; `adapter-merge codes` lists them"
+                )
+                raise ValueError(message)
+        return codes
+
+    @field_validator("ignore")
+    @classmethod
+    def _not_all(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "all" in value:
+            message = "`all` can't be ignored; name the codes"
+            raise ValueError(message)
+        return value
+
+
+class Request(Settings):
+    """One merge: adapters onto a base, into a target."""
+
+    adapters: tuple[AdapterRef, ...] = Field(
+        min_length=1, description="Adapters, in the order in which their deltas are added."
+    )
+
+    @model_validator(mode="after")
+    def _several_need_a_target(self) -> Self:
+        if len(self.adapters) > 1 and self.to is None:
+            message = "several adapters need `--to`: no name follows from them"
+            raise ValueError(message)
+        return self
+
+    @property
+    def target(self) -> RepoRef:
+        """`to`, or `./<adapter>-merged` where it was left out."""
+        if self.to is not None:
+            return self.to
+        text = f"./{self.adapters[0].ref.name}-merged"
+        return RepoRef(text=text, folder=Path(text))
