@@ -41,13 +41,13 @@ class Edit(Protocol):
     """
 
     @property
-    def target(self) -> str: ...
+    def target(self) -> str: ...  # noqa: D102
     @property
-    def uses(self) -> tuple[AdapterTensor, ...]: ...
+    def uses(self) -> tuple[AdapterTensor, ...]: ...  # noqa: D102
     @property
-    def reads_base(self) -> bool: ...
+    def reads_base(self) -> bool: ...  # noqa: D102
     @property
-    def by_rows(self) -> bool: ...
+    def by_rows(self) -> bool: ...  # noqa: D102
 
     def prepare(self, load: Load) -> Apply:
         """Load what is needed once; the result edits blocks in place.

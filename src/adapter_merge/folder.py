@@ -1,0 +1,236 @@
+"""A model repository on disk: its files, its JSON, its weights by name, its receipt."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import ValidationError
+
+from adapter_merge.checkpoint import Checkpoint, Index, WeightFile
+from adapter_merge.errors import Corrupt, Layout, NotFound, NotSafetensors, RequestError
+from adapter_merge.receipt import RECEIPT_NAME, FileRecord, Receipt
+from adapter_merge.weights import read_header
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_CHUNK = 4 << 20
+
+
+def list_files(root: Path) -> Mapping[str, int]:
+    """Every file below `root`: path with `/` -> bytes. Hidden folders and links that leave it are left out.
+
+    Raises:
+        NotFound: there is no such folder.
+        RequestError: it is a file.
+    """
+    if root.is_file():
+        raise RequestError(
+            f"`{root}` is a file, not a folder", hint="Name the folder that holds it."
+        )
+    if not root.is_dir():
+        raise NotFound(
+            f"there is no folder `{root}`",
+            hint="Check the path; a folder starts with `.`, `/` or `~`.",
+        )
+    found: dict[str, int] = {}
+    for parent, folders, names in os.walk(root):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for name in sorted(names):
+            path = Path(parent, name)
+            if path.is_file() and _stays_inside(path, root):
+                found[path.relative_to(root).as_posix()] = path.stat().st_size
+    return found
+
+
+def _stays_inside(path: Path, root: Path) -> bool:
+    if not path.is_symlink():
+        return True
+    real, home = path.resolve(), root.resolve()
+    # A snapshot of the Hub's cache is a folder of links into `blobs` beside `snapshots`.
+    blobs = home.parent.parent / "blobs" if home.parent.name == "snapshots" else home
+    return real.is_relative_to(home) or real.is_relative_to(blobs)
+
+
+def read_bytes(root: Path, path: str) -> bytes:
+    """The content of a small file.
+
+    Raises:
+        NotFound: it is missing, or can't be read.
+    """
+    try:
+        return (root / path).read_bytes()
+    except OSError as e:
+        raise NotFound(
+            f"`{path}` can't be read in `{root}`: {e.strerror}",
+            hint="Check the folder and its rights.",
+        ) from e
+
+
+def read_json(root: Path, path: str) -> dict[str, Any]:
+    """A file that holds one JSON object.
+
+    Raises:
+        NotFound: it is missing.
+        Corrupt: it holds something else.
+    """
+    content = read_bytes(root, path)
+    if content.startswith(b"version https://git-lfs"):
+        raise Corrupt(
+            f"`{path}` is a Git LFS pointer", hint="Run `git lfs pull` in that repository."
+        )
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as e:
+        raise Corrupt(f"`{path}` in `{root}` is not valid JSON: {e}", hint="Save it again.") from e
+    if not isinstance(value, dict):
+        raise Corrupt(f"`{path}` in `{root}` is not a JSON object", hint="Save it again.")
+    return value
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def record(path: Path) -> FileRecord:
+    """Size and sha256 of a file."""
+    return FileRecord(size=path.stat().st_size, sha256=sha256(path))
+
+
+def open_checkpoint(root: Path) -> Checkpoint:
+    """The headers of a model's weights: the shards that its index names, or its single file.
+
+    Raises:
+        NotFound: there are no weights, or a shard is missing.
+        NotSafetensors: the weights are pickles.
+        Layout: an index and a `model.safetensors` that it doesn't name: loaders disagree.
+        Corrupt: a header or the index is wrong.
+    """
+    names = list_files(root)
+    top = {n for n in names if "/" not in n}
+    if INDEX in top:
+        return _sharded(root, INDEX, top)
+    if SINGLE in top:
+        weights = read_header(root / SINGLE, name=SINGLE)
+        return Checkpoint(files=(weights,), index=None, shadowed=_others(top, {SINGLE}))
+    raise _no_weights(root, top)
+
+
+def open_adapter(root: Path) -> Checkpoint:
+    """The header of an adapter's weights.
+
+    Raises:
+        NotFound: there are none.
+        NotSafetensors: they are a pickle.
+        Corrupt: the header is wrong.
+    """
+    if not (root / ADAPTER_WEIGHTS).exists() and (root / "adapter_model.bin").exists():
+        raise NotSafetensors(
+            f"`adapter_model.bin` in `{root}` is a pickle, which can run code when it is read",
+            hint="Load and save the adapter with a current PEFT to get `adapter_model.safetensors`.",
+        )
+    weights = read_header(root / ADAPTER_WEIGHTS, name=ADAPTER_WEIGHTS)
+    return Checkpoint(files=(weights,), index=None)
+
+
+def _sharded(root: Path, index_name: str, top: set[str]) -> Checkpoint:
+    content = read_json(root, index_name)
+    shard_of = _weight_map(content, index_name)
+    shards = sorted(set(shard_of.values()))
+    if SINGLE in top and SINGLE not in shards:
+        raise Layout(
+            f"`{root}` holds `{SINGLE}` and an index that doesn't name it: loaders disagree on which counts",
+            hint="Move one of the two weight sets away.",
+        )
+    files = tuple(read_header(root / s, name=s) for s in shards)
+    _check_index(files, shard_of, index_name)
+    return Checkpoint(
+        files=files,
+        index=Index(name=index_name, content=content),
+        shadowed=_others(top, set(shards)),
+    )
+
+
+def _weight_map(content: Mapping[str, Any], name: str) -> Mapping[str, str]:
+    weight_map = content.get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise Corrupt(f"`{name}` has no `weight_map`", hint="Save the model again.")
+    for shard in weight_map.values():
+        if not isinstance(shard, str) or not _is_plain(shard):
+            raise Corrupt(
+                f"`{name}` names the file {shard!r}", hint="A shard lies in the index's folder."
+            )
+    return weight_map
+
+
+def _is_plain(name: str) -> bool:
+    return PurePosixPath(name).name == name and name.isprintable() and "\\" not in name
+
+
+def _check_index(
+    files: tuple[WeightFile, ...], shard_of: Mapping[str, str], index_name: str
+) -> None:
+    seen: dict[str, str] = {}
+    for file in files:
+        for tensor in file.tensors:
+            if tensor.name in seen:
+                raise Corrupt(
+                    f"`{tensor.name}` stands in `{seen[tensor.name]}` and in `{file.name}`",
+                    hint="Save the model again, so that each tensor stands once.",
+                )
+            seen[tensor.name] = file.name
+    wrong = sorted(n for n in seen.keys() | shard_of.keys() if seen.get(n) != shard_of.get(n))
+    if wrong:
+        where = seen.get(wrong[0], "no shard")
+        raise Corrupt(
+            f"`{index_name}` puts `{wrong[0]}` in `{shard_of.get(wrong[0])}`, but it stands in `{where}`"
+            f" ({len(wrong)} tensors in all)",
+            hint="Save the model again: index and shards must agree.",
+        )
+
+
+def _others(top: set[str], used: set[str]) -> tuple[str, ...]:
+    """Weight files beside the ones that count."""
+    others = {n for n in top if PurePosixPath(n).suffix == ".safetensors"}
+    others |= {n for n in top if any(PurePosixPath(n).match(p) for p in _PICKLES)}
+    return tuple(
+        sorted(n for n in others - used if not n.startswith(("adapter_", "training_args")))
+    )
+
+
+def _no_weights(root: Path, top: set[str]) -> Exception:
+    pickles = sorted(n for n in top if any(PurePosixPath(n).match(p) for p in _PICKLES))
+    if pickles:
+        return NotSafetensors(
+            f"the weights in `{root}` are pickles (`{pickles[0]}`), which can run code when they are read",
+            hint="Save the model as safetensors, or take a revision that has them.",
+        )
+    found = sorted(n for n in top if n.endswith(".safetensors"))
+    more = f"; `{found[0]}` is there, but no loader reads that name" if found else ""
+    return NotFound(
+        f"`{root}` has no `{SINGLE}` and no `{INDEX}`{more}",
+        hint="Name the folder of a saved model; a base is more than a config.",
+    )
+
+
+def read_receipt(root: Path) -> Receipt | None:
+    """The receipt of a folder that this program made; None where there is no valid one."""
+    path = root / RECEIPT_NAME
+    if not path.is_file():
+        return None
+    try:
+        return Receipt.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError):
+        return None
