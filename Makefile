@@ -1,0 +1,58 @@
+# `make setup` prepares .venv; every other target does so first. Safe to repeat, fast the second time.
+PYTHON ?= python3
+# An index that torch alone is taken from, such as https://download.pytorch.org/whl/cpu.
+TORCH_INDEX ?=
+
+BIN := .venv/bin
+STAMP := .venv/.ready
+TORCH := $(shell grep '^torch==' constraints.txt)
+WORKFLOWS := $(wildcard .github/workflows/*.yml)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup fmt lint type layers docs check test demo bench
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+setup: $(STAMP) ## Prepare .venv with everything that development needs
+
+# With TORCH_INDEX torch comes without its dependencies: that index holds other versions of them.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet -c constraints.txt '$(TORCH)' $(if $(TORCH_INDEX),--no-deps --index-url '$(TORCH_INDEX)')
+	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[demo]' --group dev
+	touch $@
+
+fmt: setup ## Format the code and fix what ruff can fix
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+lint: setup ## Check format, style, spelling and workflows
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/codespell
+	$(BIN)/zizmor --offline --quiet $(WORKFLOWS)
+	$(BIN)/actionlint $(WORKFLOWS)
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+
+type: setup ## Check types with mypy
+	$(BIN)/mypy
+
+layers: setup ## Check that imports only go down
+	$(BIN)/lint-imports
+
+docs: setup ## Write the generated pages of docs/reference
+	$(BIN)/python docs/generate.py
+
+check: lint type layers ## Everything that CI checks, but the tests
+	$(BIN)/python docs/generate.py --check
+
+test: setup ## Run the tests on two processes
+	$(BIN)/python -m pytest -n 2
+
+demo: setup ## Train an adapter on a small real model, merge it and compare embeddings
+	$(BIN)/adapter-merge demo
+
+bench: setup ## Measure memory and speed; writes benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/run.py
