@@ -30,6 +30,28 @@ class AdapterTensor:
     name: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Need:
+    """A tensor that an adapter wants to change, under the adapter's own names.
+
+    Attributes:
+        module: path of the module as the adapter's file has it, without `base_model.model.`.
+        parameter: `weight` or `bias`, or a longer path below the module.
+        fits: whether the adapter's shapes belong to such a tensor.
+        required: False for a tensor that is added where the base has none.
+    """
+
+    module: str
+    parameter: str
+    fits: Callable[[TensorInfo], bool]
+    required: bool
+
+    @property
+    def name(self) -> str:
+        """The tensor's name as the adapter's side has it."""
+        return f"{self.module}.{self.parameter}" if self.module else self.parameter
+
+
 class Edit(Protocol):
     """What happens to one tensor of the base, or how one is added; pure.
 

@@ -1,0 +1,270 @@
+"""LoRA: pairs of low-rank factors, the biases beside them, and the modules that were saved whole.
+
+Source of the tensor names: peft `utils/save_and_load.py`; of ranks and scales: peft `tuners/lora`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from adapter_merge.adapters.contribution import Contribution, Step
+from adapter_merge.adapters.refused import lora_refusal
+from adapter_merge.adapters.saved_modules import saved_tensor
+from adapter_merge.adapters.steps import BiasDelta, ConvLowRank, LowRank
+from adapter_merge.checkpoint import FLOATS, TensorInfo
+from adapter_merge.errors import AdapterKind, Ambiguous, Corrupt, ShapeMismatch, Unclaimed
+from adapter_merge.plan import AdapterTensor, Need
+from adapter_merge.sources import Adapter, AdapterConfig, Base
+
+_T = TypeVar("_T")
+
+_PREFIX = "base_model.model."
+_FACTOR = re.compile(
+    r"(?P<module>.+)\.(?:lora_(?P<linear>[AB])\.weight|lora_embedding_(?P<embedding>[AB])"
+    r"|lora_B\.(?P<bias>bias))"
+)
+
+# Model types whose blocks use `Conv1D`, a linear layer that stores its weight as (in, out), and its
+# names there. Source: transformers, `modeling_*.py` that build `Conv1D`.
+_CONV1D_TYPES = frozenset(
+    {"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp_decoder", "clvp"}
+)
+_CONV1D_NAMES = frozenset({"c_attn", "c_proj", "c_fc", "q_attn"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Pair:
+    """The two factors of one module; `embedding` says which of PEFT's spellings they had."""
+
+    module: str
+    a: TensorInfo
+    b: TensorInfo
+    embedding: bool
+
+    @property
+    def rank(self) -> int:
+        return self.a.shape[0]
+
+
+class Lora:
+    """Plain LoRA, as PEFT trains and saves it."""
+
+    peft_type: ClassVar[str] = "LORA"
+
+    def read(self, adapter: Adapter, index: int, base: Base) -> tuple[Contribution, ...]:
+        """See `Kind.read`."""
+        config, label = adapter.config, adapter.pinned.source
+        why = lora_refusal(config.init_lora_weights, config.model_extra or {})
+        if why is not None:
+            raise AdapterKind(
+                f"`{label}` can't be merged: {why}",
+                hint="Serve it with PEFT beside its base, or convert it to a plain LoRA with PEFT.",
+            )
+        factors, plain = _sort_out(adapter)
+        reader = _Reader(adapter=adapter, index=index, conv1d=_uses_conv1d(base.config))
+        pairs = [reader.pair(module, kinds) for module, kinds in factors.items()]
+        biases = [(m, kinds["bias"]) for m, kinds in factors.items() if "bias" in kinds]
+        return (
+            *(reader.low_rank(pair) for pair in pairs),
+            *(reader.bias_delta(module, bias) for module, bias in biases),
+            *(
+                saved_tensor(info, index=index, name=name, config=config)
+                for name, info in plain.items()
+            ),
+        )
+
+
+def _sort_out(
+    adapter: Adapter,
+) -> tuple[dict[str, dict[str, TensorInfo]], dict[str, TensorInfo]]:
+    """Factors by module (keys `A`, `B`, `embedding_A`, `embedding_B`, `bias`), and plain tensors by name."""
+    factors: dict[str, dict[str, TensorInfo]] = {}
+    plain: dict[str, TensorInfo] = {}
+    for info in adapter.checkpoint.tensors.values():
+        name = _stripped(info, adapter.pinned.source)
+        match = _FACTOR.fullmatch(name)
+        if match is not None:
+            key = match["linear"] or match["bias"] or f"embedding_{match['embedding']}"
+            factors.setdefault(match["module"], {})[key] = info
+            continue
+        bare = name.replace(".base_layer.", ".")
+        if bare in plain:
+            raise Unclaimed(
+                f"`{adapter.pinned.source}` holds `{bare}` twice, once below `base_layer`",
+                hint="Save the adapter again with PEFT.",
+            )
+        plain[bare] = info
+    return factors, plain
+
+
+def _stripped(info: TensorInfo, label: str) -> str:
+    if ".lora_magnitude_vector" in info.name:
+        raise AdapterKind(
+            f"`{label}` can't be merged: `{info.name}` belongs to DoRA; only plain LoRA is merged so far",
+            hint="Serve it with PEFT beside its base.",
+        )
+    name = info.name.removeprefix(_PREFIX)
+    known = _FACTOR.fullmatch(name) is not None
+    if name == info.name or (not known and "lora_" in name) or "token_adapter" in name:
+        raise Unclaimed(
+            f"`{label}` holds `{info.name}`, which is no name that PEFT saves for a LoRA",
+            hint="Save the adapter with PEFT's `save_pretrained`; PEFT itself would skip this tensor.",
+        )
+    if info.dtype not in FLOATS:
+        raise AdapterKind(
+            f"`{label}` holds `{info.name}` as {info.dtype}; a delta needs F16, BF16, F32 or F64",
+            hint="Save the adapter in one of these dtypes.",
+        )
+    return name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Reader:
+    """Makes contributions out of one adapter's factors."""
+
+    adapter: Adapter
+    index: int
+    conv1d: bool | None
+
+    @property
+    def config(self) -> AdapterConfig:
+        return self.adapter.config
+
+    def pair(self, module: str, kinds: Mapping[str, TensorInfo]) -> _Pair:
+        """Both factors of a module, of the rank that the config gives it."""
+        label = self.adapter.pinned.source
+        names = set(kinds) - {"bias"}
+        embedding = names == {"embedding_A", "embedding_B"}
+        if not embedding and names != {"A", "B"}:
+            there = ", ".join(f"`{kinds[k].name}`" for k in sorted(kinds))
+            raise Unclaimed(
+                f"`{label}` has half a pair for `{module}`: only {there}",
+                hint="The adapter's file is incomplete; save or download it again.",
+            )
+        start = "embedding_" if embedding else ""
+        pair = _Pair(module=module, a=kinds[f"{start}A"], b=kinds[f"{start}B"], embedding=embedding)
+        self._check_rank(pair)
+        return pair
+
+    def _check_rank(self, pair: _Pair) -> None:
+        label, expected = self.adapter.pinned.source, self._rank(pair.module)
+        a, b = pair.a.shape, pair.b.shape
+        same_kind = len(a) == len(b) >= 2
+        if same_kind and b[1] == expected and a[0] > expected and a[0] % expected == 0:
+            raise AdapterKind(
+                f"`{label}` can't be merged: `{pair.a.name}` has {a[0]} rows for rank {expected}, as the "
+                "MergedLinear of early PEFT and convolutions with groups have them",
+                hint="Serve it with the PEFT version that trained it.",
+            )
+        if not same_kind or a[0] != b[1] or a[0] != expected:
+            raise ShapeMismatch(
+                f"`{pair.module}` of `{label}` has factors {list(a)} and {list(b)}, "
+                f"but `adapter_config.json` gives it rank {expected}",
+                hint="The config belongs to another adapter, or `rank_pattern` is wrong.",
+            )
+
+    def _rank(self, module: str) -> int:
+        return self._by_pattern(self.config.rank_pattern, module, self.config.r)
+
+    def scale(self, module: str) -> float:
+        """The factor on `B @ A`: alpha over the rank (rsLoRA: over its root), times the weight."""
+        rank = self._rank(module)
+        alpha = self._by_pattern(self.config.alpha_pattern, module, self.config.lora_alpha)
+        return self.adapter.weight * alpha / (math.sqrt(rank) if self.config.use_rslora else rank)
+
+    def _by_pattern(self, pattern: Mapping[str, _T] | None, module: str, default: _T) -> _T:
+        """The first pattern that a path ends with, as peft `get_pattern_key` takes it."""
+        for key, value in (pattern or {}).items():
+            try:
+                if re.match(rf"(.*\.)?({key})$", module):
+                    return value
+            except re.error as e:
+                raise Corrupt(
+                    f"the pattern `{key}` in `adapter_config.json` of `{self.adapter.pinned.source}` "
+                    f"is not a regular expression: {e}",
+                    hint="Repair `rank_pattern` or `alpha_pattern`.",
+                ) from e
+        return default
+
+    def _ref(self, info: TensorInfo) -> AdapterTensor:
+        return AdapterTensor(adapter=self.index, name=info.name)
+
+    def low_rank(self, pair: _Pair) -> Contribution:
+        """The delta of a module's weight."""
+
+        def fits(target: TensorInfo) -> bool:
+            return self._form(pair, target) is not None
+
+        def make(target: TensorInfo | None) -> Step:
+            assert target is not None  # noqa: S101 - a required need is always found
+            return self._low_rank_step(pair, target)
+
+        need = Need(module=pair.module, parameter="weight", fits=fits, required=True)
+        return Contribution(need=need, shape=None, saved=False, make=make)
+
+    def _low_rank_step(self, pair: _Pair, target: TensorInfo) -> Step:
+        a, b, scale = self._ref(pair.a), self._ref(pair.b), self.scale(pair.module)
+        form = self._form(pair, target)
+        if form == "conv":
+            return ConvLowRank(a=a, b=b, scale=scale)
+        if form == "either":
+            form = self._square_form(pair)
+        return LowRank(
+            a=a, b=b, scale=scale, outputs=pair.b.shape[0], transposed=form == "transposed"
+        )
+
+    def _form(self, pair: _Pair, target: TensorInfo) -> str | None:
+        """How the factors fit a weight: `plain`, `transposed`, `either`, `conv`, or None."""
+        a, b, shape = pair.a.shape, pair.b.shape, target.shape
+        if len(a) > 2:
+            whole = (b[0], *a[1:])
+            return "conv" if shape == whole and set(b[2:]) == {1} else None
+        plain, transposed = (b[0], a[1]), (a[1], b[0])
+        if pair.embedding:
+            return "transposed" if shape == transposed else None
+        if plain == transposed == shape:
+            return "either"
+        return "plain" if shape == plain else "transposed" if shape == transposed else None
+
+    def _square_form(self, pair: _Pair) -> str:
+        """A square weight fits both ways: the model's class decides, as it does in PEFT."""
+        if pair.module.rsplit(".", 1)[-1] in _CONV1D_NAMES and self.conv1d:
+            return "transposed"
+        if self.conv1d is None and self.config.fan_in_fan_out:
+            raise Ambiguous(
+                f"`{pair.module}` is square, and `config.json` of the base has no `model_type` that says "
+                "whether its weight is stored as (in, out) or (out, in)",
+                hint="Add `model_type` to the base's `config.json`.",
+            )
+        return "plain"
+
+    def bias_delta(self, module: str, bias: TensorInfo) -> Contribution:
+        """The delta of a module's bias (`lora_bias`)."""
+
+        def fits(target: TensorInfo) -> bool:
+            return target.shape == bias.shape
+
+        def make(_target: TensorInfo | None) -> Step:
+            return BiasDelta(delta=self._ref(bias), scale=self.scale(module))
+
+        need = Need(module=module, parameter="bias", fits=fits, required=True)
+        return Contribution(need=need, shape=None, saved=False, make=make)
+
+
+def _uses_conv1d(config: Mapping[str, Any]) -> bool | None:
+    """Whether the model, or a part of it, is built with `Conv1D`; None where no type is given."""
+    types = set(_model_types(config))
+    return bool(types & _CONV1D_TYPES) if types else None
+
+
+def _model_types(config: Mapping[str, Any]) -> Iterator[str]:
+    if isinstance(config.get("model_type"), str):
+        yield config["model_type"]
+    nested: Iterable[Any] = config.values()
+    for value in nested:
+        if isinstance(value, dict):
+            yield from _model_types(value)

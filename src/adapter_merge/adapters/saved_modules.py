@@ -1,0 +1,52 @@
+"""Whole tensors that an adapter saved: `modules_to_save`, trained biases, task heads, resized embeddings."""
+
+from __future__ import annotations
+
+from adapter_merge.adapters.contribution import Contribution, Step
+from adapter_merge.adapters.steps import Replacement
+from adapter_merge.checkpoint import TensorInfo
+from adapter_merge.plan import AdapterTensor, Need
+from adapter_merge.sources import AdapterConfig
+
+# Modules that PEFT saves for a task without being told. Source: peft `PeftModelForSequenceClassification`,
+# `PeftModelForTokenClassification`, `PeftModelForQuestionAnswering`.
+TASK_HEADS = {
+    "SEQ_CLS": ("classifier", "score"),
+    "TOKEN_CLS": ("classifier", "score"),
+    "QUESTION_ANS": ("qa_outputs",),
+}
+# Source: peft `EMBEDDING_LAYER_NAMES`: saved whole where they were trained or resized.
+EMBEDDINGS = ("embed_tokens", "lm_head")
+
+
+def saved_tensor(info: TensorInfo, *, index: int, name: str, config: AdapterConfig) -> Contribution:
+    """The contribution of a tensor that the adapter holds under a plain name.
+
+    `name` is the tensor's name without `base_model.model.` and without `base_layer.`. As in PEFT, a
+    plain name that the base has replaces the base's tensor, whoever asked for it; only saved modules,
+    heads and embeddings may be new or have other rows.
+    """
+    module, _, parameter = name.rpartition(".")
+    saved = _is_saved(module, config)
+    tensor = AdapterTensor(adapter=index, name=info.name)
+
+    def fits(target: TensorInfo) -> bool:
+        return target.shape == info.shape or (saved and target.shape[1:] == info.shape[1:])
+
+    def make(_target: TensorInfo | None) -> Step:
+        return Replacement(tensor=tensor)
+
+    need = Need(module=module, parameter=parameter, fits=fits, required=not saved)
+    return Contribution(need=need, shape=info.shape, saved=saved, make=make)
+
+
+def _is_saved(module: str, config: AdapterConfig) -> bool:
+    """Whether the module, or one that it lies in, is saved by its config (PEFT compares endings)."""
+    names = (
+        *(config.modules_to_save or ()),
+        *TASK_HEADS.get(config.task_type or "", ()),
+        *EMBEDDINGS,
+    )
+    parts = module.split(".")
+    parents = [".".join(parts[: n + 1]) for n in range(len(parts))]
+    return any(parent.endswith(name) for parent in parents for name in names)

@@ -1,0 +1,206 @@
+"""The arithmetic: low-rank deltas, bias deltas and replacements, and the edit that chains them.
+
+PEFT computes `B @ A` in float32, multiplies by the scale, adds the weight and rounds once to the
+weight's dtype. The steps do the same on blocks of rows, and give the same bits as long as no block has
+fewer than 16 rows and both sides run on one thread. The scale is never folded into B, and `addmm` is
+never used: both round differently. Source: peft `tuners/lora/layer.py`, `get_delta_weight`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, ClassVar
+
+from adapter_merge.adapters.contribution import Step
+from adapter_merge.plan import AdapterTensor
+
+if TYPE_CHECKING:
+    import torch
+
+    from adapter_merge.plan import Apply, Array, Load, Load64
+
+_FEW_OUTPUTS = 16  # below, a matrix product over part of the columns may round differently
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LowRank:
+    """`W += scale * B @ A` for A (rank, in), B (out, rank) and W (out, in).
+
+    `transposed`: W is (in, out) and gets the transposed product (`Conv1D` of GPT-2, embeddings).
+    """
+
+    a: AdapterTensor
+    b: AdapterTensor
+    scale: float
+    outputs: int
+    transposed: bool
+    replaces: ClassVar[bool] = False
+
+    @property
+    def uses(self) -> tuple[AdapterTensor, ...]:
+        """Both factors."""
+        return (self.a, self.b)
+
+    @property
+    def by_rows(self) -> bool:
+        """Rows of a transposed weight are columns of the product."""
+        return not self.transposed or self.outputs >= _FEW_OUTPUTS
+
+    def prepare(self, load: Load, *, compute: torch.dtype) -> Apply:
+        """See `Step`."""
+        import torch
+
+        a, b, scale = load(self.a).to(compute), load(self.b).to(compute), self.scale
+
+        def rows_of_product(block: torch.Tensor, rows: slice, scratch: torch.Tensor) -> None:
+            torch.mm(b[rows], a, out=scratch)
+            block.add_(scratch.mul_(scale))
+
+        def columns_of_product(block: torch.Tensor, rows: slice, _scratch: torch.Tensor) -> None:
+            block.add_(torch.mm(b, a[:, rows]).mul_(scale).T)
+
+        return columns_of_product if self.transposed else rows_of_product
+
+    def recompute(self, base: Array, rows: slice, load: Load64) -> Array:
+        """See `Step`."""
+        a, b = load(self.a), load(self.b)
+        delta = a[:, rows].T @ b.T if self.transposed else b[rows] @ a
+        return base + self.scale * delta
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvLowRank:
+    """A convolution's delta, for A (rank, in, *kernel), B (out, rank, 1...) and W (out, in, *kernel)."""
+
+    a: AdapterTensor
+    b: AdapterTensor
+    scale: float
+    replaces: ClassVar[bool] = False
+    by_rows: ClassVar[bool] = False
+
+    @property
+    def uses(self) -> tuple[AdapterTensor, ...]:
+        """Both factors."""
+        return (self.a, self.b)
+
+    def prepare(self, load: Load, *, compute: torch.dtype) -> Apply:
+        """See `Step`."""
+        from torch.nn import functional
+
+        a, b = load(self.a).to(compute), load(self.b).to(compute)
+        convolve = {3: functional.conv1d, 4: functional.conv2d, 5: functional.conv3d}[a.ndim]
+        if a.ndim == 4 and a.shape[2:] == (1, 1):
+            delta = (b[:, :, 0, 0] @ a[:, :, 0, 0])[:, :, None, None] * self.scale
+        else:
+            delta = convolve(a.transpose(0, 1), b).transpose(0, 1) * self.scale
+        flat = delta.reshape(delta.shape[0], -1)
+
+        def add(block: torch.Tensor, rows: slice, _scratch: torch.Tensor) -> None:
+            block.add_(flat[rows])
+
+        return add
+
+    def recompute(self, base: Array, rows: slice, load: Load64) -> Array:
+        """See `Step`."""
+        a, b = load(self.a), load(self.b)
+        rank = a.shape[0]
+        return base + self.scale * (b.reshape(-1, rank)[rows] @ a.reshape(rank, -1))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BiasDelta:
+    """`bias += scale * delta` for the bias that LoRA's B has of its own (`lora_bias`)."""
+
+    delta: AdapterTensor
+    scale: float
+    replaces: ClassVar[bool] = False
+    by_rows: ClassVar[bool] = True
+
+    @property
+    def uses(self) -> tuple[AdapterTensor, ...]:
+        """The bias of B."""
+        return (self.delta,)
+
+    def prepare(self, load: Load, *, compute: torch.dtype) -> Apply:
+        """See `Step`."""
+        delta = load(self.delta).to(compute) * self.scale
+
+        def add(block: torch.Tensor, rows: slice, _scratch: torch.Tensor) -> None:
+            block.add_(delta[rows, None])
+
+        return add
+
+    def recompute(self, base: Array, rows: slice, load: Load64) -> Array:
+        """See `Step`."""
+        return base + self.scale * load(self.delta)[rows, None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replacement:
+    """The adapter's tensor takes the place of the base's, or is added."""
+
+    tensor: AdapterTensor
+    replaces: ClassVar[bool] = True
+    by_rows: ClassVar[bool] = True
+
+    @property
+    def uses(self) -> tuple[AdapterTensor, ...]:
+        """The saved tensor."""
+        return (self.tensor,)
+
+    def prepare(self, load: Load, *, compute: torch.dtype) -> Apply:
+        """See `Step`."""
+        saved = load(self.tensor).to(compute)
+        flat = saved.reshape(saved.shape[0] if saved.ndim else 1, -1)
+
+        def replace(block: torch.Tensor, rows: slice, _scratch: torch.Tensor) -> None:
+            block.copy_(flat[rows])
+
+        return replace
+
+    def recompute(self, base: Array, rows: slice, load: Load64) -> Array:
+        """See `Step`."""
+        saved = load(self.tensor)
+        return saved.reshape(saved.shape[0] if saved.ndim else 1, -1)[rows]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TensorEdit:
+    """All steps that adapters take on one tensor, in order; implements `plan.Edit`."""
+
+    target: str
+    steps: tuple[Step, ...]
+    dtype: str
+
+    @property
+    def uses(self) -> tuple[AdapterTensor, ...]:
+        """What all steps use."""
+        return tuple(t for s in self.steps for t in s.uses)
+
+    @property
+    def reads_base(self) -> bool:
+        """Whether the base's values enter."""
+        return not self.steps[0].replaces
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether every step works on blocks of rows."""
+        return all(s.by_rows for s in self.steps)
+
+    def prepare(self, load: Load) -> Apply:
+        """See `plan.Edit`."""
+        import torch
+
+        compute = torch.float64 if self.dtype == "F64" else torch.float32
+        applies = [s.prepare(load, compute=compute) for s in self.steps]
+
+        def apply(block: torch.Tensor, rows: slice, scratch: torch.Tensor) -> None:
+            for one in applies:
+                one(block, rows, scratch)
+
+        return apply
+
+    def recompute(self, base: Array, rows: slice, load: Load64) -> Array:
+        """See `plan.Edit`."""
+        return reduce(lambda value, step: step.recompute(value, rows, load), self.steps, base)

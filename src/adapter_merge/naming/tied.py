@@ -1,0 +1,57 @@
+"""Which tensors are one in the model: the input embedding and the head, where the model ties them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from adapter_merge.checkpoint import Checkpoint
+
+_EMBEDDINGS = re.compile(
+    r"(?:.*\.)?(?:embed_tokens|wte|word_embeddings|shared|embed_in|tokens_embed|tok_embeddings)\.weight"
+)
+_HEADS = re.compile(
+    r"(?:.*\.)?(?:lm_head|embed_out|lm_head\.decoder|predictions\.decoder|vocab_projector"
+    r"|cls\.decoder|proj_out)\.weight"
+)
+_WITH_HEAD = re.compile(
+    r".*(?:ForCausalLM|LMHeadModel|ForConditionalGeneration|ForMaskedLM|ForPreTraining|ForSeq2SeqLM"
+    r"|DoubleHeadsModel|WithLMHead\w*|ForRetrieval)"
+)
+
+
+def tied_tensors(
+    config: Mapping[str, Any], checkpoint: Checkpoint, *, equal: Callable[[str, str], bool]
+) -> tuple[str, ...]:
+    """Names of the tensors that share storage in the model; empty where embedding and head are apart.
+
+    A head that the file leaves out is named all the same (`lm_head.weight`). `tie_word_embeddings`
+    decides where the config has it. Its default differs by class, so without it the file does: a head
+    that is left out, or equals the embedding (asked through `equal`), is tied.
+    """
+    names = checkpoint.tensors
+    embeddings = [n for n in names if _EMBEDDINGS.fullmatch(n) and len(names[n].shape) == 2]
+    heads = [n for n in names if _HEADS.fullmatch(n)]
+    if not embeddings or not _has_head(config):
+        return ()
+    flags = set(_flags(config))
+    if flags:
+        tied = True in flags
+    else:
+        tied = not heads or any(equal(e, h) for e in embeddings for h in heads)
+    return (*embeddings, *(heads or ["lm_head.weight"])) if tied else ()
+
+
+def _has_head(config: Mapping[str, Any]) -> bool:
+    architectures = config.get("architectures")
+    names = architectures if isinstance(architectures, list) else []
+    return any(isinstance(n, str) and _WITH_HEAD.fullmatch(n) for n in names)
+
+
+def _flags(config: Mapping[str, Any]) -> Iterable[bool]:
+    """The top level decides; the text model's config where the top level is silent."""
+    for part in (config, config.get("text_config"), config.get("decoder")):
+        if isinstance(part, dict) and isinstance(part.get("tie_word_embeddings"), bool):
+            yield part["tie_word_embeddings"]
+            return
