@@ -1,0 +1,40 @@
+"""Checks: each judges the facts that one pass over the disk gave; only the pipeline decides.
+
+To add one: a small class in its family's file, a line in `CHECKS`, a planted fault in its tests.
+"""
+
+from __future__ import annotations
+
+from adapter_merge.checks.check import Check
+from adapter_merge.checks.files import (
+    FilesPresent,
+    IndexAgrees,
+    NoAdapterLeft,
+    OneWeightSet,
+    SizesRecorded,
+)
+from adapter_merge.checks.fit import ConfigFits, TokenizerFits
+from adapter_merge.checks.tensors import ChangedSet, Dtypes, Names, Shapes, TieHolds, UsedOnce
+from adapter_merge.checks.values import Finite, Recomputed, RoundingLoss, Untouched
+
+__all__ = ["CHECKS", "Check"]
+
+CHECKS: tuple[Check, ...] = (
+    FilesPresent(),
+    OneWeightSet(),
+    IndexAgrees(),
+    NoAdapterLeft(),
+    ConfigFits(),
+    TokenizerFits(),
+    SizesRecorded(),
+    Names(),
+    Shapes(),
+    Dtypes(),
+    Untouched(),
+    Recomputed(),
+    Finite(),
+    UsedOnce(),
+    ChangedSet(),
+    TieHolds(),
+    RoundingLoss(),
+)

@@ -1,0 +1,93 @@
+"""What a check is, and the wording that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from adapter_merge.checks.seen import Seen
+from adapter_merge.finding import Finding, Outcome
+
+_NAMED = 3  # names in a sentence
+_LISTED = 10  # names in the evidence
+
+NEEDS_SOURCES = (
+    "not checked: it needs to know what was merged; "
+    "run `adapter-merge check FOLDER --base BASE --adapter ADAPTER`"
+)
+NEEDS_WEIGHTS = "not checked: the weights can't be read"
+
+
+class Check(Protocol):
+    """One question about a result.
+
+    Attributes:
+        code: a letter and three digits, never reused.
+        title: what must hold, in a few words.
+        why: what goes wrong where it doesn't.
+        fix: what to do then.
+    """
+
+    @property
+    def code(self) -> str: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def why(self) -> str: ...  # noqa: D102
+    @property
+    def fix(self) -> str: ...  # noqa: D102
+
+    def judge(self, seen: Seen) -> Iterable[Finding]:
+        """At least one finding; at most one of each outcome."""
+        ...
+
+
+def passed(check: Check, seen: Seen, message: str, **evidence: object) -> Finding:
+    """It holds; `evidence` has the counts."""
+    return _finding(check, seen, Outcome.PASS, message, evidence)
+
+
+def skipped(check: Check, seen: Seen, message: str) -> Finding:
+    """It can't be told; the message says what it needs."""
+    return _finding(check, seen, Outcome.SKIP, message, {})
+
+
+def failed(check: Check, seen: Seen, message: str, **evidence: object) -> Finding:
+    """It doesn't hold."""
+    return _finding(check, seen, Outcome.FAIL, message, evidence)
+
+
+def warned(check: Check, seen: Seen, message: str, **evidence: object) -> Finding:
+    """It doesn't hold, and may be meant so."""
+    return _finding(check, seen, Outcome.WARN, message, evidence)
+
+
+def milder(check: Check, seen: Seen, message: str, **evidence: object) -> Finding:
+    """A failure of our own result; of another program's only a warning."""
+    outcome = Outcome.WARN if seen.foreign else Outcome.FAIL
+    return _finding(check, seen, outcome, message, evidence)
+
+
+def _finding(
+    check: Check, seen: Seen, outcome: Outcome, message: str, evidence: dict[str, object]
+) -> Finding:
+    return Finding(
+        code=check.code, outcome=outcome, subject=seen.name, message=message, evidence=evidence
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names, for a sentence: "`a`, `b`, `c` and 4 more"."""
+    text = ", ".join(f"`{name}`" for name in names[:_NAMED])
+    more = len(names) - _NAMED
+    return f"{text} and {more} more" if more > 0 else text
+
+
+def first(names: Sequence[str]) -> list[str]:
+    """The first names, for the evidence."""
+    return list(names[:_LISTED])
+
+
+def number(count: int, noun: str) -> str:
+    """A count with its noun: "1 tensor", "3 tensors"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

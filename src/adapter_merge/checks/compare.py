@@ -1,0 +1,126 @@
+"""Numbers of an edited tensor: how far it is from its float64 reference, and how much it was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from adapter_merge.checks.floats import FORMATS, Array, half_ulp, rounded
+
+# Bounds of float32 arithmetic. Each addition to W costs half an ulp of the sum; the product B @ A
+# costs up to r roundings of its largest terms, for which the largest delta nearby stands.
+_OF_SUM = 2.0**-22
+_OF_PRODUCT = 2.0**-18
+_OF_FLOAT64 = 2.0**-40
+_MOST_RATIOS = 4096  # values that one comparison adds to the median
+_CAP = 1e9  # stands for infinity, which JSON doesn't know
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bound:
+    """How far a stored value may be from the reference.
+
+    Attributes:
+        dtype: of the file that is judged.
+        exact: nothing is computed: the reference, rounded, must stand there.
+        foreign: another program merged: two eps instead of one rounding.
+    """
+
+    dtype: str
+    exact: bool
+    foreign: bool
+
+    def allowed(self, base: Array, reference: Array) -> Array:
+        """The largest |stored - reference| for each element."""
+        delta = np.abs(reference - base)
+        size = np.abs(base)
+        largest = float(delta.max(initial=0.0))
+        if self.dtype == "F64":
+            arithmetic = _OF_FLOAT64 * (size + largest)
+        else:
+            arithmetic = _OF_SUM * (size + delta) + _OF_PRODUCT * largest
+        if self.foreign:
+            return 2 * FORMATS[self.dtype].eps * np.maximum(size, delta) + arithmetic
+        return half_ulp(reference, self.dtype) + arithmetic
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EditLook:
+    """What a comparison of sampled rows says.
+
+    Attributes:
+        elements: how many were compared.
+        excess: worst |stored - reference| over what is allowed; above 1 is an error (1e9 at most).
+        row: where the worst one is.
+        moved: elements that the edit changes before rounding.
+        expected: elements that differ from the base after rounding.
+        swing: sums of (step taken * step expected) and (step expected squared), rounding included.
+        ratios: samples of |delta| / |W|, where W isn't 0.
+    """
+
+    elements: int
+    excess: float
+    row: int
+    moved: int
+    expected: int
+    swing: tuple[float, float]
+    ratios: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float | None:
+        """Median of |delta| / |W|; None where no sample has a delta."""
+        return float(np.median(self.ratios)) if self.ratios and self.moved else None
+
+    @property
+    def gain(self) -> float | None:
+        """How much of the expected step was taken: 1 right, 0 none, 2 twice; None without a step."""
+        taken, expected = self.swing
+        return taken / expected if expected > 0 and np.isfinite(taken) else None
+
+
+def compare(base: Array, reference: Array, stored: Array, *, bound: Bound, row: int) -> EditLook:
+    """Compare rows of one tensor, each (rows, columns) in float64; `row` is the number of the first."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        goal = rounded(reference, bound.dtype)
+        delta = np.abs(reference - base)
+        step = goal - base
+        excess = _excess(base, reference, stored, goal, bound)
+        worst = int(excess.argmax()) if excess.size else 0
+        return EditLook(
+            elements=stored.size,
+            excess=float(excess.flat[worst]) if excess.size else 0.0,
+            row=row + worst // max(stored.shape[1], 1),
+            moved=int(np.count_nonzero(delta)),
+            expected=int(np.count_nonzero(step)),
+            swing=(float(np.vdot(stored - base, step)), float(np.vdot(step, step))),
+            ratios=_ratios(base, delta),
+        )
+
+
+def _excess(base: Array, reference: Array, stored: Array, goal: Array, bound: Bound) -> Array:
+    if bound.exact:
+        return np.where(stored == goal, 0.0, _CAP)
+    ratio = np.abs(stored - reference) / bound.allowed(base, reference)
+    return np.minimum(np.nan_to_num(ratio, nan=_CAP, posinf=_CAP), _CAP)
+
+
+def _ratios(base: Array, delta: Array) -> tuple[float, ...]:
+    step = max(1, base.size // _MOST_RATIOS)
+    size, change = np.abs(base.ravel()[::step]), delta.ravel()[::step]
+    return tuple((change[size > 0] / size[size > 0]).tolist())
+
+
+def joined(looks: Sequence[EditLook]) -> EditLook:
+    """All comparisons of one tensor as one."""
+    worst = max(looks, key=lambda look: look.excess)
+    return EditLook(
+        elements=sum(look.elements for look in looks),
+        excess=worst.excess,
+        row=worst.row,
+        moved=sum(look.moved for look in looks),
+        expected=sum(look.expected for look in looks),
+        swing=(sum(look.swing[0] for look in looks), sum(look.swing[1] for look in looks)),
+        ratios=tuple(ratio for look in looks for ratio in look.ratios),
+    )

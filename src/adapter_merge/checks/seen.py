@@ -1,0 +1,50 @@
+"""Everything that was seen of one folder, as one value: what checks judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapter_merge.checkpoint import Checkpoint
+from adapter_merge.checks.look import TensorLook
+from adapter_merge.checks.side import SideLook
+from adapter_merge.errors import AdapterMergeError
+from adapter_merge.plan import Plan
+from adapter_merge.sources import Sources
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """The facts.
+
+    Attributes:
+        folder: what was looked at.
+        files: path -> bytes of every file in it.
+        recorded: path -> bytes as they were written or stand in a receipt; None without a record.
+        checkpoint: its weights; None where they can't be read.
+        trouble: why they can't.
+        side: what the files beside the weights say.
+        plan: what should be there; None where nobody says from what it was made.
+        sources: what the plan was drafted from.
+        looks: tensor -> what was seen, for every planned tensor, or without a plan every one found.
+        tied: whether the tied tensors that are there have equal bytes; None below two of them.
+        foreign: another program merged: other shards and dtypes only warn.
+    """
+
+    folder: Path
+    files: Mapping[str, int]
+    recorded: Mapping[str, int] | None
+    checkpoint: Checkpoint | None
+    trouble: AdapterMergeError | None
+    side: SideLook
+    plan: Plan | None
+    sources: Sources | None
+    looks: Mapping[str, TensorLook]
+    tied: bool | None
+    foreign: bool
+
+    @property
+    def name(self) -> str:
+        """How findings call it."""
+        return self.folder.name

@@ -1,0 +1,192 @@
+"""T001 to T003, and T007 to T009: which tensors there are, as headers and the plan have them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from adapter_merge.checks.check import (
+    NEEDS_SOURCES,
+    NEEDS_WEIGHTS,
+    failed,
+    first,
+    listed,
+    milder,
+    number,
+    passed,
+    skipped,
+    warned,
+)
+from adapter_merge.checks.seen import Seen
+from adapter_merge.finding import Finding
+
+
+class Names:
+    """T001."""
+
+    code = "T001"
+    title = "The tensors are the planned ones"
+    why = "A loader fills a missing tensor with random values and drops one that it doesn't know, with a warning at most."
+    fix = "Merge again; a foreign merge may have saved through a class that ignores some tensors."
+
+    def judge(self, seen: Seen) -> Iterable[Finding]:
+        """Names found against names planned; a foreign folder may add or drop one of a tied pair."""
+        if seen.plan is None or seen.checkpoint is None:
+            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
+            return
+        planned, found = seen.plan.tensors.keys(), seen.checkpoint.tensors.keys()
+        differ = sorted(planned ^ found)
+        spare = set(seen.plan.tied) if found & set(seen.plan.tied) else set()
+        wrong = [name for name in differ if not (seen.foreign and name in spare)]
+        if wrong:
+            missing = [n for n in wrong if n in planned]
+            unknown = [n for n in wrong if n not in planned]
+            parts = [f"missing: {listed(missing)}"] * bool(missing)
+            parts += [f"not planned: {listed(unknown)}"] * bool(unknown)
+            message = f"{number(len(wrong), 'tensor')} differ in name; {'; '.join(parts)}"
+            yield failed(self, seen, message, missing=first(missing), unknown=first(unknown))
+        elif differ:
+            yield warned(self, seen, f"a tied tensor is stored otherwise: {listed(differ)}")
+        else:
+            yield passed(self, seen, f"all {number(len(planned), 'tensor')}", tensors=len(planned))
+
+
+class Shapes:
+    """T002."""
+
+    code = "T002"
+    title = "Shapes are the planned ones"
+    why = "A tensor of another shape doesn't load, or was transposed on the way."
+    fix = "Merge again."
+
+    def judge(self, seen: Seen) -> Iterable[Finding]:
+        """Shape of every tensor that is there."""
+        if seen.plan is None or seen.checkpoint is None:
+            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
+            return
+        pairs = [(seen.looks[n].found, t.info) for n, t in seen.plan.tensors.items()]
+        wrong = [
+            f"{p.name} {list(f.shape)}, planned {list(p.shape)}"
+            for f, p in pairs
+            if f is not None and f.shape != p.shape
+        ]
+        if wrong:
+            yield failed(self, seen, f"another shape: {listed(wrong)}", tensors=first(wrong))
+        else:
+            yield passed(
+                self, seen, f"{number(len(pairs), 'tensor')} as planned", tensors=len(pairs)
+            )
+
+
+class Dtypes:
+    """T003."""
+
+    code = "T003"
+    title = "Dtypes are the planned ones"
+    why = "A dtype that nobody asked for doubles the size, or throws precision away."
+    fix = "Merge again; use `--dtype` to change the dtype on purpose."
+
+    def judge(self, seen: Seen) -> Iterable[Finding]:
+        """Dtype of every tensor that is there; another program's choice only warns."""
+        if seen.plan is None or seen.checkpoint is None:
+            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
+            return
+        pairs = [(seen.looks[n].found, t.info) for n, t in seen.plan.tensors.items()]
+        wrong = [
+            f"{p.name} {f.dtype}, planned {p.dtype}"
+            for f, p in pairs
+            if f is not None and f.dtype != p.dtype
+        ]
+        counts = Counter(f.dtype for f, _ in pairs if f is not None)
+        if wrong:
+            text = f"another dtype: {listed(wrong)}"
+            yield milder(self, seen, text, tensors=first(wrong), dtypes=dict(counts))
+        else:
+            yield passed(self, seen, f"dtypes as planned: {', '.join(counts)}", dtypes=dict(counts))
+
+
+class UsedOnce:
+    """T007."""
+
+    code = "T007"
+    title = "Every adapter tensor is used once"
+    why = "A tensor that nothing uses is a part of the training that got lost."
+    fix = "Report it with the plan's output (`adapter-merge plan --json`): planning should have stopped."
+
+    def judge(self, seen: Seen) -> Iterable[Finding]:
+        """Uses of all edits against the adapters' tensors."""
+        if seen.plan is None:
+            yield skipped(self, seen, NEEDS_SOURCES)
+            return
+        uses = Counter(tensor for edit in seen.plan.edits for tensor in edit.uses)
+        every = set(seen.plan.adapter_tensors)
+        wrong = sorted(t.name for t in every | uses.keys() if uses[t] != 1 or t not in every)
+        if wrong:
+            message = (
+                f"{number(len(wrong), 'adapter tensor')} not used exactly once: {listed(wrong)}"
+            )
+            yield failed(self, seen, message, tensors=first(wrong))
+        else:
+            text = f"{number(len(every), 'adapter tensor')}, each used once"
+            yield passed(self, seen, text, adapter_tensors=len(every))
+
+
+class ChangedSet:
+    """T008."""
+
+    code = "T008"
+    title = "Exactly the adapted tensors changed"
+    why = "An adapted tensor that equals the base's is a lost module; another one that changed is damage."
+    fix = "Merge again. Where the adapter's delta is zero, check that the trained adapter was saved; where rounding took it, use `--dtype fp32`."
+
+    def judge(self, seen: Seen) -> Iterable[Finding]:
+        """The set of changed tensors; an edit that rounds to nothing only warns."""
+        if seen.plan is None or seen.checkpoint is None:
+            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
+            return
+        adapted = {t for t, planned in seen.plan.tensors.items() if planned.edit is not None}
+        looks = {name: look for name, look in seen.looks.items() if look.same is not None}
+        changed = {name for name, look in looks.items() if not look.same}
+        stayed = {n: e for n in sorted(adapted & looks.keys() - changed) if (e := looks[n].edit)}
+        lost = [n for n, edit in stayed.items() if edit.expected]
+        zero = [n for n, edit in stayed.items() if not edit.moved]
+        rounded = [n for n, edit in stayed.items() if edit.moved and not edit.expected]
+        wrong = sorted(changed - adapted) + lost
+        if wrong:
+            message = (
+                f"{len(wrong) - len(lost)} changed without an edit, {len(lost)} adapted but as in the "
+                f"base: {listed(wrong)}"
+            )
+            yield failed(self, seen, message, tensors=first(wrong))
+        if zero or rounded:
+            message = f"unchanged: {len(zero)} with a delta of zero, {len(rounded)} whose delta is lost in rounding"
+            yield warned(self, seen, message, zero=first(zero), rounded=first(rounded))
+        if not (wrong or zero or rounded):
+            counts = {"adapted": len(adapted), "changed": len(changed)}
+            yield passed(
+                self, seen, f"the {number(len(adapted), 'adapted tensor')} and no other", **counts
+            )
+
+
+class TieHolds:
+    """T009."""
+
+    code = "T009"
+    title = "Tied tensors are equal"
+    why = "Loaders keep one of two tied tensors: where both stand in the file and differ, one is dropped in silence."
+    fix = "Merge again, or untie them: `tie_word_embeddings: false` in `config.json`."
+
+    def judge(self, seen: Seen) -> Iterable[Finding]:
+        """Bytes of the tied tensors that are in the file."""
+        if seen.plan is None or seen.checkpoint is None:
+            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
+        elif seen.tied is False:
+            names = sorted(set(seen.plan.tied) & seen.checkpoint.tensors.keys())
+            yield failed(
+                self, seen, f"tied, but with different values: {listed(names)}", tensors=names
+            )
+        else:
+            text = (
+                "no two tied tensors in the file" if seen.tied is None else "tied tensors are equal"
+            )
+            yield passed(self, seen, text)

@@ -1,0 +1,165 @@
+"""T004 to T006, and T010: the values of the tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from statistics import median
+
+from adapter_merge.checks.check import (
+    NEEDS_SOURCES,
+    NEEDS_WEIGHTS,
+    failed,
+    first,
+    listed,
+    number,
+    passed,
+    skipped,
+    warned,
+)
+from adapter_merge.checks.compare import EditLook
+from adapter_merge.checks.loss import predicted_loss
+from adapter_merge.checks.seen import Seen
+from adapter_merge.finding import Finding
+
+# A foreign merge that rounded elsewhere still takes its steps in full, on the average.
+_GAINS = (0.8, 1.25)
+_GAIN_NEEDS = 512  # elements that change; below, rounding alone can move the average
+_TOO_LOSSY = 0.05
+
+
+class Untouched:
+    """T004."""
+
+    code = "T004"
+    title = "Untouched tensors are the base's, byte for byte"
+    why = "A tensor that no edit names must not change: something else wrote to it, or the base is another one."
+    fix = "Merge again, and check that `--base` is the base that the merge was made from."
+
+    def judge(self, seen: Seen) -> Iterable[Finding]:
+        """Bytes; for a tensor in another dtype the base's values rounded to it."""
+        if seen.plan is None or seen.checkpoint is None:
+            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
+            return
+        untouched = {n: seen.looks[n] for n, t in seen.plan.tensors.items() if t.edit is None}
+        compared = [n for n, look in untouched.items() if look.same is not None]
+        wrong = sorted(n for n in compared if not untouched[n].same)
+        if wrong:
+            message = (
+                f"{number(len(wrong), 'untouched tensor')} differ from the base: {listed(wrong)}"
+            )
+            yield failed(self, seen, message, tensors=first(wrong), compared=len(compared))
+            return
+        size = sum(look.found.nbytes for look in untouched.values() if look.found)
+        text = f"{number(len(compared), 'untouched tensor')} as in the base"
+        yield passed(self, seen, text, tensors=len(compared), bytes=size)
+
+
+class Recomputed:
+    """T005."""
+
+    code = "T005"
+    title = "Edited tensors equal a second computation"
+    why = "A wrong scale, order, or base gives weights that load and answer, and are not the trained model."
+    fix = "Merge again; if it stays, the merge itself is wrong: report it with the finding's evidence."
+
+    def judge(self, seen: Seen) -> Iterable[Finding]:
+        """Sampled rows, re-read from the disk, against float64; within one rounding, two eps if foreign."""
+        if seen.plan is None or seen.checkpoint is None:
+            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
+            return
+        edits = {n: look.edit for n, look in seen.looks.items() if look.edit is not None}
+        if not edits:
+            yield skipped(self, seen, "not checked: no edited tensor could be compared")
+            return
+        order = sorted(edits, key=lambda name: -edits[name].excess)
+        wrong = [n for n in order if edits[n].excess > 1 or _is_off(edits[n], foreign=seen.foreign)]
+        elements = sum(edit.elements for edit in edits.values())
+        if wrong:
+            message = (
+                f"{len(wrong)} of {number(len(edits), 'edited tensor')} differ from the recomputed "
+                f"values: {listed(wrong)}"
+            )
+            yield failed(
+                self, seen, message, tensors={n: _evidence(edits[n]) for n in first(wrong)}
+            )
+            return
+        text = f"{number(len(edits), 'edited tensor')}, {elements:,} values recomputed in float64"
+        worst = round(edits[order[0]].excess, 4)
+        yield passed(self, seen, text, tensors=len(edits), values=elements, worst_of_allowed=worst)
+
+
+def _is_off(edit: EditLook, *, foreign: bool) -> bool:
+    """Whether the steps, on the average, are not the expected ones (our own bound needs no average)."""
+    if not foreign or edit.gain is None or edit.expected < _GAIN_NEEDS:
+        return False
+    return not _GAINS[0] <= edit.gain <= _GAINS[1]
+
+
+def _evidence(edit: EditLook) -> Mapping[str, object]:
+    gain = None if edit.gain is None else round(edit.gain, 4)
+    return {"of_allowed": round(edit.excess, 3), "row": edit.row, "gain": gain}
+
+
+class Finite:
+    """T006."""
+
+    code = "T006"
+    title = "All values are finite"
+    why = "One NaN or infinity spreads to every output."
+    fix = "Train the adapter again, or merge with `--dtype fp32` where float16 is too small; if the base has it, take another base."
+
+    def judge(self, seen: Seen) -> Iterable[Finding]:
+        """NaN and infinity; where the base has the very same bytes, only a warning."""
+        if seen.checkpoint is None:
+            yield skipped(self, seen, NEEDS_WEIGHTS)
+            return
+        broken = sorted(n for n, look in seen.looks.items() if look.nonfinite)
+        of_base = [n for n in broken if seen.looks[n].same]
+        of_merge = [n for n in broken if n not in of_base]
+        if of_merge:
+            message = f"NaN or infinity in {number(len(of_merge), 'tensor')}: {listed(of_merge)}"
+            yield failed(self, seen, message, tensors=first(of_merge))
+        if of_base:
+            message = f"the base itself has NaN or infinity in {listed(of_base)}"
+            yield warned(self, seen, message, tensors=first(of_base))
+        if not broken:
+            tested = sum(look.nonfinite is not None for look in seen.looks.values())
+            yield passed(
+                self, seen, f"{number(tested, 'tensor')} without NaN or infinity", tensors=tested
+            )
+
+
+class RoundingLoss:
+    """T010."""
+
+    code = "T010"
+    title = "The delta survives rounding"
+    why = "A 16-bit file swallows small deltas: the merged model is then between the base and the trained one."
+    fix = "Merge with `--dtype fp32`, or keep base and adapter apart."
+
+    def judge(self, seen: Seen) -> Iterable[Finding]:
+        """The loss predicted from the median of |delta| / |W|, in the median over the edited tensors."""
+        if seen.plan is None or seen.checkpoint is None:
+            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
+            return
+        sized = [
+            (look.edit.ratio, look.found.dtype)
+            for name, look in seen.looks.items()
+            if look.edit and look.found and look.edit.ratio and _adds(seen, name)
+        ]
+        if not sized:
+            yield skipped(self, seen, "not predicted: no edit adds to a tensor of the base")
+            return
+        loss = median(predicted_loss(ratio, dtype) for ratio, dtype in sized)
+        evidence: dict[str, object] = {
+            "median_ratio": float(f"{median(ratio for ratio, _ in sized):.3g}"),
+            "predicted_loss": float(f"{loss:.3g}"),
+            "dtypes": sorted({dtype for _, dtype in sized}),
+        }
+        text = f"rounding takes about {loss:.1%} of the adapter's effect (predicted)"
+        yield (warned if loss > _TOO_LOSSY else passed)(self, seen, text, **evidence)
+
+
+def _adds(seen: Seen, name: str) -> bool:
+    edit = seen.plan.tensors[name].edit if seen.plan is not None else None
+    return edit is not None and edit.reads_base

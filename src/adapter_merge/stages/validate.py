@@ -1,0 +1,141 @@
+"""validate: one pass over the result on the disk, then every check judges what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from adapter_merge.checkpoint import Checkpoint
+from adapter_merge.checks import CHECKS
+from adapter_merge.checks.look import Place, TensorLook, look_alone, look_at, same_bytes
+from adapter_merge.checks.seen import Seen
+from adapter_merge.checks.side import look_beside
+from adapter_merge.errors import AdapterMergeError, SourceError, UnsupportedError
+from adapter_merge.finding import Finding
+from adapter_merge.folder import list_files, open_checkpoint, read_receipt
+from adapter_merge.plan import Plan
+from adapter_merge.report import Merged
+from adapter_merge.sources import Sources
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Subject:
+    folder: Path
+    plan: Plan | None
+    sources: Sources | None
+    recorded: Mapping[str, int] | None
+    foreign: bool
+
+
+def validate(
+    plan: Plan,
+    sources: Sources,
+    merged: Merged,
+    *,
+    workers: int,
+    advance: Callable[[int], None],
+) -> tuple[Finding, ...]:
+    """Judge a result of ours as it lies on the disk; `advance` gets the bytes of each tensor seen.
+
+    Raises:
+        ShortRead: a file changed while it was read.
+    """
+    recorded = {path: record.size for path, record in merged.files.items()}
+    subject = _Subject(
+        folder=merged.folder, plan=plan, sources=sources, recorded=recorded, foreign=False
+    )
+    return _judge(_look(subject, workers=workers, advance=advance))
+
+
+def inspect(
+    folder: Path,
+    plan: Plan | None,
+    sources: Sources | None,
+    *,
+    workers: int,
+    advance: Callable[[int], None],
+) -> tuple[Finding, ...]:
+    """Judge anybody's folder; without plan and sources only what it says about itself.
+
+    A folder that can't be opened, or is none, gives findings too.
+
+    Raises:
+        RequestError: `folder` is a file.
+        ShortRead: a file changed while it was read.
+    """
+    receipt = read_receipt(folder)
+    recorded = None if receipt is None else {p: r.size for p, r in receipt.files.items()}
+    subject = _Subject(folder=folder, plan=plan, sources=sources, recorded=recorded, foreign=True)
+    return _judge(_look(subject, workers=workers, advance=advance))
+
+
+def _judge(seen: Seen) -> tuple[Finding, ...]:
+    return tuple(finding for check in CHECKS for finding in check.judge(seen))
+
+
+def _look(subject: _Subject, *, workers: int, advance: Callable[[int], None]) -> Seen:
+    files, checkpoint, trouble = _open(subject.folder)
+    looks: Mapping[str, TensorLook] = {}
+    tied = None
+    if checkpoint is not None:
+        place = Place(
+            folder=subject.folder,
+            checkpoint=checkpoint,
+            sources=subject.sources,
+            foreign=subject.foreign,
+        )
+        looks = _look_at_all(subject.plan, place, workers=workers, advance=advance)
+        tied = _tied(subject.plan, place)
+    return Seen(
+        folder=subject.folder,
+        files=files,
+        recorded=subject.recorded,
+        checkpoint=checkpoint,
+        trouble=trouble,
+        side=look_beside(subject.folder, files),
+        plan=subject.plan,
+        sources=subject.sources,
+        looks=looks,
+        tied=tied,
+        foreign=subject.foreign,
+    )
+
+
+def _open(
+    folder: Path,
+) -> tuple[Mapping[str, int], Checkpoint | None, AdapterMergeError | None]:
+    files: Mapping[str, int] = {}
+    try:
+        files = list_files(folder)
+        return files, open_checkpoint(folder), None
+    except (SourceError, UnsupportedError) as e:
+        return files, None, e
+
+
+def _look_at_all(
+    plan: Plan | None, place: Place, *, workers: int, advance: Callable[[int], None]
+) -> Mapping[str, TensorLook]:
+    """Every planned tensor, or without a plan every one found; the largest first, so that all end together."""
+    found = place.checkpoint.tensors
+    planned = {} if plan is None else plan.tensors
+    names = sorted(planned or found, key=lambda n: -found[n].nbytes if n in found else 0)
+
+    def look(name: str) -> TensorLook:
+        return look_at(planned[name], place) if planned else look_alone(name, place)
+
+    looks: dict[str, TensorLook] = {}
+    with ThreadPoolExecutor(workers, thread_name_prefix="validate") as pool:
+        for name, seen in zip(names, pool.map(look, names), strict=True):
+            looks[name] = seen
+            advance(seen.found.nbytes if seen.found else 0)
+    return looks
+
+
+def _tied(plan: Plan | None, place: Place) -> bool | None:
+    stored = [s for name in (plan.tied if plan else ()) if (s := place.stored(name)) is not None]
+    if len(stored) < 2:
+        return None
+    return all(map(partial(same_bytes, stored[0]), stored[1:]))
