@@ -1,0 +1,24 @@
+"""What the result holds besides its weights: the layouts, by the name that a request gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from adapter_merge.layouts.config import ConfigEdits
+from adapter_merge.layouts.merged import Merged
+from adapter_merge.layouts.side import Side
+from adapter_merge.sources import Sources
+
+__all__ = ["LAYOUTS", "ConfigEdits", "Layout", "Side"]
+
+
+class Layout(Protocol):
+    """One kind of result."""
+
+    def side(self, sources: Sources, edits: ConfigEdits, weight_files: frozenset[str]) -> Side:
+        """Decide on every file of base and adapters that is not a planned weight file."""
+        ...
+
+
+LAYOUTS: Mapping[str, Layout] = {"merged": Merged()}

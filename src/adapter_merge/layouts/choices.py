@@ -1,0 +1,85 @@
+"""Every family decided, and with that the fate of every file of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from adapter_merge.layouts.carried import why_left
+from adapter_merge.layouts.families import (
+    MODULES,
+    PROCESSOR,
+    TEMPLATE,
+    TOKENIZER,
+    Choice,
+    choose,
+    module_folders,
+)
+from adapter_merge.layouts.repo import Repo
+from adapter_merge.plan import Change
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choices:
+    """Whose files the result has, family by family."""
+
+    tokenizer: Choice
+    template: Choice
+    processor: Choice
+    modules: Choice
+
+    @classmethod
+    def of(cls, base: Repo, adapters: tuple[Repo, ...]) -> Choices:
+        """Decide on all families; adapters stand in the order of their deltas.
+
+        Raises:
+            Corrupt: a file that has to be read for that isn't valid.
+        """
+        tokenizer = choose(TOKENIZER, base, adapters)
+        template = choose(TEMPLATE, base, adapters)
+        if template.equal is not None and template.equal is tokenizer.winner:
+            # The base's equal one may stand in its tokenizer config, which is left behind.
+            template = Choice(family=TEMPLATE, winner=template.equal)
+        return cls(
+            tokenizer=tokenizer,
+            template=template,
+            processor=choose(PROCESSOR, base, adapters),
+            modules=choose(MODULES, base, adapters),
+        )
+
+    @property
+    def all(self) -> tuple[Choice, ...]:
+        """The choices in the order in which people read them."""
+        return self.tokenizer, self.template, self.processor, self.modules
+
+    def fates(self, repo: Repo) -> Mapping[str, str | None]:
+        """Each file of a source: why it is left behind, or None where the result has it.
+
+        Raises:
+            Corrupt: its `modules.json` isn't valid.
+        """
+        folders = module_folders(repo)
+        deciding = {path: choice for choice in self.all for path in choice.family.files(repo)}
+        return {
+            path: why_left(path, repo.origin, folders) or _why_lost(deciding.get(path), repo)
+            for path in repo.files
+        }
+
+    def changes(self, base: Repo) -> Iterator[Change]:
+        """A change for each family whose files come from an adapter."""
+        for choice in self.all:
+            if choice.winner is base or not choice.family.files(choice.winner):
+                continue
+            replaced = bool(choice.family.files(base))
+            yield Change(
+                subject=choice.family.name,
+                before=base.origin if replaced else None,
+                after=choice.winner.origin,
+                why="it differs from the base's" if replaced else "the base has none",
+            )
+
+
+def _why_lost(choice: Choice | None, repo: Repo) -> str | None:
+    if choice is None:
+        return None if repo.is_base else "files of its kind come from the base only"
+    return None if choice.winner is repo else choice.why_not(repo)

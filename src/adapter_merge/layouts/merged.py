@@ -1,0 +1,107 @@
+"""The merged layout: one set of merged weights, and everything else as the base has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
+
+from adapter_merge.layouts.choices import Choices
+from adapter_merge.layouts.config import CONFIG, ConfigEdits, config_assignments
+from adapter_merge.layouts.repo import Repo
+from adapter_merge.layouts.rewrite import Rewrite, rewrite
+from adapter_merge.layouts.side import Side
+from adapter_merge.layouts.template import file_of_template, key_of_template
+from adapter_merge.layouts.tokenizer import declared_differences
+from adapter_merge.plan import LeftBehind, SideFile
+from adapter_merge.sources import Sources
+
+# A source and what becomes of its files: path -> why it is left behind, None where it isn't.
+_Sorted: TypeAlias = tuple[Repo, Mapping[str, str | None]]
+
+
+class Merged:
+    """Merged weights, no adapter file; side files of the base, or of the adapter by whole families."""
+
+    def side(self, sources: Sources, edits: ConfigEdits, weight_files: frozenset[str]) -> Side:
+        """Decide on every file of base and adapters; nothing is written.
+
+        Args:
+            sources: base and adapters; small files of theirs are read.
+            edits: what the merged weights ask of `config.json`.
+            weight_files: the base's weight files and index, which are planned elsewhere.
+
+        Raises:
+            Corrupt: a JSON file that has to be read isn't valid.
+        """
+        base = Repo.of(sources.base)
+        adapters = tuple(Repo.of(a) for a in sources.adapters)
+        choices = Choices.of(base, adapters)
+        taken = [(a, choices.fates(a)) for a in adapters]
+        kept = _fates_of_base(choices.fates(base), sources, weight_files, _paths(taken))
+        rewrites = _rewrites(base, choices, edits)
+        sorted_out = ((base, kept), *taken)
+        files = {f.path: f for f in (*_copies(sorted_out), *map(_made, rewrites))}
+        return Side(
+            files=tuple(files[path] for path in sorted(files)),
+            left_behind=tuple(_left_behind(sorted_out)),
+            changes=(*choices.changes(base), *(c for r in rewrites for c in r.changes)),
+        )
+
+
+def _paths(sources: Iterable[_Sorted]) -> frozenset[str]:
+    return frozenset(path for _, fates in sources for path, why in fates.items() if why is None)
+
+
+def _fates_of_base(
+    fates: Mapping[str, str | None],
+    sources: Sources,
+    weight_files: frozenset[str],
+    taken: frozenset[str],
+) -> Mapping[str, str | None]:
+    """The base's files but for the planned ones; a path that an adapter's file takes is its."""
+    shadowed = dict.fromkeys(
+        sources.base.checkpoint.shadowed, "a second set of weights, which is not merged"
+    )
+    replaced = dict.fromkeys(taken, "a file of the adapter stands in its place")
+    return {
+        path: shadowed.get(path) or why or replaced.get(path)
+        for path, why in fates.items()
+        if path not in weight_files
+    }
+
+
+def _rewrites(base: Repo, choices: Choices, edits: ConfigEdits) -> tuple[Rewrite, ...]:
+    chat, tokenizer = choices.template.winner, choices.tokenizer.winner
+    wanted = list(config_assignments(base.object(CONFIG), edits))
+    if choices.tokenizer.equal is not None:
+        wanted += declared_differences(base, choices.tokenizer.equal)
+    wanted += key_of_template(base, chat=chat, tokenizer=tokenizer)
+    written = file_of_template(base, chat=chat, tokenizer=tokenizer)
+    return (*rewrite(base, wanted), *([written] if written is not None else []))
+
+
+def _copies(sources: Iterable[_Sorted]) -> Iterator[SideFile]:
+    for repo, fates in sources:
+        for path in (p for p, why in fates.items() if why is None):
+            yield SideFile(
+                path=path,
+                source=repo.root / path,
+                content=None,
+                size=repo.files[path].size,
+                origin=repo.origin,
+            )
+
+
+def _made(made: Rewrite) -> SideFile:
+    size = len(made.content)
+    return SideFile(
+        path=made.path, source=None, content=made.content, size=size, origin=made.origin
+    )
+
+
+def _left_behind(sources: Iterable[_Sorted]) -> Iterator[LeftBehind]:
+    for repo, fates in sources:
+        for path, why in sorted(fates.items()):
+            if why is not None:
+                size = repo.files[path].size
+                yield LeftBehind(path=path, size=size, origin=repo.origin, why=why)
