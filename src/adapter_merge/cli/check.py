@@ -1,0 +1,65 @@
+"""`adapter-merge check`: the checks on anybody's merge."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from adapter_merge.cli import usage
+from adapter_merge.cli.options import Output
+from adapter_merge.request import AdapterRef, RepoRef, Settings
+
+
+class Against(BaseModel):
+    """What a folder is held against, and how findings are weighed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: RepoRef | None = Field(
+        None, description="Base model; with it, untouched tensors are compared."
+    )
+    adapter: tuple[AdapterRef, ...] = Field(
+        (), description="Adapter that was merged; with it, edited tensors are recomputed."
+    )
+    ignore: tuple[str, ...] = Field((), description="Check codes whose failure only warns.")
+    strict: tuple[str, ...] = Field((), description="Check codes whose warning fails, or `all`.")
+
+    def settings(self) -> Settings:
+        """The settings that a check depends on.
+
+        Raises:
+            RequestError: a code is not one.
+        """
+        try:
+            return Settings(ignore=self.ignore, strict=self.strict)
+        except ValidationError as e:
+            raise usage.explain_value(e, verb="check") from e
+
+
+def check(
+    folder: RepoRef,
+    /,
+    *,
+    against: Annotated[Against, Parameter(name="*")] = Against(),
+    output: Annotated[Output, Parameter(name="*")] = Output(),
+) -> int:
+    """Run the checks on a merged folder, whoever made it.
+
+    Args:
+        folder: The merged model.
+        against: What it is held against.
+        output: What is shown.
+    """
+    settings = against.settings()
+    from adapter_merge import assemble
+
+    report = assemble.check(
+        folder,
+        base=against.base,
+        adapters=against.adapter,
+        settings=settings,
+        reporter=output.talk(),
+    )
+    return output.give(report)

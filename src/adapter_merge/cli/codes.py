@@ -1,0 +1,58 @@
+"""`adapter-merge codes`: every check code and every exit code."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from adapter_merge.cli.show import on_stdout, rows
+from adapter_merge.errors import AdapterMergeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExitCode:
+    """One exit code: the error class it stands for, what that means, and its finer classes."""
+
+    code: int
+    name: str
+    meaning: str
+    kinds: tuple[tuple[str, str], ...]
+
+
+def codes() -> None:
+    """List the codes of the checks, and the exit codes with their error classes."""
+    from adapter_merge.checks import CHECKS
+
+    console = on_stdout()
+    console.print("Checks")
+    console.print(rows((check.code, check.title) for check in CHECKS))
+    console.print("\nExit codes")
+    console.print(rows(_lines()))
+
+
+def exit_codes() -> tuple[ExitCode, ...]:
+    """The error tree of `errors.py` by exit code."""
+    found = [
+        ExitCode(
+            code=kind.exit_code,
+            name=kind.__name__,
+            meaning=_meaning(kind),
+            kinds=tuple((k.__name__, _meaning(k)) for k in kind.__subclasses__()),
+        )
+        for kind in AdapterMergeError.__subclasses__()
+    ]
+    return tuple(sorted(found, key=lambda e: e.code))
+
+
+def _meaning(kind: type[AdapterMergeError]) -> str:
+    return (inspect.getdoc(kind) or "").partition("\n")[0]
+
+
+def _lines() -> Iterator[tuple[str, str]]:
+    yield "0", "Done."
+    yield "1", "A bug in adapter-merge."
+    for exit_code in exit_codes():
+        yield str(exit_code.code), f"{exit_code.name}: {exit_code.meaning}"
+        for name, meaning in exit_code.kinds:
+            yield "", f"  {name}: {meaning}"

@@ -1,0 +1,103 @@
+"""The entry of the command line: builds the app, and turns whatever goes wrong into an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Parameter
+
+import adapter_merge
+from adapter_merge.cli import check, codes, demo, plan, run, schema, usage, verify
+from adapter_merge.cli.options import Output
+from adapter_merge.errors import AdapterMergeError, Interrupted
+from adapter_merge.report import ErrorRecord, Report
+
+_HELP = """\
+Merge a PEFT adapter into its base model, prove the result, and say where it came from.
+
+Adapters and bases are folders: a path that starts with `.`, `/` or `~`.
+"""
+
+
+def build() -> App:
+    """The app with all its verbs."""
+    app = App(
+        name="adapter-merge",
+        help=_HELP,
+        help_format="markdown",
+        version=lambda: str(adapter_merge.__version__),
+        default_parameter=Parameter(negative=(), show_default=_default),
+    )
+    app.command(run.run, sort_key=1, usage=_usage("run ADAPTER[=WEIGHT]... [OPTIONS]"))
+    app.command(plan.plan, sort_key=2, usage=_usage("plan ADAPTER[=WEIGHT]... [OPTIONS]"))
+    app.command(check.check, sort_key=3)
+    app.command(verify.verify, sort_key=4)
+    app.command(codes.codes, sort_key=5)
+    app.command(schema.schema, sort_key=6)
+    app.command(demo.demo, sort_key=7)
+    return app
+
+
+def _usage(line: str) -> str:
+    return f"Usage: adapter-merge {line}\n"
+
+
+def _default(value: object) -> str | None:
+    """What help shows as a default: nothing, an empty list and a flag that is off stay unsaid."""
+    return None if value is None or value is False or value == () else str(value)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; the result is the exit code.
+
+    Never raises: a mistake in the request, a stop by the user and a bug each become a report with
+    its exit code, on stdout where `--json` is given.
+    """
+    try:
+        return _dispatch(argv)
+    except BrokenPipeError:
+        # The reader of a pipe has left (`| head`); keep Python from complaining when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except AdapterMergeError as e:
+        record = _record(e)
+    except KeyboardInterrupt:
+        record = _record(Interrupted("stopped", hint="Run the same command to start again."))
+    except Exception as e:  # the one place where a bug becomes an exit code
+        traceback.print_exc(file=sys.stderr)
+        record = _bug(e)
+    return _fail(record, argv)
+
+
+def _dispatch(argv: Sequence[str]) -> int:
+    app = build()
+    try:
+        code = app(argv, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as e:
+        raise usage.explain(e, app) from e
+    return code if isinstance(code, int) else 0
+
+
+def _record(error: AdapterMergeError) -> ErrorRecord:
+    return ErrorRecord(
+        type=type(error).__name__, code=error.exit_code, message=error.message, hint=error.hint
+    )
+
+
+def _bug(error: Exception) -> ErrorRecord:
+    return ErrorRecord(
+        type=type(error).__name__,
+        code=1,
+        message=f"this is a bug in adapter-merge: {error}",
+        hint="Report it with the lines above and the command.",
+    )
+
+
+def _fail(error: ErrorRecord, argv: Sequence[str]) -> int:
+    report = Report(status="failed", error=error)
+    output = Output(json="--json" in argv, quiet="--quiet" in argv)
+    output.talk().finished(report)
+    return output.give(report)

@@ -1,0 +1,44 @@
+"""`adapter-merge run`: the whole job."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+from pydantic import ValidationError
+
+from adapter_merge.cli import usage
+from adapter_merge.cli.options import Output
+from adapter_merge.request import AdapterRef, Request, Settings
+
+
+def run(
+    *adapters: Annotated[AdapterRef, Parameter(name="ADAPTER")],
+    settings: Annotated[Settings, Parameter(name="*")] = Settings(),
+    output: Annotated[Output, Parameter(name="*")] = Output(),
+) -> int:
+    """Merge adapters into their base model, check the result and seal it.
+
+    Args:
+        adapters: Folder of an adapter; `./adapter=0.5` halves its scale. Several are added in this
+            order.
+        settings: Everything else that a merge depends on.
+        output: What is shown.
+    """
+    wanted = request(adapters, settings, verb="run")
+    # Only a verb that merges pays for the imports below it: `--help` answers at once.
+    from adapter_merge import assemble
+
+    return output.give(assemble.run(wanted, output.talk()))
+
+
+def request(adapters: tuple[AdapterRef, ...], settings: Settings, *, verb: str) -> Request:
+    """The request that the command line spells.
+
+    Raises:
+        RequestError: the parts don't make one, such as two adapters without a target.
+    """
+    try:
+        return Request.model_validate({**dict(settings), "adapters": adapters})
+    except ValidationError as e:
+        raise usage.explain_value(e, verb=verb) from e
