@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from adapter_merge.cli.show import on_stdout, rows
+from adapter_merge.cli.show import grid, on_stdout
 from adapter_merge.errors import AdapterMergeError
 
 
@@ -26,9 +26,9 @@ def codes() -> None:
 
     console = on_stdout()
     console.print("Checks")
-    console.print(rows((check.code, check.title) for check in CHECKS))
+    console.print(grid((check.code, check.title) for check in CHECKS))
     console.print("\nExit codes")
-    console.print(rows(_lines()))
+    console.print(grid(_lines()))
 
 
 def exit_codes() -> tuple[ExitCode, ...]:
@@ -49,10 +49,10 @@ def _meaning(kind: type[AdapterMergeError]) -> str:
     return (inspect.getdoc(kind) or "").partition("\n")[0]
 
 
-def _lines() -> Iterator[tuple[str, str]]:
-    yield "0", "Done."
-    yield "1", "A bug in adapter-merge."
+def _lines() -> Iterator[tuple[str, str, str]]:
+    yield "0", "", "Done."
+    yield "1", "", "A bug in adapter-merge."
     for exit_code in exit_codes():
-        yield str(exit_code.code), f"{exit_code.name}: {exit_code.meaning}"
+        yield str(exit_code.code), exit_code.name, exit_code.meaning
         for name, meaning in exit_code.kinds:
-            yield "", f"  {name}: {meaning}"
+            yield "", name, meaning

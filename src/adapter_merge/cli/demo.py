@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from adapter_merge.cli import minilm
 from adapter_merge.cli.options import Output
-from adapter_merge.cli.show import on_stderr, rows
+from adapter_merge.cli.show import grid, on_stderr
 from adapter_merge.errors import CheckFailed
 from adapter_merge.finding import Verdict
 from adapter_merge.request import Request
@@ -98,7 +98,7 @@ def _compare(base: Path, adapter: Path, merged: Path) -> None:
     same = distance(result, minilm.embed(base, adapter))
     moved = distance(result, minilm.embed(base))
     on_stderr().print(
-        rows(
+        grid(
             [
                 ("   merged against base + adapter", _line(same)),
                 ("   merged against base", _line(moved)),

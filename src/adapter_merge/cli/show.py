@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -42,19 +42,25 @@ def nbytes(count: int) -> str:
     return f"{size:.1f} TB"
 
 
-def rows(pairs: Iterable[Row]) -> Table:
-    """Two columns; the second one folds where the screen is narrow."""
+def grid(lines: Iterable[Sequence[str | Text]]) -> Table:
+    """Columns; the last one folds where the screen is narrow."""
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in pairs:
-        table.add_row(name, value)
+    for number, line in enumerate(lines):
+        if number == 0:
+            _columns(table, len(line))
+        table.add_row(*line)
     return table
+
+
+def _columns(table: Table, count: int) -> None:
+    for _ in range(count - 1):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
 
 
 def plan_screen(plan: Plan) -> RenderableType:
     """A plan on one screen: what is written, what changes, what stays behind, what was noticed."""
-    return Group(rows(_plan_rows(plan)), *_found(plan.findings))
+    return Group(grid(_plan_rows(plan)), *_found(plan.findings))
 
 
 def _plan_rows(plan: Plan) -> Iterator[Row]:
@@ -88,23 +94,22 @@ def _found(findings: tuple[Finding, ...]) -> tuple[RenderableType, ...]:
 
 def findings_table(findings: tuple[Finding, ...]) -> Table:
     """Findings by weight, failures first; what passed is named by its codes alone."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    return grid(_finding_lines(findings))
+
+
+def _finding_lines(findings: tuple[Finding, ...]) -> Iterator[tuple[Text, str, str]]:
     loud = [f for f in findings if f.outcome is not Outcome.PASS]
     for finding in sorted(loud, key=lambda f: (_WEIGHT.index(f.outcome), f.code, f.subject)):
         outcome = Text(finding.outcome.value, style=_STYLE[finding.outcome])
-        table.add_row(outcome, finding.code, f"{finding.subject}: {finding.message}")
+        yield outcome, finding.code, f"{finding.subject}: {finding.message}"
     passed = sorted({f.code for f in findings if f.outcome is Outcome.PASS})
     if passed:
-        table.add_row(Text("pass", style=_STYLE[Outcome.PASS]), str(len(passed)), " ".join(passed))
-    return table
+        yield Text("pass", style=_STYLE[Outcome.PASS]), str(len(passed)), " ".join(passed)
 
 
 def summary(report: Report) -> RenderableType:
     """The end of a run: what came of it, and what to do next."""
-    return rows(_summary_rows(report))
+    return grid(_summary_rows(report))
 
 
 def _summary_rows(report: Report) -> Iterator[Row]:
