@@ -90,10 +90,15 @@ def rounded(values: Array, dtype: str) -> Array:
 
 
 def half_ulp(values: Array, dtype: str) -> Array:
-    """Half the distance between neighbours of `dtype` around each value: the error of one rounding."""
+    """Half the distance between neighbours of `dtype` around each value: the error of one rounding.
+
+    Never 0, so that it can be divided by.
+    """
     form = FORMATS[dtype]
     power = (values.view(np.uint64) & _EXPONENT_OF_F64).view(np.float64)
-    return np.maximum(power * 2.0**-form.precision, 2.0 ** (form.lowest - 1))
+    return np.maximum(
+        power * 2.0**-form.precision, 2.0 ** max(form.lowest - 1, FORMATS["F64"].lowest)
+    )
 
 
 def has_nonfinite(raw: Raw, dtype: str) -> bool:
