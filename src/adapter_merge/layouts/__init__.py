@@ -5,12 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from adapter_merge.layouts.carried import why_left
+from adapter_merge.layouts.choices import counting_files
 from adapter_merge.layouts.config import ConfigEdits
 from adapter_merge.layouts.merged import Merged
+from adapter_merge.layouts.repo import Repo
+from adapter_merge.layouts.shards import Weights, cut_files, keep_files
 from adapter_merge.layouts.side import Side
 from adapter_merge.sources import Sources
 
-__all__ = ["LAYOUTS", "ConfigEdits", "Layout", "Side"]
+__all__ = [
+    "LAYOUTS",
+    "ConfigEdits",
+    "Layout",
+    "Repo",
+    "Side",
+    "Weights",
+    "counting_files",
+    "cut_files",
+    "keep_files",
+    "why_left",
+]
 
 
 class Layout(Protocol):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from adapter_merge.layouts.carried import why_left
 from adapter_merge.layouts.families import (
+    FAMILIES,
     MODULES,
     PROCESSOR,
     TEMPLATE,
@@ -83,3 +84,16 @@ def _why_lost(choice: Choice | None, repo: Repo) -> str | None:
     if choice is None:
         return None if repo.is_base else "files of its kind come from the base only"
     return None if choice.winner is repo else choice.why_not(repo)
+
+
+def counting_files(repo: Repo) -> frozenset[str]:
+    """The files of a source whose content can decide what the result holds, its own weights apart.
+
+    Raises:
+        Corrupt: its `modules.json` isn't valid.
+    """
+    folders = module_folders(repo)
+    kept = {p for p in repo.files if why_left(p, repo.origin, folders) is None}
+    if repo.is_base:
+        return frozenset(kept)
+    return frozenset(path for family in FAMILIES for path in family.files(repo) if path in kept)

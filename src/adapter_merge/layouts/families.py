@@ -192,3 +192,4 @@ MODULES = Family(
     lacks=_modules_lack,
     same=_same_modules,
 )
+FAMILIES = (TOKENIZER, TEMPLATE, PROCESSOR, MODULES)

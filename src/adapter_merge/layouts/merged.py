@@ -87,7 +87,7 @@ def _copies(sources: Iterable[_Sorted]) -> Iterator[SideFile]:
                 path=path,
                 source=repo.root / path,
                 content=None,
-                size=repo.files[path].size,
+                size=repo.files[path],
                 origin=repo.origin,
             )
 
@@ -103,5 +103,4 @@ def _left_behind(sources: Iterable[_Sorted]) -> Iterator[LeftBehind]:
     for repo, fates in sources:
         for path, why in sorted(fates.items()):
             if why is not None:
-                size = repo.files[path].size
-                yield LeftBehind(path=path, size=size, origin=repo.origin, why=why)
+                yield LeftBehind(path=path, size=repo.files[path], origin=repo.origin, why=why)

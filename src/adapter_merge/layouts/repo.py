@@ -10,7 +10,7 @@ from typing import Any
 
 from adapter_merge.errors import Corrupt
 from adapter_merge.folder import read_bytes, read_json
-from adapter_merge.sources import Adapter, Base, RepoFile
+from adapter_merge.sources import Adapter, Base
 
 BASE = "base"
 
@@ -22,18 +22,19 @@ class Repo:
     Attributes:
         origin: `base`, or the adapter as the user wrote it.
         root: the folder that the files are read from.
-        files: path -> file.
+        files: path -> bytes.
     """
 
     origin: str
     root: Path
-    files: Mapping[str, RepoFile]
+    files: Mapping[str, int]
 
     @classmethod
     def of(cls, source: Base | Adapter) -> Repo:
         """The files of a source."""
         origin = BASE if isinstance(source, Base) else source.pinned.source
-        return cls(origin=origin, root=source.pinned.root, files=source.files)
+        sizes = {path: file.size for path, file in source.files.items()}
+        return cls(origin=origin, root=source.pinned.root, files=sizes)
 
     @property
     def is_base(self) -> bool:

@@ -56,8 +56,8 @@ _NO_LIMIT = 10**30
 
 
 def is_vocabulary(path: str) -> bool:
-    """Whether a file holds a tokenizer's vocabulary."""
-    return any(fnmatchcase(path, pattern) for pattern in VOCABULARIES)
+    """Whether a file, at the top of its repository, holds a tokenizer's vocabulary."""
+    return "/" not in path and any(fnmatchcase(path, pattern) for pattern in VOCABULARIES)
 
 
 def same_tokenizer(base: Repo, adapter: Repo) -> bool:

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+
+from adapter_merge.errors import Corrupt
+from adapter_merge.layouts.families import (
+    MODULES,
+    PROCESSOR,
+    TOKENIZER,
+    Family,
+    choose,
+    module_folders,
+)
+from tests.layouts.tiny import Files, MakeRepo
+
+
+def modules(*paths_and_kinds: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"path": p, "type": f"sentence_transformers.models.{k}"} for p, k in paths_and_kinds]
+
+
+POOLED = modules(("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
+
+
+@pytest.mark.parametrize(
+    ("family", "files", "lack"),
+    [
+        (TOKENIZER, {"tokenizer_config.json": {}}, "vocabulary"),
+        (TOKENIZER, {"tokenizer_config.json": {}, "spiece.model": b"x"}, None),
+        (PROCESSOR, {"processor_config.json": {"processor_class": "X"}}, "images"),
+        (PROCESSOR, {"processor_config.json": {"image_processor": {"size": 1}}}, None),
+        (PROCESSOR, {"preprocessor_config.json": {}}, None),
+        (MODULES, {"config_sentence_transformers.json": {}}, "modules.json"),
+        (MODULES, {"modules.json": POOLED}, "1_Pooling"),
+        (MODULES, {"modules.json": POOLED, "1_Pooling/config.json": {}}, None),
+        (MODULES, {"modules.json": modules(("../out", "Dense"))}, r"\.\./out"),
+    ],
+)
+def test_an_incomplete_family_says_what_it_lacks(
+    make_repo: MakeRepo, family: Family, files: Files, lack: str | None
+) -> None:
+    found = family.lacks(make_repo(files, "a"))
+    assert found is None if lack is None else lack.replace("\\", "") in (found or "")
+
+
+@pytest.mark.parametrize(
+    "content", ["{", {"a": 1}, ["a"], [{"path": ""}], [{"path": 1, "type": "x"}]]
+)
+def test_a_broken_modules_file_is_corrupt(make_repo: MakeRepo, content: object) -> None:
+    with pytest.raises(Corrupt, match=r"modules\.json"):
+        module_folders(make_repo({"modules.json": content}))
+
+
+def test_the_folder_of_a_module_is_written_in_one_way(make_repo: MakeRepo) -> None:
+    repo = make_repo({"modules.json": modules(("", "Transformer"), ("./2_Dense/", "Dense"))})
+    assert module_folders(repo) == {"2_Dense"}
+
+
+def test_the_last_complete_adapter_decides(make_repo: MakeRepo) -> None:
+    base = make_repo({"vocab.txt": "a"})
+    first, second = make_repo({"vocab.txt": "b"}, "1"), make_repo({"vocab.txt": "c"}, "2")
+    third = make_repo({"tokenizer_config.json": {}}, "3")
+    choice = choose(TOKENIZER, base, (first, second, third))
+    assert choice.winner is second
+    assert "`2` is used" in choice.why_not(base)
+    assert "`2` is used" in choice.why_not(first)
+    assert "can't be used" in choice.why_not(third)
+
+
+def test_the_base_stays_where_the_last_adapter_means_the_same(make_repo: MakeRepo) -> None:
+    base = make_repo({"vocab.txt": "a"})
+    other, same = make_repo({"vocab.txt": "b"}, "1"), make_repo({"vocab.txt": "a"}, "2")
+    choice = choose(TOKENIZER, base, (other, same))
+    assert choice.winner is base
+    assert choice.equal is same
+    assert "same as the base's" in choice.why_not(same)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "same"),
+    [('{"size":  1}', True), ('{"size": 2}', False), ('{"size": 1, "mean": 0}', False)],
+)
+def test_processors_are_compared_by_their_values(
+    make_repo: MakeRepo, theirs: str, same: bool
+) -> None:
+    base = make_repo({"preprocessor_config.json": {"size": 1}})
+    choice = choose(PROCESSOR, base, (make_repo({"preprocessor_config.json": theirs}, "a"),))
+    assert (choice.winner is base) is same
+
+
+def test_modules_are_the_same_only_with_their_folders(make_repo: MakeRepo) -> None:
+    base = make_repo({"modules.json": POOLED, "1_Pooling/config.json": {"mode": "mean"}})
+    same = make_repo({"modules.json": POOLED, "1_Pooling/config.json": {"mode": "mean"}}, "1")
+    other = make_repo({"modules.json": POOLED, "1_Pooling/config.json": {"mode": "cls"}}, "2")
+    assert choose(MODULES, base, (same,)).winner is base
+    assert choose(MODULES, base, (other,)).winner is other
