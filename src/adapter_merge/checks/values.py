@@ -22,7 +22,7 @@ from adapter_merge.checks.seen import Seen
 from adapter_merge.finding import Finding
 
 # A foreign merge that rounded elsewhere still takes its steps in full, on the average.
-_GAINS = (0.8, 1.25)
+_GAINS = (0.8, 1.2)
 _GAIN_NEEDS = 512  # elements that change; below, rounding alone can move the average
 _TOO_LOSSY = 0.05
 
