@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import torch
 
     Array: TypeAlias = npt.NDArray[np.float64]
-    Load: TypeAlias = Callable[["AdapterTensor"], torch.Tensor]
-    Load64: TypeAlias = Callable[["AdapterTensor"], Array]
     Apply: TypeAlias = Callable[[torch.Tensor, slice, torch.Tensor], None]
 
 
@@ -50,6 +48,18 @@ class Need:
     def name(self) -> str:
         """The tensor's name as the adapter's side has it."""
         return f"{self.module}.{self.parameter}" if self.module else self.parameter
+
+
+class Load(Protocol):
+    """Gives an adapter tensor, or some rows of it, in its own dtype."""
+
+    def __call__(self, wanted: AdapterTensor, rows: slice | None = None) -> torch.Tensor: ...  # noqa: D102
+
+
+class Load64(Protocol):
+    """Gives an adapter tensor in float64: whole in its shape, or some rows as (rows, columns)."""
+
+    def __call__(self, wanted: AdapterTensor, rows: slice | None = None) -> Array: ...  # noqa: D102
 
 
 class Edit(Protocol):

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from adapter_merge.finding import Finding, Outcome
+
 RECEIPT_NAME = "merge_receipt.json"
 
 
@@ -47,6 +49,16 @@ class FindingRecord(_Record):
     subject: str
     message: str
     evidence: dict[str, Any]
+
+    def finding(self) -> Finding:
+        """The finding that was recorded."""
+        return Finding(
+            code=self.code,
+            outcome=Outcome(self.outcome),
+            subject=self.subject,
+            message=self.message,
+            evidence=self.evidence,
+        )
 
 
 class Receipt(_Record):

@@ -9,6 +9,7 @@ from typing import Literal
 
 from adapter_merge.finding import Finding
 from adapter_merge.receipt import FileRecord, SourceRecord
+from adapter_merge.sources import Adapter, Base, digests
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,3 +62,13 @@ class Report:
     peak_rss_bytes: int = 0
     error: ErrorRecord | None = None
     schema: Literal[1] = 1
+
+
+def source_record(source: Adapter | Base) -> SourceRecord:
+    """Where a source was read from, and the digests of the files that counted."""
+    return SourceRecord(
+        source=source.pinned.source,
+        commit=source.pinned.commit,
+        weight=source.weight if isinstance(source, Adapter) else None,
+        digests=digests(source.files),
+    )

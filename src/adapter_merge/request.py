@@ -19,6 +19,8 @@ _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]i?B)", re.IGNORE
 _UNITS = {"k": 1, "m": 2, "g": 3, "t": 4}
 _CODE = re.compile(r"[A-Z]\d{3}")
 
+Dtype = Literal["keep", "fp32", "bf16", "fp16"]
+
 
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -112,9 +114,7 @@ class Settings(_Value):
     layout: Literal["merged"] = Field(
         "merged", description="What the result holds: one set of merged weights."
     )
-    dtype: Literal["keep", "fp32", "bf16", "fp16"] = Field(
-        "keep", description="Dtype of the floating-point tensors in the result."
-    )
+    dtype: Dtype = Field("keep", description="Dtype of the floating-point tensors in the result.")
     max_shard_size: str = Field(
         "keep", description="Largest weight file, such as `5GB`; `keep` keeps the base's files."
     )

@@ -59,6 +59,11 @@ class RepoFile:
     digest: str | None
 
 
+def digests(files: Mapping[str, RepoFile]) -> dict[str, str]:
+    """Digest by path, for the files that a plan reads."""
+    return {path: f.digest for path, f in sorted(files.items()) if f.digest is not None}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pinned:
     """A source that can't move any more.

@@ -151,18 +151,16 @@ class Replacement:
 
     def prepare(self, load: Load, *, compute: torch.dtype) -> Apply:
         """See `Step`."""
-        saved = load(self.tensor).to(compute)
-        flat = saved.reshape(saved.shape[0] if saved.ndim else 1, -1)
 
         def replace(block: torch.Tensor, rows: slice, _scratch: torch.Tensor) -> None:
-            block.copy_(flat[rows])
+            # Read block by block: a saved embedding can be larger than all memory that a merge needs.
+            block.copy_(load(self.tensor, rows).reshape(block.shape))
 
         return replace
 
     def recompute(self, base: Array, rows: slice, load: Load64) -> Array:
         """See `Step`."""
-        saved = load(self.tensor)
-        return saved.reshape(saved.shape[0] if saved.ndim else 1, -1)[rows]
+        return load(self.tensor, rows)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from adapter_merge.checkpoint import Checkpoint
 from adapter_merge.checks.look import TensorLook
@@ -19,7 +18,7 @@ class Seen:
     """The facts.
 
     Attributes:
-        folder: what was looked at.
+        name: how findings call the folder.
         files: path -> bytes of every file in it.
         recorded: path -> bytes as they were written or stand in a receipt; None without a record.
         checkpoint: its weights; None where they can't be read.
@@ -32,7 +31,7 @@ class Seen:
         foreign: another program merged: other shards and dtypes only warn.
     """
 
-    folder: Path
+    name: str
     files: Mapping[str, int]
     recorded: Mapping[str, int] | None
     checkpoint: Checkpoint | None
@@ -43,8 +42,3 @@ class Seen:
     looks: Mapping[str, TensorLook]
     tied: bool | None
     foreign: bool
-
-    @property
-    def name(self) -> str:
-        """How findings call it."""
-        return self.folder.name

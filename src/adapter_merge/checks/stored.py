@@ -76,17 +76,23 @@ def chunks(elements: int, itemsize: int) -> Iterator[tuple[int, int]]:
 
 
 def loader(sources: Sources) -> Load64:
-    """A `Load64` that reads adapter tensors from their files and keeps what it has read.
+    """A `Load64` that reads adapter tensors from their files and keeps those that it has read whole.
 
     Make one for each edited tensor: what it keeps is freed with it.
     """
 
+    def stored(wanted: AdapterTensor) -> Stored:
+        adapter = sources.adapters[wanted.adapter]
+        path = adapter.pinned.root / adapter.checkpoint.file_of[wanted.name].name
+        return Stored(path=path, info=adapter.checkpoint.tensors[wanted.name])
+
     @cache
-    def load(tensor: AdapterTensor) -> Array:
-        adapter = sources.adapters[tensor.adapter]
-        info = adapter.checkpoint.tensors[tensor.name]
-        path = adapter.pinned.root / adapter.checkpoint.file_of[tensor.name].name
-        raw = Stored(path=path, info=info).read(0, info.nbytes)
-        return decode(raw, info.dtype).reshape(info.shape)
+    def whole(wanted: AdapterTensor) -> Array:
+        tensor = stored(wanted)
+        raw = tensor.read(0, tensor.info.nbytes)
+        return decode(raw, tensor.info.dtype).reshape(tensor.info.shape)
+
+    def load(wanted: AdapterTensor, rows: slice | None = None) -> Array:
+        return whole(wanted) if rows is None else stored(wanted).values(rows)
 
     return load

@@ -126,9 +126,10 @@ def judge(same: Distance, moved: Distance) -> None:
     Raises:
         CheckFailed: it embeds otherwise than base and adapter do, or just as the base does.
     """
-    if same.largest > _SAME:
+    # Said so that a NaN is no equality.
+    if not same.largest <= _SAME:
         raise _failed(f"the merged model differs from base + adapter by {same.largest:.1e}")
-    if moved.largest < _DIFFERENT:
+    if not moved.largest >= _DIFFERENT:
         raise _failed(f"the merged model embeds as the base does, within {moved.largest:.1e}")
 
 

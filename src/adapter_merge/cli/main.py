@@ -29,6 +29,7 @@ def build() -> App:
         help=_HELP,
         help_format="markdown",
         version=lambda: str(adapter_merge.__version__),
+        suppress_keyboard_interrupt=False,
         default_parameter=Parameter(negative=(), show_default=_default),
     )
     app.command(run.run, sort_key=1, usage=_usage("run ADAPTER[=WEIGHT]... [OPTIONS]"))
@@ -51,13 +52,18 @@ def _default(value: object) -> str | None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command; the result is the exit code.
+    """Run one command of ours; the result is the exit code."""
+    return execute(build(), argv)
+
+
+def execute(app: App, argv: Sequence[str]) -> int:
+    """Run one command of an app; the result is the exit code.
 
     Never raises: a mistake in the request, a stop by the user and a bug each become a report with
     its exit code, on stdout where `--json` is given.
     """
     try:
-        return _dispatch(argv)
+        return _dispatch(app, argv)
     except BrokenPipeError:
         # The reader of a pipe has left (`| head`); keep Python from complaining when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -72,8 +78,7 @@ def main(argv: Sequence[str]) -> int:
     return _fail(record, argv)
 
 
-def _dispatch(argv: Sequence[str]) -> int:
-    app = build()
+def _dispatch(app: App, argv: Sequence[str]) -> int:
     try:
         code = app(argv, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as e:

@@ -30,9 +30,7 @@ def tied_tensors(
     decides where the config has it. Its default differs by class, so without it the file does: a head
     that is left out, or equals the embedding (asked through `equal`), is tied.
     """
-    names = checkpoint.tensors
-    embeddings = [n for n in names if _EMBEDDINGS.fullmatch(n) and len(names[n].shape) == 2]
-    heads = [n for n in names if _HEADS.fullmatch(n)]
+    embeddings, heads = _vocabulary(checkpoint)
     if not embeddings or not _has_head(config):
         return ()
     flags = set(_flags(config))
@@ -41,6 +39,19 @@ def tied_tensors(
     else:
         tied = not heads or any(equal(e, h) for e in embeddings for h in heads)
     return (*embeddings, *(heads or ["lm_head.weight"])) if tied else ()
+
+
+def vocabulary_tensors(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """The tensors that have one row a token: input embeddings and heads."""
+    embeddings, heads = _vocabulary(checkpoint)
+    return (*embeddings, *heads)
+
+
+def _vocabulary(checkpoint: Checkpoint) -> tuple[list[str], list[str]]:
+    tables = [t.name for t in checkpoint.tensors.values() if len(t.shape) == 2]
+    return [n for n in tables if _EMBEDDINGS.fullmatch(n)], [
+        n for n in tables if _HEADS.fullmatch(n)
+    ]
 
 
 def _has_head(config: Mapping[str, Any]) -> bool:

@@ -23,6 +23,7 @@ from adapter_merge.sources import Sources
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Subject:
+    name: str
     folder: Path
     plan: Plan | None
     sources: Sources | None
@@ -45,7 +46,12 @@ def validate(
     """
     recorded = {path: record.size for path, record in merged.files.items()}
     subject = _Subject(
-        folder=merged.folder, plan=plan, sources=sources, recorded=recorded, foreign=False
+        name=sources.target.root.name,  # the work folder's name means nothing to anybody
+        folder=merged.folder,
+        plan=plan,
+        sources=sources,
+        recorded=recorded,
+        foreign=False,
     )
     return _judge(_look(subject, workers=workers, advance=advance))
 
@@ -68,7 +74,14 @@ def inspect(
     """
     receipt = read_receipt(folder)
     recorded = None if receipt is None else {p: r.size for p, r in receipt.files.items()}
-    subject = _Subject(folder=folder, plan=plan, sources=sources, recorded=recorded, foreign=True)
+    subject = _Subject(
+        name=folder.resolve().name,
+        folder=folder,
+        plan=plan,
+        sources=sources,
+        recorded=recorded,
+        foreign=True,
+    )
     return _judge(_look(subject, workers=workers, advance=advance))
 
 
@@ -90,7 +103,7 @@ def _look(subject: _Subject, *, workers: int, advance: Callable[[int], None]) ->
         looks = _look_at_all(subject.plan, place, workers=workers, advance=advance)
         tied = _tied(subject.plan, place)
     return Seen(
-        folder=subject.folder,
+        name=subject.name,
         files=files,
         recorded=subject.recorded,
         checkpoint=checkpoint,

@@ -1,0 +1,97 @@
+"""Joins pipeline and edges: the one place that asks the machine for clock, memory and versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+
+from adapter_merge import audit, pipeline
+from adapter_merge.pipeline import Machine
+from adapter_merge.plan import Plan
+from adapter_merge.ports import Reporter, Silent
+from adapter_merge.report import Report
+from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
+from adapter_merge.stages.resolve import resolve
+
+_LIBRARIES = ("adapter-merge", "torch", "numpy", "pydantic")
+_MOST_WORKERS = 8
+
+
+def run(request: Request, reporter: Reporter | None = None) -> Report:
+    """Merge adapters into a base, check the result and seal it.
+
+    Never raises for what a user can cause: the report's `status` is then `failed`, and its `error` says
+    what happened, to which thing, and what to do next.
+    """
+    return pipeline.run(request, reporter=reporter or Silent(), machine=_machine())
+
+
+def plan(request: Request) -> Plan:
+    """The dry run: everything that `run` would do, decided from headers and small files.
+
+    Raises:
+        AdapterMergeError: the merge can't be done.
+    """
+    return pipeline.drafted(request, resolve(request))
+
+
+def check(
+    folder: RepoRef,
+    *,
+    base: RepoRef | None,
+    adapters: tuple[AdapterRef, ...],
+    settings: Settings,
+    reporter: Reporter | None = None,
+) -> Report:
+    """Run the checks on anybody's merge; with adapters (and their base) all of them."""
+    machine = _machine()
+    work = partial(
+        audit.check,
+        folder,
+        adapters,
+        settings.model_copy(update={"base": base}),
+        reporter=reporter or Silent(),
+        machine=machine,
+    )
+    return pipeline.reported(folder.text, work, machine=machine)
+
+
+def verify(folder: RepoRef) -> Report:
+    """Compare a folder with its receipt, by size and sha256; README.md apart."""
+    machine = _machine()
+    work = partial(audit.verify, folder, machine=machine)
+    return pipeline.reported(folder.text, work, machine=machine)
+
+
+def _machine() -> Machine:
+    processors = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    )
+    return Machine(
+        now=time.monotonic,
+        peak_rss=_peak_rss,
+        versions=_versions(),
+        workers=min(processors or 1, _MOST_WORKERS),
+    )
+
+
+def _peak_rss() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _versions() -> Mapping[str, str]:
+    """Versions of what computes, from the installed packages: nothing is imported."""
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found

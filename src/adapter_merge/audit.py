@@ -1,0 +1,143 @@
+"""Look at a folder that stands already: against what it was made from, or against its receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from adapter_merge.errors import NotFound, RequestError
+from adapter_merge.finding import Finding, Outcome
+from adapter_merge.folder import list_files, read_receipt, sha256
+from adapter_merge.pipeline import Machine, judge, stop_on_failure
+from adapter_merge.plan import Plan
+from adapter_merge.ports import Reporter
+from adapter_merge.receipt import RECEIPT_NAME, Receipt
+from adapter_merge.report import Report, source_record
+from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
+from adapter_merge.sources import Sources
+from adapter_merge.stages.draft import draft
+from adapter_merge.stages.resolve import folder_of, resolve
+from adapter_merge.stages.validate import inspect
+
+# Files that a folder may hold beside what its receipt lists: people and the Hub write them.
+_BESIDE = frozenset({"README.md", ".gitattributes", RECEIPT_NAME})
+VERIFY_CODE = "F008"
+
+
+def check(
+    folder: RepoRef,
+    adapters: tuple[AdapterRef, ...],
+    settings: Settings,
+    *,
+    reporter: Reporter,
+    machine: Machine,
+) -> Report:
+    """Run the checks on anybody's merge; without adapters, only those that need nothing else.
+
+    Raises:
+        AdapterMergeError: as `resolve` and `draft` do.
+        CheckFailed: a check failed.
+    """
+    root = _existing(folder)
+    sources, plan = _made_from(folder, adapters, settings)
+    total = sum(list_files(root).values())
+    with reporter.working("check", total) as advance:
+        findings = inspect(
+            root,
+            plan,
+            sources,
+            workers=settings.workers or machine.workers,
+            advance=advance,
+        )
+    verdict = judge((*(plan.findings if plan else ()), *findings), settings)
+    reporter.judged(verdict)
+    stop_on_failure(verdict, hint="`adapter-merge codes` says what each code means.")
+    return Report(
+        status="done",
+        adapters=tuple(source_record(a) for a in sources.adapters) if sources else (),
+        base=source_record(sources.base) if sources else None,
+        to=folder.text,
+        counts=plan.counts if plan else {},
+        findings=verdict.findings,
+        versions=machine.versions,
+    )
+
+
+def _existing(folder: RepoRef) -> Path:
+    root = folder_of(folder)
+    list_files(root)
+    return root
+
+
+def _made_from(
+    folder: RepoRef, adapters: tuple[AdapterRef, ...], settings: Settings
+) -> tuple[Sources | None, Plan | None]:
+    if not adapters:
+        if settings.base is not None:
+            raise RequestError(
+                "`--base` alone says not what was merged",
+                hint="Name the adapter too, with `--adapter`.",
+            )
+        return None, None
+    request = Request(**{**dict(settings), "adapters": adapters, "to": folder})
+    sources = resolve(request)
+    return sources, draft(request, sources)
+
+
+def verify(folder: RepoRef, *, machine: Machine) -> Report:
+    """Compare every file with the receipt, by size and sha256.
+
+    Raises:
+        NotFound: there is no folder, or no receipt in it.
+        CheckFailed: a file is missing, is another, or isn't listed.
+    """
+    root = _existing(folder)
+    receipt = read_receipt(root)
+    if receipt is None:
+        raise NotFound(
+            f"`{folder.text}` has no valid `{RECEIPT_NAME}`, so there is nothing to verify it against",
+            hint="`adapter-merge check` looks at folders that other programs made.",
+        )
+    wrong = dict(_mismatches(root, receipt))
+    verdict = judge((_finding(root.name, receipt, wrong),), Settings.model_validate({}))
+    stop_on_failure(
+        verdict, hint="Merge again, or restore the files from where they were published."
+    )
+    return Report(
+        status="done",
+        adapters=receipt.adapters,
+        base=receipt.base,
+        to=folder.text,
+        recipe=receipt.recipe,
+        findings=verdict.findings,
+        files=receipt.files,
+        versions=machine.versions,
+    )
+
+
+def _mismatches(root: Path, receipt: Receipt) -> Iterator[tuple[str, str]]:
+    """Every file that isn't what the receipt says, and in which way."""
+    found = list_files(root)
+    for path, recorded in receipt.files.items():
+        if path not in found:
+            yield path, "is missing"
+        elif found[path] != recorded.size:
+            yield path, f"has {found[path]} bytes instead of {recorded.size}"
+        elif sha256(root / path) != recorded.sha256:
+            yield path, "has other content"
+    for path in sorted(found.keys() - receipt.files.keys() - _BESIDE):
+        yield path, "is not listed"
+
+
+def _finding(name: str, receipt: Receipt, wrong: Mapping[str, str]) -> Finding:
+    if not wrong:
+        message = f"all {len(receipt.files)} files equal the receipt by size and sha256"
+        return Finding(code=VERIFY_CODE, outcome=Outcome.PASS, subject=name, message=message)
+    shown: Sequence[str] = [f"`{p}` {why}" for p, why in wrong.items()]
+    return Finding(
+        code=VERIFY_CODE,
+        outcome=Outcome.FAIL,
+        subject=name,
+        message="; ".join(shown[:4]) + (f"; {len(shown) - 4} more" if len(shown) > 4 else ""),
+        evidence={"files": dict(wrong)},
+    )

@@ -1,0 +1,227 @@
+"""The order of the stages; nothing else knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from adapter_merge.errors import AdapterMergeError, CheckFailed, Interrupted, TargetNotOurs
+from adapter_merge.finding import Finding, Verdict
+from adapter_merge.plan import Plan
+from adapter_merge.ports import Reporter
+from adapter_merge.receipt import RECEIPT_NAME, Receipt
+from adapter_merge.report import ErrorRecord, Merged, Report, source_record
+from adapter_merge.request import Request, Settings
+from adapter_merge.sources import Sources, TargetState
+from adapter_merge.stages.draft import draft
+from adapter_merge.stages.merge import merge
+from adapter_merge.stages.resolve import resolve
+from adapter_merge.stages.seal import seal
+from adapter_merge.stages.validate import validate
+from adapter_merge.work import WorkFolder, keep_aside, recover, work_folder
+
+_README = "README.md"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """What a run takes from the machine that it runs on.
+
+    Attributes:
+        now: a clock in seconds that never goes back.
+        peak_rss: largest resident memory of this process so far, in bytes.
+        versions: of this program, Python and the libraries that compute.
+        workers: threads to merge with where the request doesn't say.
+    """
+
+    now: Callable[[], float]
+    peak_rss: Callable[[], int]
+    versions: Mapping[str, str]
+    workers: int
+
+
+@dataclass(kw_only=True, slots=True)
+class _Run:
+    """What is known so far; a report can be made of it at any moment."""
+
+    machine: Machine
+    start: float
+    report: Report
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        start = self.machine.now()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = round(self.machine.now() - start, 4)
+
+    def finished(self) -> Report:
+        total = round(self.machine.now() - self.start, 4)
+        return replace(
+            self.report,
+            seconds={**self.seconds, "total": total},
+            peak_rss_bytes=self.machine.peak_rss(),
+        )
+
+
+def run(request: Request, *, reporter: Reporter, machine: Machine) -> Report:
+    """Do the whole job; what goes wrong is in the report, which has one shape whatever happens."""
+    state = _Run(
+        machine=machine,
+        start=machine.now(),
+        report=Report(status="failed", to=request.target.text, versions=machine.versions),
+    )
+    with _failures(state):
+        _stages(request, state, reporter)
+    report = state.finished()
+    reporter.finished(report)
+    return report
+
+
+def reported(to: str, work: Callable[[], Report], *, machine: Machine) -> Report:
+    """The report of a job that merges nothing, or the report of its failure."""
+    report = Report(status="failed", to=to, versions=machine.versions)
+    state = _Run(machine=machine, start=machine.now(), report=report)
+    with _failures(state):
+        state.report = work()
+    return state.finished()
+
+
+@contextmanager
+def _failures(state: _Run) -> Iterator[None]:
+    try:
+        yield
+    except AdapterMergeError as e:
+        _note_failure(state, e)
+    except KeyboardInterrupt:
+        stop = Interrupted("the run was stopped", hint="Run it again; nothing was left behind.")
+        _note_failure(state, stop)
+
+
+def _note_failure(state: _Run, error: AdapterMergeError) -> None:
+    findings = error.verdict.findings if isinstance(error, CheckFailed) else state.report.findings
+    state.report = replace(
+        state.report, status="failed", findings=findings, error=error_record(error)
+    )
+
+
+def error_record(error: AdapterMergeError) -> ErrorRecord:
+    """An error as the report shows it."""
+    return ErrorRecord(
+        type=type(error).__name__, code=error.exit_code, message=error.message, hint=error.hint
+    )
+
+
+def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
+    with state.timed("resolve"):
+        target = request.target.folder
+        if target is not None:
+            recover(target.expanduser().absolute())
+        sources = resolve(request)
+    state.report = replace(
+        state.report,
+        adapters=tuple(source_record(a) for a in sources.adapters),
+        base=source_record(sources.base),
+    )
+    with state.timed("draft"):
+        plan = drafted(request, sources)
+    state.report = replace(
+        state.report, recipe=plan.recipe, counts=plan.counts, findings=plan.findings
+    )
+    reporter.planned(plan)
+    receipt = _unchanged(plan, sources)
+    if receipt is not None:
+        findings = tuple(f.finding() for f in receipt.findings)
+        state.report = replace(
+            state.report, status="unchanged", files=receipt.files, findings=findings
+        )
+        return
+    with work_folder(sources.target.root, size=plan.size) as work:
+        merged, verdict = _build(request, plan, sources, state, reporter=reporter, work=work)
+        with state.timed("seal"):
+            receipt = seal(
+                plan, sources, merged, verdict, work=work, versions=state.machine.versions
+            )
+    state.report = replace(state.report, status="merged", files=receipt.files)
+
+
+def drafted(request: Request, sources: Sources) -> Plan:
+    """The plan, for a target that may be written.
+
+    Raises:
+        TargetNotOurs: something else stands there.
+    """
+    target = sources.target
+    if target.state is TargetState.FOREIGN and not request.overwrite:
+        raise TargetNotOurs(
+            f"the target `{target.source}` holds files that no receipt of this program lists",
+            hint="Name another folder with `--to`, or replace it with `--overwrite`.",
+        )
+    return draft(request, sources)
+
+
+def _unchanged(plan: Plan, sources: Sources) -> Receipt | None:
+    """The target's receipt, where it was made by the same recipe and all its files are still there."""
+    target = sources.target
+    if target.state is not TargetState.OURS or target.receipt is None:
+        return None
+    sizes = {p: n for p, n in target.sizes.items() if p not in {_README, RECEIPT_NAME}}
+    recorded = {p: r.size for p, r in target.receipt.files.items()}
+    same = target.receipt.recipe == plan.recipe and sizes == recorded
+    return target.receipt if same else None
+
+
+def _build(
+    request: Request,
+    plan: Plan,
+    sources: Sources,
+    state: _Run,
+    *,
+    reporter: Reporter,
+    work: WorkFolder,
+) -> tuple[Merged, Verdict]:
+    workers = request.workers or state.machine.workers
+    nbytes = sum(s.size for s in plan.shards)
+    with state.timed("merge"), reporter.working("merge", nbytes) as advance:
+        merged = merge(
+            plan,
+            sources,
+            work.path,
+            workers=workers,
+            device="cpu" if request.device == "auto" else request.device,
+            advance=advance,
+        )
+    with state.timed("validate"), reporter.working("validate", nbytes) as advance:
+        findings = validate(plan, sources, merged, workers=workers, advance=advance)
+    verdict = judge((*plan.findings, *findings), request)
+    reporter.judged(verdict)
+    state.report = replace(state.report, findings=verdict.findings)
+    kept = bool(verdict.failures) and request.keep_failed
+    where = f"Look at `{keep_aside(work)}`." if kept else "Nothing was written."
+    stop_on_failure(verdict, hint=f"{where} `adapter-merge codes` says what each code means.")
+    return merged, verdict
+
+
+def judge(findings: tuple[Finding, ...], settings: Settings) -> Verdict:
+    """All findings, with `--ignore` and `--strict` applied."""
+    return Verdict.of(findings, ignore=settings.ignore, strict=settings.strict)
+
+
+def stop_on_failure(verdict: Verdict, *, hint: str) -> None:
+    """Raise for a verdict that has failures.
+
+    Raises:
+        CheckFailed: it has.
+    """
+    if not verdict.failures:
+        return
+    first, *others = verdict.failures
+    more = f", and {len(others)} more" if others else ""
+    raise CheckFailed(
+        f"{first.code} failed for {first.subject}: {first.message}{more}",
+        hint=hint,
+        verdict=verdict,
+    )

@@ -1,0 +1,254 @@
+"""Resolve a request: find adapter, base and target, pin them, read configs and headers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
+
+from adapter_merge.checkpoint import Checkpoint, WeightFile
+from adapter_merge.errors import Corrupt, Layout, NotFound, RequestError
+from adapter_merge.folder import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    list_files,
+    open_adapter,
+    open_checkpoint,
+    read_json,
+    read_receipt,
+    sha256,
+)
+from adapter_merge.layouts import why_left
+from adapter_merge.naming import tied_tensors
+from adapter_merge.receipt import RECEIPT_NAME
+from adapter_merge.request import AdapterRef, RepoRef, Request
+from adapter_merge.sources import (
+    Adapter,
+    AdapterConfig,
+    Base,
+    Pinned,
+    RepoFile,
+    Sources,
+    Target,
+    TargetState,
+)
+from adapter_merge.weights import read_span
+
+CONFIG = "config.json"
+_README = "README.md"
+
+
+def resolve(request: Request) -> Sources:
+    """Find and pin everything that the request names; only headers and small files are read.
+
+    Raises:
+        RequestError: a ref can't be used, or target and sources overlap.
+        SourceError: an adapter or the base can't be read.
+        Layout: what is named is no adapter, or no base.
+    """
+    adapters = tuple(resolve_adapter(a) for a in request.adapters)
+    base = resolve_base(_base_ref(request, adapters))
+    target = _target(request.target)
+    for source in (base.pinned, *(a.pinned for a in adapters)):
+        _keep_apart(target, source)
+    return Sources(adapters=adapters, base=base, target=target)
+
+
+def folder_of(ref: RepoRef) -> Path:
+    """The folder that a ref names; ids are refused until there is a Hub edge.
+
+    Raises:
+        RequestError: it is an id, or could be one.
+    """
+    if ref.folder is not None:
+        return ref.folder.expanduser().absolute()
+    if Path(ref.text).is_dir():
+        raise RequestError(
+            f"`{ref.text}` is a folder here, and could be a Hub id",
+            hint=f"Write `./{ref.text}` for the folder, or `hf://{ref.text}` for the repository.",
+        )
+    raise RequestError(
+        f"`{ref.text}` is a Hub id, and the Hub edge is not built yet",
+        hint="Download the repository and name its folder, such as `./name`.",
+    )
+
+
+def resolve_adapter(wanted: AdapterRef) -> Adapter:
+    """Read one adapter's config and header."""
+    root = folder_of(wanted.ref)
+    files = list_files(root)
+    if ADAPTER_CONFIG not in files:
+        raise _no_adapter(wanted.ref, files)
+    return Adapter(
+        pinned=Pinned(source=wanted.ref.text, root=root),
+        weight=wanted.weight,
+        config=_adapter_config(root, wanted.ref.text),
+        checkpoint=open_adapter(root),
+        files={p: _adapter_file(root, p, size) for p, size in files.items()},
+    )
+
+
+def _no_adapter(ref: RepoRef, files: Mapping[str, int]) -> Exception:
+    below = sorted(
+        PurePosixPath(p).parent.as_posix() for p in files if p.endswith(f"/{ADAPTER_CONFIG}")
+    )
+    if below:
+        found = ", ".join(f"`{ref.text.rstrip('/')}/{b}`" for b in below[:8])
+        return NotFound(
+            f"`{ref.text}` has no `{ADAPTER_CONFIG}`, but there are adapters below it: {found}",
+            hint="Name one of them.",
+        )
+    return NotFound(
+        f"`{ref.text}` has no `{ADAPTER_CONFIG}`, so it is no adapter",
+        hint="Name the folder that PEFT's `save_pretrained` wrote.",
+    )
+
+
+def _adapter_config(root: Path, label: str) -> AdapterConfig:
+    try:
+        return AdapterConfig.model_validate(read_json(root, ADAPTER_CONFIG))
+    except ValidationError as e:
+        first = e.errors()[0]
+        where = ".".join(str(p) for p in first["loc"])
+        raise Corrupt(
+            f"`{ADAPTER_CONFIG}` of `{label}` has an impossible `{where}`: {first['msg'].lower()}",
+            hint="Repair the field, or save the adapter again with PEFT.",
+        ) from e
+
+
+def _adapter_file(root: Path, path: str, size: int) -> RepoFile:
+    counts = path in {ADAPTER_CONFIG, ADAPTER_WEIGHTS} or _may_count(path, "adapter")
+    digest = f"sha256:{sha256(root / path)}" if counts else None
+    return RepoFile(path=path, size=size, digest=digest)
+
+
+def _base_ref(request: Request, adapters: tuple[Adapter, ...]) -> RepoRef:
+    if request.base is not None:
+        return request.base
+    named = {a.config.base_model_name_or_path for a in adapters}
+    if len(named) > 1:
+        raise RequestError(
+            f"the adapters name different bases: {', '.join(sorted(f'`{n}`' for n in named))}",
+            hint="Say which one counts with `--base`.",
+        )
+    name = named.pop()
+    if not name:
+        raise RequestError(
+            f"`{adapters[0].pinned.source}` names no base model",
+            hint="Name it with `--base ./folder`.",
+        )
+    try:
+        return RepoRef.model_validate(name)
+    except ValidationError as e:
+        raise RequestError(
+            f"`{adapters[0].pinned.source}` names the base `{name}`, which is neither a folder nor a Hub id",
+            hint="Name the base with `--base ./folder`.",
+        ) from e
+
+
+def resolve_base(ref: RepoRef) -> Base:
+    """Read the base's config and headers."""
+    root = folder_of(ref)
+    files = list_files(root)
+    if CONFIG not in files:
+        raise _no_config(ref, files)
+    config = read_json(root, CONFIG)
+    checkpoint = open_checkpoint(root)
+    weights = {f.name: f for f in checkpoint.files}
+    return Base(
+        pinned=Pinned(source=ref.text, root=root),
+        config=config,
+        checkpoint=checkpoint,
+        files={p: _base_file(root, p, size, weights.get(p)) for p, size in files.items()},
+        tied=tied_tensors(config, checkpoint, equal=lambda a, b: _equal(root, checkpoint, a, b)),
+    )
+
+
+def _no_config(ref: RepoRef, files: Mapping[str, int]) -> Exception:
+    if ADAPTER_CONFIG in files:
+        return Layout(
+            f"the base `{ref.text}` is itself an adapter",
+            hint="Merge that adapter into its own base first, then name the result with `--base`.",
+        )
+    return NotFound(
+        f"the base `{ref.text}` has no `{CONFIG}`; without one, some classes fall back to another size",
+        hint="Name the folder of a saved model with `--base`.",
+    )
+
+
+def _base_file(root: Path, path: str, size: int, weights: WeightFile | None) -> RepoFile:
+    if weights is not None:
+        header = hashlib.sha256(weights.header).hexdigest()
+        moment = (root / path).stat().st_mtime_ns
+        return RepoFile(path=path, size=size, digest=f"header:{header}:{size}:{moment}")
+    counts = _may_count(path, "base")
+    digest = f"sha256:{sha256(root / path)}" if counts else None
+    return RepoFile(path=path, size=size, digest=digest)
+
+
+def _may_count(path: str, origin: str) -> bool:
+    """Whether a layout could take the file; weights in a folder may belong to a module."""
+    return why_left(path, origin, path.split("/")[:-1][:1]) is None
+
+
+def _equal(root: Path, checkpoint: Checkpoint, one: str, other: str) -> bool:
+    """Whether two tensors of the checkpoint have the same bytes."""
+    a, b = checkpoint.tensors[one], checkpoint.tensors[other]
+    if (a.dtype, a.shape) != (b.dtype, b.shape):
+        return False
+    chunk = 4 << 20
+    return all(
+        _span(root, checkpoint, one, at, min(chunk, a.nbytes - at))
+        == _span(root, checkpoint, other, at, min(chunk, a.nbytes - at))
+        for at in range(0, a.nbytes, chunk)
+    )
+
+
+def _span(root: Path, checkpoint: Checkpoint, tensor: str, at: int, count: int) -> bytearray:
+    file, info = checkpoint.file_of[tensor].name, checkpoint.tensors[tensor]
+    buffer = bytearray(count)
+    fd = os.open(root / file, os.O_RDONLY)
+    try:
+        read_span(fd, memoryview(buffer), info.start + at, name=file)
+    finally:
+        os.close(fd)
+    return buffer
+
+
+def _target(ref: RepoRef) -> Target:
+    if ref.folder is None and ref.repo is not None and "/" not in ref.repo:
+        raise RequestError(
+            f"`{ref.text}` as a target on a Hub needs an owner",
+            hint=f"Write `./{ref.text}` for a folder, or `org/{ref.text}` for a repository.",
+        )
+    root = folder_of(ref)
+    if root.exists() and not root.is_dir():
+        raise RequestError(f"the target `{ref.text}` is a file", hint="Name a folder with `--to`.")
+    content = list(root.iterdir()) if root.exists() else []
+    receipt = read_receipt(root) if content else None
+    sizes = _all_files(root) if receipt is not None else {}
+    unlisted = set(sizes) - set(receipt.files) - {_README, RECEIPT_NAME} if receipt else set()
+    if not content:
+        state = TargetState.ABSENT
+    else:
+        state = TargetState.OURS if receipt and not unlisted else TargetState.FOREIGN
+    return Target(source=ref.text, root=root, state=state, receipt=receipt, sizes=sizes)
+
+
+def _all_files(root: Path) -> Mapping[str, int]:
+    """Every file of a target, hidden ones and links too: what isn't listed isn't ours."""
+    paths = [Path(parent, name) for parent, _, names in os.walk(root) for name in names]
+    return {p.relative_to(root).as_posix(): p.lstat().st_size for p in paths}
+
+
+def _keep_apart(target: Target, source: Pinned) -> None:
+    goal, other = target.root.resolve(), source.root.resolve()
+    if goal.is_relative_to(other) or other.is_relative_to(goal):
+        where = "is" if goal == other else "lies inside" if goal.is_relative_to(other) else "holds"
+        raise RequestError(
+            f"the target `{target.source}` {where} `{source.source}`, which the merge reads",
+            hint="Name another folder with `--to`.",
+        )

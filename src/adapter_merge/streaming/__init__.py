@@ -1,0 +1,10 @@
+"""How the bytes of a plan flow: chunks, the workers that compute them, and files with a digest."""
+
+from __future__ import annotations
+
+from adapter_merge.streaming.adapter_tensors import AdapterReader, open_source
+from adapter_merge.streaming.chunks import Chunk, chunks
+from adapter_merge.streaming.output import OutputFile
+from adapter_merge.streaming.worker import Prepared, Worker
+
+__all__ = ["AdapterReader", "Chunk", "OutputFile", "Prepared", "Worker", "chunks", "open_source"]

@@ -1,0 +1,132 @@
+"""The work folder beside a target: made, held, cleaned up, put in its place.
+
+A run fills `.NAME.adapter-merge-ID` and renames it at the end, so that a kill at any moment leaves the
+old target or the new one. The folder is locked (flock) while its run lives; the next run removes what
+isn't. An existing target steps aside as `.NAME.old-ID` for the moment between two renames; a run that
+finds it and no target puts it back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapter_merge.errors import DiskFull, MergeError
+from adapter_merge.weights import write_error
+
+_SPARE = 16 << 20  # bytes that must stay free beside the result: receipt, card, directories
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkFolder:
+    """A folder that this run alone fills."""
+
+    path: Path
+    target: Path
+    identity: str
+
+
+def recover(target: Path) -> None:
+    """Put back what a killed run left aside, and remove its debris.
+
+    Raises:
+        MergeError: another run is filling this target, or the folder can't be written.
+    """
+    parent = target.parent
+    if not parent.is_dir():
+        return
+    try:
+        for debris in parent.glob(f".{target.name}.adapter-merge-*"):
+            if _is_held(debris):
+                raise MergeError(
+                    f"another run is writing `{target}` (its work folder is `{debris.name}`)",
+                    hint="Wait until it has finished, or stop it.",
+                )
+            shutil.rmtree(debris)
+        for aside in parent.glob(f".{target.name}.old-*"):
+            if target.exists():
+                shutil.rmtree(aside)
+            else:
+                aside.rename(target)
+    except OSError as e:
+        raise write_error(e, name=str(parent)) from e
+
+
+def _is_held(folder: Path) -> bool:
+    try:
+        fd = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+@contextmanager
+def work_folder(target: Path, *, size: int) -> Iterator[WorkFolder]:
+    """Make the work folder of a target that needs `size` bytes, and remove it when the block fails.
+
+    Raises:
+        DiskFull: the disk has not that much room.
+        MergeError: another run is filling this target, or the folder can't be written.
+    """
+    recover(target)
+    identity = secrets.token_hex(4)
+    path = target.parent / f".{target.name}.adapter-merge-{identity}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _check_room(target.parent, size)
+        path.mkdir()
+        fd = os.open(path, os.O_RDONLY)
+    except OSError as e:
+        raise write_error(e, name=str(path)) from e
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield WorkFolder(path=path, target=target, identity=identity)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(fd)
+
+
+def _check_room(folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < size + _SPARE:
+        raise DiskFull(
+            f"the result needs {(size + _SPARE) / 1e9:.2f} GB, but `{folder}` has {free / 1e9:.2f} GB free",
+            hint="Free some space, or put the target on another disk with `--to`.",
+        )
+
+
+def put_in_place(work: WorkFolder) -> None:
+    """Make the work folder the target; the old target goes once the new one stands.
+
+    Raises:
+        MergeError: the folder can't be renamed.
+    """
+    aside = work.target.parent / f".{work.target.name}.old-{work.identity}"
+    try:
+        if work.target.exists():
+            work.target.rename(aside)
+        work.path.rename(work.target)
+    except OSError as e:
+        if aside.exists() and not work.target.exists():
+            aside.rename(work.target)
+        raise write_error(e, name=str(work.target)) from e
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def keep_aside(work: WorkFolder) -> Path:
+    """Keep a work folder that failed a check, as `NAME.failed-ID` beside the target."""
+    kept = work.target.parent / f"{work.target.name}.failed-{work.identity}"
+    work.path.rename(kept)
+    return kept
