@@ -1,0 +1,36 @@
+"""`codes` and `schema`: complete, and alone on stdout."""
+
+from __future__ import annotations
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from adapter_merge import errors
+from adapter_merge.checks import CHECKS
+from adapter_merge.cli.codes import exit_codes
+from tests.cli.conftest import Command
+
+
+def test_codes_lists_every_check_and_every_error(command: Command) -> None:
+    ended = command("codes")
+    assert ended.err == ""
+    for check in CHECKS:
+        assert check.code in ended.out
+        assert check.title in ended.out
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type) and issubclass(kind, errors.AdapterMergeError):
+            assert name == "AdapterMergeError" or name in ended.out
+
+
+def test_each_exit_code_stands_for_one_class() -> None:
+    codes = [exit_code.code for exit_code in exit_codes()]
+    assert codes == [2, 3, 4, 5, 6, 7, 8, 9, 10, 130]
+    assert all(exit_code.meaning.endswith(".") for exit_code in exit_codes())
+
+
+@pytest.mark.parametrize("name", ["request", "report", "receipt"])
+def test_a_schema_is_one(command: Command, name: str) -> None:
+    ended = command("schema", name)
+    assert ended.err == ""
+    Draft202012Validator.check_schema(ended.report)
+    assert command("schema").report[name] == ended.report

@@ -1,0 +1,78 @@
+"""The house holds together: layers, pages, targets and links say the same as the code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "adapter_merge"
+PAGES = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"]
+
+
+def _layers() -> set[str]:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (contract,) = config["tool"]["importlinter"]["contracts"]
+    assert contract["exhaustive"]
+    return {name.strip("() ") for line in contract["layers"] for name in line.split("|")}
+
+
+def test_every_module_has_its_layer() -> None:
+    found = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    found |= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert found <= _layers()
+
+
+def test_a_layer_without_parentheses_is_built() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (contract,) = config["tool"]["importlinter"]["contracts"]
+    names = [name.strip() for line in contract["layers"] for name in line.split("|")]
+    for name in names:
+        built = (PACKAGE / f"{name}.py").exists() or (PACKAGE / name).is_dir()
+        assert built or name.startswith("(")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_make_targets_of_a_page_exist(page: str) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    lines = re.findall(r"(?:^|`)make ([a-z ]+)", (ROOT / page).read_text(), re.MULTILINE)
+    named = {word for line in lines for word in line.split()}
+    assert named <= targets
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_paths_that_a_page_names_exist(page: str) -> None:
+    text = (ROOT / page).read_text()
+    paths = re.findall(r"`((?:src|tests|docs|\.github|\.ci|benchmarks)/[\w./-]+)`", text)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_generated_pages_are_fresh_and_links_lead_somewhere() -> None:
+    done = subprocess.run(
+        [sys.executable, "docs/generate.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "docs are up to date\n")
+
+
+def test_a_pin_is_a_release_of_the_index() -> None:
+    pins = [
+        line
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+    ]
+    assert all(re.fullmatch(r"[\w.-]+==[\d.a-z]+", pin) for pin in pins)
+
+
+def test_actions_are_pinned_by_commit() -> None:
+    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
+        for action in re.findall(r"uses: *(\S+)", workflow.read_text()):
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)
