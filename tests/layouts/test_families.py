@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from adapter_merge.errors import Corrupt
@@ -31,15 +33,16 @@ POOLED = modules(("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", 
         (PROCESSOR, {"preprocessor_config.json": {}}, None),
         (MODULES, {"config_sentence_transformers.json": {}}, "modules.json"),
         (MODULES, {"modules.json": POOLED}, "1_Pooling"),
+        (MODULES, {"modules.json": POOLED, "1_Pooling_old/config.json": {}}, "1_Pooling"),
         (MODULES, {"modules.json": POOLED, "1_Pooling/config.json": {}}, None),
-        (MODULES, {"modules.json": modules(("../out", "Dense"))}, r"\.\./out"),
+        (MODULES, {"modules.json": modules(("../out", "Dense"))}, "../out"),
     ],
 )
 def test_an_incomplete_family_says_what_it_lacks(
     make_repo: MakeRepo, family: Family, files: Files, lack: str | None
 ) -> None:
     found = family.lacks(make_repo(files, "a"))
-    assert found is None if lack is None else lack.replace("\\", "") in (found or "")
+    assert found is None if lack is None else lack in (found or "")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +92,8 @@ def test_processors_are_compared_by_their_values(
 
 def test_modules_are_the_same_only_with_their_folders(make_repo: MakeRepo) -> None:
     base = make_repo({"modules.json": POOLED, "1_Pooling/config.json": {"mode": "mean"}})
-    same = make_repo({"modules.json": POOLED, "1_Pooling/config.json": {"mode": "mean"}}, "1")
+    spaced = json.dumps(POOLED, indent=4)
+    same = make_repo({"modules.json": spaced, "1_Pooling/config.json": {"mode": "mean"}}, "1")
     other = make_repo({"modules.json": POOLED, "1_Pooling/config.json": {"mode": "cls"}}, "2")
     assert choose(MODULES, base, (same,)).winner is base
     assert choose(MODULES, base, (other,)).winner is other

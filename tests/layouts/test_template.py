@@ -21,7 +21,7 @@ def in_config(text: object) -> Files:
         pytest.param(
             {**VOCABULARY, **in_config("old")},
             {**VOCABULARY, **in_config("new")},
-            {CONFIG: {"chat_template": "new"}},
+            {CONFIG: {"chat_template": "new"}, JINJA: None},
             id="config over config",
         ),
         pytest.param(
@@ -50,8 +50,8 @@ def in_config(text: object) -> Files:
         ),
         pytest.param(
             {**VOCABULARY, JINJA: "old"},
-            {**OTHER_VOCABULARY, **in_config("new")},
-            {CONFIG: {"chat_template": "new"}, JINJA: None},
+            {**OTHER_VOCABULARY, CONFIG: {"k": 1, "chat_template": "new"}},
+            {CONFIG: {"k": 1, "chat_template": "new"}, JINJA: None},
             id="another tokenizer with a template",
         ),
         pytest.param(
@@ -71,6 +71,12 @@ def in_config(text: object) -> Files:
             {**OTHER_VOCABULARY, JINJA: "same"},
             {CONFIG: None, JINJA: "same"},
             id="another tokenizer with the same template",
+        ),
+        pytest.param(
+            {**VOCABULARY, **in_config("same")},
+            {**OTHER_VOCABULARY, **in_config("same")},
+            {CONFIG: {"chat_template": "same"}, JINJA: None},
+            id="another tokenizer with the same template in its config",
         ),
         pytest.param(
             {**VOCABULARY, **in_config("same")},
