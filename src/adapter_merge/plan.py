@@ -181,11 +181,22 @@ class Change:
     why: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WeighedAdapter:
+    """An adapter as it was written, and the factor on its scale."""
+
+    source: str
+    weight: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """The whole merge as a value; the dry run prints it.
 
     Attributes:
+        adapters: the adapters, in the order of their deltas.
+        base: the base as it was written, or as the adapter names it.
+        to: the target.
         shards: the weight files, in order.
         side_files: all other files, the index among them; not README.md and the receipt.
         adapter_tensors: every adapter tensor; each is used exactly once.
@@ -195,6 +206,9 @@ class Plan:
         findings: what was seen while planning.
     """
 
+    adapters: tuple[WeighedAdapter, ...]
+    base: str
+    to: str
     layout: Literal["merged"]
     dtype: str
     shards: tuple[ShardPlan, ...]

@@ -22,6 +22,7 @@ from adapter_merge.plan import (
     PlannedTensor,
     ShardPlan,
     SideFile,
+    WeighedAdapter,
 )
 from adapter_merge.report import Merged
 from adapter_merge.sources import (
@@ -227,6 +228,9 @@ def _plan(sources: Sources, out: Checkpoint, base: Path) -> Plan:
         for p in ("config.json", "tokenizer.json")
     )
     return Plan(
+        adapters=(WeighedAdapter(source="./adapter", weight=1.0),),
+        base="./base",
+        to="./merged",
         layout="merged",
         dtype="keep",
         shards=(ShardPlan(name=file.name, header=file.header, tensors=tensors),),

@@ -33,7 +33,7 @@ MISTAKES = [
     ("check ./a --to ./b", "`adapter-merge check` has no option `--to`", "check --help"),
     ("verify ./a ./b", "`./b` is one argument too many", "verify --help"),
     ("schema card", "`NAME` doesn't take `card`", "schema --help"),
-    ("verfiy ./a", "adapter-merge has no command `verfiy`", "Did you mean `verify`?"),
+    ("verif ./a", "adapter-merge has no command `verif`", "Did you mean `verify`?"),
     ("xyz", "adapter-merge has no command `xyz`", "`run`, `plan`, `check`, `verify`"),
 ]
 

@@ -55,11 +55,13 @@ def check(
     settings = against.settings()
     from adapter_merge import assemble
 
+    talk = output.talk()
     report = assemble.check(
         folder,
         base=against.base,
         adapters=against.adapter,
         settings=settings,
-        reporter=output.talk(),
+        reporter=talk,
     )
+    talk.finished(report)
     return output.give(report)

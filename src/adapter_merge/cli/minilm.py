@@ -107,7 +107,9 @@ def train(base: Path, folder: Path, say: Callable[[int, float], None]) -> None:
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(0)
-    config = LoraConfig(r=8, lora_alpha=16, target_modules=["query", "key", "value", "dense"])
+    # The pooler is left out: sentence embeddings are means of tokens and never reach it.
+    layers = r".*encoder\..*(query|key|value|dense)"
+    config = LoraConfig(r=8, lora_alpha=16, target_modules=layers)
     # PEFT puts its layers into the encoder's own modules.
     model = get_peft_model(encoder[0].auto_model, config)
     encoder.eval()  # no dropout: the same adapter each time

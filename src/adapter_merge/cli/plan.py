@@ -7,10 +7,11 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from rich.console import Group
 
 from adapter_merge.cli.options import Output, write
 from adapter_merge.cli.run import request
-from adapter_merge.cli.show import on_stdout, plan_screen
+from adapter_merge.cli.show import findings_table, on_stdout, plan_screen
 from adapter_merge.plan import Plan, PlannedTensor, ShardPlan, SideFile
 from adapter_merge.request import AdapterRef, Settings
 
@@ -35,13 +36,16 @@ def plan(
     if output.json:
         write(json.dumps(plan_json(drafted), indent=2, default=str))
     elif not output.quiet:
-        on_stdout().print(plan_screen(drafted))
+        on_stdout().print(Group(plan_screen(drafted), findings_table(drafted.findings)))
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
     """A plan as JSON values: sizes in bytes, edits as the tensors that they join."""
     return {
         "schema": 1,
+        "adapters": [asdict(adapter) for adapter in plan.adapters],
+        "base": plan.base,
+        "to": plan.to,
         "layout": plan.layout,
         "dtype": plan.dtype,
         "recipe": plan.recipe,

@@ -6,12 +6,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from adapter_merge.finding import Finding, Outcome
-from adapter_merge.plan import Plan
+from adapter_merge.plan import LeftBehind, Plan
 from adapter_merge.report import Report
 
 _WEIGHT = (Outcome.FAIL, Outcome.WARN, Outcome.SKIP, Outcome.PASS)
@@ -58,21 +58,32 @@ def _columns(table: Table, count: int) -> None:
     table.add_column(overflow="fold")
 
 
-def plan_screen(plan: Plan) -> RenderableType:
-    """A plan on one screen: what is written, what changes, what stays behind, what was noticed."""
-    return Group(grid(_plan_rows(plan)), *_found(plan.findings))
+def plan_screen(plan: Plan) -> Table:
+    """A plan on one screen: what is written, what changes, what stays behind."""
+    return grid(_plan_rows(plan))
 
 
 def _plan_rows(plan: Plan) -> Iterator[Row]:
-    yield from (("naming", sentence) for sentence in plan.naming)
+    yield from _some("adapter", [_weighed(a.source, a.weight) for a in plan.adapters])
+    yield "base", plan.base
+    yield "to", plan.to
+    yield from _some("naming", list(plan.naming))
     yield "tensors", _tensors(plan.counts)
     yield "dtype", plan.dtype
     yield "to write", f"{nbytes(plan.size)} in {len(plan.shards) + len(plan.side_files)} files"
     yield from _some("weights", [f"{s.name} ({nbytes(s.size)})" for s in plan.shards])
     yield "files", ", ".join(f.path for f in plan.side_files) or "none"
     yield from _some("changed", [f"{c.subject}: {c.before} -> {c.after}" for c in plan.changes])
-    yield from _some("left behind", [f"{f.path}: {f.why}" for f in plan.left_behind])
+    yield from _some("left behind", [_left(f) for f in plan.left_behind])
     yield "recipe", plan.recipe
+
+
+def _weighed(source: str, weight: float | None) -> str:
+    return source if weight in (None, 1) else f"{source} (weight {weight:g})"
+
+
+def _left(file: LeftBehind) -> str:
+    return f"{file.path} of {file.origin}: {file.why}"
 
 
 def _tensors(counts: Mapping[str, int]) -> str:
@@ -86,10 +97,6 @@ def _some(name: str, lines: list[str]) -> Iterator[Row]:
         yield (name if number == 0 else "", line)
     if len(lines) > _SHOWN:
         yield "", f"and {len(lines) - _SHOWN} more; `--json` lists them all"
-
-
-def _found(findings: tuple[Finding, ...]) -> tuple[RenderableType, ...]:
-    return (findings_table(findings),) if findings else ()
 
 
 def findings_table(findings: tuple[Finding, ...]) -> Table:
@@ -107,7 +114,7 @@ def _finding_lines(findings: tuple[Finding, ...]) -> Iterator[tuple[Text, str, s
         yield Text("pass", style=_STYLE[Outcome.PASS]), str(len(passed)), " ".join(passed)
 
 
-def summary(report: Report) -> RenderableType:
+def summary(report: Report) -> Table:
     """The end of a run: what came of it, and what to do next."""
     return grid(_summary_rows(report))
 
@@ -119,9 +126,7 @@ def _summary_rows(report: Report) -> Iterator[Row]:
         yield "next", report.error.hint
     if report.base is not None:
         yield "base", report.base.source
-    for adapter in report.adapters:
-        weight = "" if adapter.weight in (None, 1) else f" (weight {adapter.weight:g})"
-        yield "adapter", f"{adapter.source}{weight}"
+    yield from (("adapter", _weighed(a.source, a.weight)) for a in report.adapters)
     yield from _numbers(report)
     if report.status in ("merged", "unchanged") and report.to is not None:
         yield "next", f"adapter-merge verify {report.to}"

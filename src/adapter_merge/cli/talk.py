@@ -106,7 +106,7 @@ class _Log:
 
     def _say(self, now: float) -> None:
         rate = self._done / max(now - self._begin, 1e-3)
-        share = 100 * self._done // self._total
+        share = round(100 * self._done / self._total)
         self._console.print(
             f"{self._stage}: {nbytes(self._done)} of {nbytes(self._total)}, {share} %, {nbytes(int(rate))}/s"
         )

@@ -25,7 +25,15 @@ from adapter_merge.folder import INDEX
 from adapter_merge.layouts import LAYOUTS, ConfigEdits, Weights, cut_files, keep_files
 from adapter_merge.naming import resolve as resolve_names
 from adapter_merge.naming import vocabulary_tensors
-from adapter_merge.plan import AdapterTensor, BaseTensor, Edit, Plan, PlannedTensor, SideFile
+from adapter_merge.plan import (
+    AdapterTensor,
+    BaseTensor,
+    Edit,
+    Plan,
+    PlannedTensor,
+    SideFile,
+    WeighedAdapter,
+)
 from adapter_merge.request import Dtype, Settings
 from adapter_merge.sources import Adapter, Base, Sources, digests
 
@@ -76,6 +84,11 @@ def draft(settings: Settings, sources: Sources) -> Plan:
         "max_shard_size": str(limit or "keep"),
     }
     return Plan(
+        adapters=tuple(
+            WeighedAdapter(source=a.pinned.source, weight=a.weight) for a in sources.adapters
+        ),
+        base=base.pinned.source,
+        to=sources.target.source,
         layout=settings.layout,
         dtype=settings.dtype,
         shards=weights.shards,
