@@ -40,6 +40,10 @@ def modules(*entries: tuple[str, str]) -> Plant:
     return write("modules.json", json.dumps([{"path": p, "type": t} for p, t in entries]))
 
 
+# The text config leaves out its width, and the vision config names a vocabulary that isn't there.
+LLAVA = (
+    '{"text_config": {"vocab_size": 12}, "vision_config": {"vocab_size": 99, "hidden_size": 64}}'
+)
 POOLING, NORMALIZE = ("1_Pooling", "st.models.Pooling"), ("2_Normalize", "st.models.Normalize")
 
 BREAKING = [
@@ -86,6 +90,7 @@ def test_planted_fault_fails(case: Case, code: str, plant: Plant) -> None:
         write("training_args.bin"),
         write("config.json", '{"text_config": {"vocab_size": 12, "hidden_size": 8}}'),
         write("config.json", '{"vocab_size": 12, "hidden_size": 64, "embedding_size": 8}'),
+        write("config.json", LLAVA),
         write("tokenizer.json", '{"model": {"vocab": [["a", 0.0], ["b", -1.0]]}}'),
     ],
 )
@@ -115,6 +120,15 @@ def test_wrong_total_size_warns(case: Case) -> None:
     }
     write(INDEX, json.dumps(content))(case.folder)
     assert outcomes(case.alone())["F003"] == {Outcome.WARN}
+
+
+def test_config_that_was_wrong_in_the_base_only_warns(case: Case) -> None:
+    config = {"vocab_size": 99, "hidden_size": 8}
+    write("config.json", json.dumps(config))(case.folder)
+    base = replace(case.sources.base, config=config)
+    case = replace(case, sources=replace(case.sources, base=base))
+    assert outcomes(case.own())["F005"] == {Outcome.WARN}
+    assert outcomes(case.foreign())["F005"] == {Outcome.FAIL}
 
 
 @pytest.mark.parametrize(("origin", "outcome"), [("base", "warn"), ("./adapter", "fail")])

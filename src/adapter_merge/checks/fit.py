@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 
-from adapter_merge.checkpoint import TensorInfo
-from adapter_merge.checks.check import NEEDS_WEIGHTS, failed, listed, passed, skipped, warned
+from adapter_merge.checkpoint import Checkpoint
+from adapter_merge.checks.check import NEEDS_WEIGHTS, failed, first, listed, passed, skipped, warned
 from adapter_merge.checks.seen import Seen
 from adapter_merge.checks.side import CONFIG, TOKENIZER
 from adapter_merge.finding import Finding
@@ -21,24 +23,48 @@ _EMBEDDINGS = (
     "embed_in.weight",
 )
 # Keys that may hold its width; ALBERT, ELECTRA and OPT have one apart from the hidden size.
-_WIDTHS = frozenset(
-    {"hidden_size", "n_embd", "d_model", "dim", "embedding_size", "word_embed_proj_dim"}
+_WIDTHS = (
+    "hidden_size",
+    "n_embd",
+    "n_embed",
+    "d_model",
+    "dim",
+    "emb_dim",
+    "embedding_size",
+    "word_embed_proj_dim",
 )
 
 
-def _embeddings(seen: Seen) -> Mapping[str, TensorInfo]:
-    tensors = {} if seen.checkpoint is None else seen.checkpoint.tensors
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sizes:
+    """The vocabulary sizes and the widths that one level of a config names; no width: the class's own."""
+
+    rows: frozenset[int]
+    columns: frozenset[int]
+
+    def fit(self, shape: tuple[int, ...]) -> bool:
+        return shape[0] in self.rows and (not self.columns or shape[1] in self.columns)
+
+
+def _embeddings(checkpoint: Checkpoint | None) -> Mapping[str, tuple[int, ...]]:
+    """Shapes of the input embeddings."""
     return {
-        name: info
-        for name, info in tensors.items()
+        name: info.shape
+        for name, info in (checkpoint.tensors if checkpoint else {}).items()
         if len(info.shape) == 2 and any(f".{name}".endswith(f".{end}") for end in _EMBEDDINGS)
     }
 
 
-def _levels(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The config and the configs nested in it (`text_config`)."""
-    yield config
-    yield from (v for v in config.values() if isinstance(v, dict))
+def _sizes(config: Mapping[str, Any]) -> Iterator[_Sizes]:
+    """Of the config and those nested in it (`text_config`), where a vocabulary is named."""
+    numbers = {key: value for key, value in config.items() if type(value) is int}
+    rows = frozenset(value for key, value in numbers.items() if key.endswith("vocab_size"))
+    if rows:
+        yield _Sizes(rows=rows, columns=frozenset(v for k, v in numbers.items() if k in _WIDTHS))
+    for key, value in config.items():
+        # LLaVA's vision config names a vocabulary too, which nothing has.
+        if isinstance(value, dict) and not key.startswith(("vision", "audio")):
+            yield from _sizes(value)
 
 
 class ConfigFits:
@@ -56,34 +82,35 @@ class ConfigFits:
         if config is None:
             yield failed(self, seen, trouble.message if trouble else f"there is no `{CONFIG}`")
             return
-        embeddings = _embeddings(seen)
-        levels = tuple(_levels(config))
-        rows = {
-            v
-            for c in levels
-            for k, v in c.items()
-            if k.endswith("vocab_size") and isinstance(v, int)
-        }
-        widths = {v for c in levels for k, v in c.items() if k in _WIDTHS and isinstance(v, int)}
-        wrong = [
-            f"{name} {list(info.shape)}"
-            for name, info in embeddings.items()
-            if (rows and info.shape[0] not in rows) or (widths and info.shape[1] not in widths)
-        ]
-        yield self._finding(seen, wrong, known=bool(embeddings and (rows or widths)))
-
-    def _finding(self, seen: Seen, wrong: list[str], *, known: bool) -> Finding:
+        embeddings, sizes = _embeddings(seen.checkpoint), tuple(_sizes(config))
+        wrong = _wrong(embeddings, sizes)
         if seen.checkpoint is None:
-            return skipped(self, seen, NEEDS_WEIGHTS)
-        if wrong:
-            return failed(
-                self, seen, f"`{CONFIG}` has other sizes than {listed(wrong)}", tensors=wrong
-            )
-        if not known:
-            return skipped(
-                self, seen, "not checked: it needs an input embedding and its sizes in the config"
-            )
-        return passed(self, seen, "vocabulary and width are the input embedding's")
+            yield skipped(self, seen, NEEDS_WEIGHTS)
+        elif not sizes or not embeddings:
+            message = "not checked: it needs an input embedding, and its size in the config"
+            yield skipped(self, seen, message)
+        elif wrong:
+            tensors = [f"{name} {list(embeddings[name])}" for name in sorted(wrong)]
+            say = warned if wrong <= _wrong_in_base(seen) else failed
+            message = f"`{CONFIG}` has other sizes than {listed(tensors)}"
+            yield say(self, seen, message, tensors=first(tensors))
+        else:
+            yield passed(self, seen, "vocabulary and width are the input embedding's")
+
+
+def _wrong(
+    embeddings: Mapping[str, tuple[int, ...]], sizes: Collection[_Sizes]
+) -> AbstractSet[str]:
+    """The embeddings that no level of the config fits, where any names a vocabulary."""
+    return {n for n, shape in embeddings.items() if sizes and not any(s.fit(shape) for s in sizes)}
+
+
+def _wrong_in_base(seen: Seen) -> AbstractSet[str]:
+    """What didn't fit in the base: there it isn't the merge's fault."""
+    if seen.sources is None or seen.foreign:
+        return frozenset()
+    base = seen.sources.base
+    return _wrong(_embeddings(base.checkpoint), tuple(_sizes(base.config)))
 
 
 class TokenizerFits:
@@ -102,7 +129,7 @@ class TokenizerFits:
             yield failed(self, seen, seen.side.troubles[TOKENIZER].message)
             return
         largest = seen.side.largest_token
-        rows = max((info.shape[0] for info in _embeddings(seen).values()), default=None)
+        rows = max((s[0] for s in _embeddings(seen.checkpoint).values()), default=None)
         if largest is None or rows is None:
             yield skipped(self, seen, f"not checked: it needs `{TOKENIZER}` and an input embedding")
         elif largest < rows:
