@@ -55,4 +55,4 @@ demo: setup ## Train an adapter on a small real model, merge it and compare embe
 	$(BIN)/adapter-merge demo
 
 bench: setup ## Measure memory and speed; writes benchmarks/RESULTS.md
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/bench.py

@@ -7,7 +7,15 @@ import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 _NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _HUB_REF = re.compile(
@@ -26,7 +34,17 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class RepoRef(_Value):
+class _Ref(_Value):
+    """A value that is written as one word."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(core)]}
+
+
+class RepoRef(_Ref):
     """A folder or a Hub repository as it was written; it may move until `resolve` pins it.
 
     A folder starts with `.`, `/` or `~`. Everything else is a Hub id:
@@ -65,7 +83,7 @@ def _read_ref(text: str) -> dict[str, Any]:
     return {"text": text, **match.groupdict()}
 
 
-class AdapterRef(_Value):
+class AdapterRef(_Ref):
     """One adapter and the factor that its scale is multiplied with: `ADAPTER[=WEIGHT]`."""
 
     ref: RepoRef

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -31,6 +34,26 @@ class Ended:
     def talk(self) -> str:
         """Stderr with every run of white space as one space: lines break where the screen ends."""
         return " ".join(self.err.split())
+
+
+_PROBE = """
+import sys
+from adapter_merge.cli.main import main
+main(sys.argv[1:])
+print(*sys.modules, file=sys.stderr)
+"""
+
+
+def modules_after(line: str, *, cwd: Path) -> set[str]:
+    """The modules that a fresh process has loaded when a command has ended."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE, *line.split()],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stderr.splitlines()[-1].split())
 
 
 Command: TypeAlias = Callable[..., Ended]

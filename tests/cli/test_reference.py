@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 from adapter_merge import errors
 from adapter_merge.checks import CHECKS
 from adapter_merge.cli.codes import exit_codes
+from adapter_merge.request import Request
 from tests.cli.conftest import Command
 
 
@@ -34,3 +35,20 @@ def test_a_schema_is_one(command: Command, name: str) -> None:
     assert ended.err == ""
     Draft202012Validator.check_schema(ended.report)
     assert command("schema").report[name] == ended.report
+
+
+@pytest.mark.parametrize(
+    ("request_", "fits"),
+    [
+        ({"adapters": ["./a=0.5"], "base": "./b", "to": None}, True),
+        (Request.model_validate({"adapters": ["./a"]}).model_dump(mode="json"), True),
+        ({"adapters": [3]}, False),
+        ({"adapters": []}, False),
+        ({"adapters": ["./a"], "dtype": "int8"}, False),
+    ],
+)
+def test_the_request_s_schema_takes_what_a_request_takes(
+    command: Command, request_: dict[str, object], fits: bool
+) -> None:
+    schema = command("schema", "request").report
+    assert Draft202012Validator(schema).is_valid(request_) == fits

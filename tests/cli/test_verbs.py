@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, modules_after
 
 TARGET = "encoder.h.weight"
 
@@ -61,6 +61,22 @@ def test_run_merges_then_finds_nothing_to_do(home: Path, command: Command) -> No
     second = command("run", "./adapter", "--base", "./base")
     assert second.code == 0
     assert "unchanged ./adapter-merged" in second.talk
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "plan ./adapter --base ./base",
+        "run ./adapter --base ./base",
+        "verify ./adapter-merged",
+        "codes",
+    ],
+)
+def test_what_needs_no_weights_starts_without_torch(
+    home: Path, command: Command, line: str
+) -> None:
+    command("run", "./adapter", "--base", "./base")
+    assert "torch" not in modules_after(line, cwd=home)
 
 
 def test_a_weight_multiplies_the_delta(home: Path, command: Command) -> None:

@@ -43,7 +43,7 @@ def build() -> App:
 
 
 def _usage(line: str) -> str:
-    return f"Usage: adapter-merge {line}\n"
+    return f"Usage: adapter-merge {line}"
 
 
 def _default(value: object) -> str | None:

@@ -1,0 +1,53 @@
+"""`docs/generate.py --check` sees a page that is out of date and a link that leads nowhere."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A copy of the generator with pages of its own making."""
+    (tmp_path / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "generate.py", tmp_path / "docs")
+    (tmp_path / "README.md").write_text("[codes](docs/reference/codes.md#checks)")
+    assert _generate(tmp_path) == (0, "")
+    return tmp_path
+
+
+def _generate(house: Path, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, str(house / "docs" / "generate.py"), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def test_what_it_wrote_is_up_to_date(house: Path) -> None:
+    assert _generate(house, "--check") == (0, "docs are up to date\n")
+
+
+@pytest.mark.parametrize("page", ["codes.md", "options.md"])
+def test_an_edited_or_missing_page_is_stale(house: Path, page: str) -> None:
+    path = house / "docs" / "reference" / page
+    path.write_text(path.read_text() + "more")
+    assert _generate(house, "--check") == (
+        1,
+        f"docs/reference/{page} is not up to date: run `make docs`\n",
+    )
+    path.unlink()
+    assert _generate(house, "--check")[0] == 1
+
+
+def test_a_dead_link_is_named(house: Path) -> None:
+    (house / "README.md").write_text("[far](https://example.org) and [gone](docs/gone.md)")
+    assert _generate(house, "--check") == (1, "dead link in README.md: docs/gone.md\n")
