@@ -21,7 +21,7 @@ from adapter_merge.stages.validate import inspect
 
 # Files that a folder may hold beside what its receipt lists: people and the Hub write them.
 _BESIDE = frozenset({"README.md", ".gitattributes", RECEIPT_NAME})
-VERIFY_CODE = "F008"
+VERIFY_CODE = "F007"  # the check of sizes, with digests
 
 
 def check(
@@ -49,7 +49,7 @@ def check(
             workers=settings.workers or machine.workers,
             advance=advance,
         )
-    verdict = judge((*(plan.findings if plan else ()), *findings), settings)
+    verdict = judge(findings, settings)
     reporter.judged(verdict)
     stop_on_failure(verdict, hint="`adapter-merge codes` says what each code means.")
     return Report(

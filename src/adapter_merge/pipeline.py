@@ -119,7 +119,7 @@ def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
     with state.timed("resolve"):
         target = request.target.folder
         if target is not None:
-            recover(target.expanduser().absolute())
+            recover(target.expanduser().resolve())
         sources = resolve(request)
     state.report = replace(
         state.report,
@@ -128,9 +128,7 @@ def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
     )
     with state.timed("draft"):
         plan = drafted(request, sources)
-    state.report = replace(
-        state.report, recipe=plan.recipe, counts=plan.counts, findings=plan.findings
-    )
+    state.report = replace(state.report, recipe=plan.recipe, counts=plan.counts)
     reporter.planned(plan)
     receipt = _unchanged(plan, sources)
     if receipt is not None:
@@ -196,7 +194,7 @@ def _build(
         )
     with state.timed("validate"), reporter.working("validate", nbytes) as advance:
         findings = validate(plan, sources, merged, workers=workers, advance=advance)
-    verdict = judge((*plan.findings, *findings), request)
+    verdict = judge(findings, request)
     reporter.judged(verdict)
     state.report = replace(state.report, findings=verdict.findings)
     kept = bool(verdict.failures) and request.keep_failed

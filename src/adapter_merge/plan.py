@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from adapter_merge.checkpoint import TensorInfo
-from adapter_merge.finding import Finding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +84,7 @@ class Edit(Protocol):
         """Load what is needed once; the result edits blocks in place.
 
         `apply(block, rows, scratch)`: `block` holds the rows `rows` of the tensor, flattened to
-        (rows, columns), in float32, or float64 for F64 tensors; `scratch` has the same shape and
+        (rows, columns), in float32, or float64 where F64 goes in or comes out; `scratch` has the same shape and
         dtype and arbitrary content.
         """
         ...
@@ -120,6 +119,11 @@ class PlannedTensor:
     info: TensorInfo
     base: BaseTensor | None
     edit: Edit | None
+
+    @property
+    def wide(self) -> bool:
+        """Whether it is computed in float64: F64 goes in or comes out."""
+        return "F64" in {self.info.dtype, self.base.info.dtype if self.base else None}
 
     @property
     def copied(self) -> bool:
@@ -203,7 +207,6 @@ class Plan:
         recipe: sha256 over settings that change bytes and the digests of what is read.
         naming: how the adapters' modules found their tensors, one sentence an adapter.
         tied: see `Base.tied`.
-        findings: what was seen while planning.
     """
 
     adapters: tuple[WeighedAdapter, ...]
@@ -220,7 +223,6 @@ class Plan:
     settings: Mapping[str, str]
     naming: tuple[str, ...]
     tied: tuple[str, ...]
-    findings: tuple[Finding, ...]
 
     @cached_property
     def tensors(self) -> Mapping[str, PlannedTensor]:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from adapter_merge.checkpoint import Checkpoint
 from adapter_merge.receipt import Receipt
 
+_T = TypeVar("_T")
+
 
 class AdapterConfig(BaseModel):
-    """`adapter_config.json` as far as every kind of adapter has it, and the fields of LoRA.
+    """The fields of `adapter_config.json` that every kind of adapter has.
 
-    Fields that a kind knows nothing of stay in `model_extra`, so that it can refuse what it would
-    otherwise pass over. Source: peft `PeftConfig`, `LoraConfig`.
+    The others stay in `model_extra`, where their kind reads them. Source: peft `PeftConfig`.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -30,20 +32,45 @@ class AdapterConfig(BaseModel):
     auto_mapping: Mapping[str, Any] | None = None
     peft_version: str | None = None
 
-    r: int = 8
-    lora_alpha: float = 8
     target_modules: str | tuple[str, ...] | None = None
     exclude_modules: str | tuple[str, ...] | None = None
     modules_to_save: tuple[str, ...] | None = None
-    bias: str = "none"
-    fan_in_fan_out: bool | None = False
-    use_rslora: bool | None = False
-    lora_bias: bool | None = False
-    rank_pattern: Mapping[str, int] | None = Field(default_factory=dict)
-    alpha_pattern: Mapping[str, float] | None = Field(default_factory=dict)
     layers_to_transform: int | tuple[int, ...] | None = None
     layers_pattern: str | tuple[str, ...] | None = None
-    init_lora_weights: bool | str | None = True
+
+    def selects(self, module: str) -> bool:
+        """Whether PEFT would adapt a module of this path: `target_modules` and what narrows it.
+
+        Source: peft `check_target_module_exists`.
+        """
+        saved = self.modules_to_save or ()
+        if any(re.match(rf"(^|.*\.){re.escape(m)}($|\..*)", module) for m in saved):
+            return False
+        if _matches(self.exclude_modules, module) or not _matches(self.target_modules, module):
+            return False
+        if isinstance(self.target_modules, str) or self.layers_to_transform in {None, ()}:
+            return True
+        return _layer(module, self.layers_pattern) in _as_tuple(self.layers_to_transform)
+
+
+def _matches(patterns: str | tuple[str, ...] | None, module: str) -> bool:
+    """A text is a regular expression for the whole path, a list holds endings of paths."""
+    if isinstance(patterns, str):
+        return re.fullmatch(patterns, module) is not None
+    return any(module == p or module.endswith(f".{p}") for p in patterns or ())
+
+
+def _layer(module: str, patterns: str | tuple[str, ...] | None) -> int | None:
+    """The number of the layer that a module lies in; without a pattern the first number counts."""
+    for pattern in _as_tuple(patterns or r"[^.]*"):
+        match = re.match(rf".*?\.{pattern}\.(\d+)\.", module)
+        if match is not None:
+            return int(match[1])
+    return None
+
+
+def _as_tuple(value: _T | tuple[_T, ...]) -> tuple[_T, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

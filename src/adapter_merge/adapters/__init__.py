@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from adapter_merge.adapters.claims import Claim, edits_of
 from adapter_merge.adapters.contribution import Contribution
+from adapter_merge.adapters.heads import architecture, labels
 from adapter_merge.adapters.lora import Lora
 from adapter_merge.adapters.refused import reason
 from adapter_merge.errors import AdapterKind
 from adapter_merge.sources import Adapter, Base
 
-__all__ = ["KINDS", "Contribution", "Kind", "kind_of"]
+__all__ = [
+    "KINDS",
+    "Claim",
+    "Contribution",
+    "Kind",
+    "architecture",
+    "edits_of",
+    "kind_of",
+    "labels",
+]
 
 
 class Kind(Protocol):

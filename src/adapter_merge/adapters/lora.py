@@ -5,28 +5,28 @@ Source of the tensor names: peft `utils/save_and_load.py`; of ranks and scales: 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
 from adapter_merge.adapters.contribution import Contribution, Step
+from adapter_merge.adapters.lora_options import LoraOptions
 from adapter_merge.adapters.refused import lora_refusal
 from adapter_merge.adapters.saved_modules import saved_tensor
 from adapter_merge.adapters.steps import BiasDelta, ConvLowRank, LowRank
 from adapter_merge.checkpoint import FLOATS, TensorInfo
-from adapter_merge.errors import AdapterKind, Ambiguous, Corrupt, ShapeMismatch, Unclaimed
+from adapter_merge.errors import AdapterKind, Ambiguous, ShapeMismatch, Unclaimed
 from adapter_merge.plan import AdapterTensor, Need
-from adapter_merge.sources import Adapter, AdapterConfig, Base
-
-_T = TypeVar("_T")
+from adapter_merge.sources import Adapter, Base
 
 _PREFIX = "base_model.model."
 _FACTOR = re.compile(
     r"(?P<module>.+)\.(?:lora_(?P<linear>[AB])\.weight|lora_embedding_(?P<embedding>[AB])"
     r"|lora_B\.(?P<bias>bias))"
 )
+# With `bias: all` PEFT saves the biases of a saved module two times more, and loads neither again.
+_BESIDE = re.compile(r"(?P<module>.+)\.(?:modules_to_save|original_module)\.(?P<parameter>.+)")
 
 # Model types whose blocks use `Conv1D`, a linear layer that stores its weight as (in, out), and its
 # names there. Source: transformers, `modeling_*.py` that build `Conv1D`.
@@ -58,32 +58,47 @@ class Lora:
     def read(self, adapter: Adapter, index: int, base: Base) -> tuple[Contribution, ...]:
         """See `Kind.read`."""
         config, label = adapter.config, adapter.pinned.source
-        why = lora_refusal(config.init_lora_weights, config.model_extra or {})
+        options = LoraOptions.of(adapter)
+        why = lora_refusal(options.init_lora_weights, options.model_extra or {})
         if why is not None:
             raise AdapterKind(
                 f"`{label}` can't be merged: {why}",
                 hint="Serve it with PEFT beside its base, or convert it to a plain LoRA with PEFT.",
             )
-        factors, plain = _sort_out(adapter)
-        reader = _Reader(adapter=adapter, index=index, conv1d=_uses_conv1d(base.config))
+        factors, plain, beside = _sort_out(adapter)
+        reader = _Reader(
+            adapter=adapter, index=index, options=options, conv1d=_uses_conv1d(base.config)
+        )
         pairs = [reader.pair(module, kinds) for module, kinds in factors.items()]
         biases = [(m, kinds["bias"]) for m, kinds in factors.items() if "bias" in kinds]
         return (
             *(reader.low_rank(pair) for pair in pairs),
             *(reader.bias_delta(module, bias) for module, bias in biases),
             *(
-                saved_tensor(info, index=index, name=name, config=config)
+                saved_tensor(
+                    info, index=index, name=name, config=config, beside=beside.get(name, ())
+                )
                 for name, info in plain.items()
             ),
         )
 
 
-def _sort_out(
-    adapter: Adapter,
-) -> tuple[dict[str, dict[str, TensorInfo]], dict[str, TensorInfo]]:
-    """Factors by module (keys `A`, `B`, `embedding_A`, `embedding_B`, `bias`), and plain tensors by name."""
+class _Sorted(NamedTuple):
+    """An adapter's tensors.
+
+    `factors`: by module, with the keys `A`, `B`, `embedding_A`, `embedding_B` and `bias`; `plain`: whole
+    tensors by name; `beside`: the spare copies of plain ones, by the same names.
+    """
+
+    factors: dict[str, dict[str, TensorInfo]]
+    plain: dict[str, TensorInfo]
+    beside: dict[str, list[TensorInfo]]
+
+
+def _sort_out(adapter: Adapter) -> _Sorted:
     factors: dict[str, dict[str, TensorInfo]] = {}
     plain: dict[str, TensorInfo] = {}
+    beside: dict[str, list[TensorInfo]] = {}
     for info in adapter.checkpoint.tensors.values():
         name = _stripped(info, adapter.pinned.source)
         match = _FACTOR.fullmatch(name)
@@ -92,13 +107,22 @@ def _sort_out(
             factors.setdefault(match["module"], {})[key] = info
             continue
         bare = name.replace(".base_layer.", ".")
+        copy = _BESIDE.fullmatch(bare)
+        if copy is not None:
+            beside.setdefault(f"{copy['module']}.{copy['parameter']}", []).append(info)
+            continue
         if bare in plain:
             raise Unclaimed(
                 f"`{adapter.pinned.source}` holds `{bare}` twice, once below `base_layer`",
                 hint="Save the adapter again with PEFT.",
             )
         plain[bare] = info
-    return factors, plain
+    for lone in beside.keys() - plain.keys():
+        raise Unclaimed(
+            f"`{adapter.pinned.source}` holds `{beside[lone][0].name}`, but no `{lone}`",
+            hint="Save the adapter again with PEFT.",
+        )
+    return _Sorted(factors, plain, beside)
 
 
 def _stripped(info: TensorInfo, label: str) -> str:
@@ -128,11 +152,8 @@ class _Reader:
 
     adapter: Adapter
     index: int
+    options: LoraOptions
     conv1d: bool | None
-
-    @property
-    def config(self) -> AdapterConfig:
-        return self.adapter.config
 
     def pair(self, module: str, kinds: Mapping[str, TensorInfo]) -> _Pair:
         """Both factors of a module, of the rank that the config gives it."""
@@ -151,7 +172,7 @@ class _Reader:
         return pair
 
     def _check_rank(self, pair: _Pair) -> None:
-        label, expected = self.adapter.pinned.source, self._rank(pair.module)
+        label, expected = self.adapter.pinned.source, self.options.rank(pair.module)
         a, b = pair.a.shape, pair.b.shape
         same_kind = len(a) == len(b) >= 2
         if same_kind and b[1] == expected and a[0] > expected and a[0] % expected == 0:
@@ -167,28 +188,10 @@ class _Reader:
                 hint="The config belongs to another adapter, or `rank_pattern` is wrong.",
             )
 
-    def _rank(self, module: str) -> int:
-        return self._by_pattern(self.config.rank_pattern, module, self.config.r)
-
     def scale(self, module: str) -> float:
-        """The factor on `B @ A`: alpha over the rank (rsLoRA: over its root), times the weight."""
-        rank = self._rank(module)
-        alpha = self._by_pattern(self.config.alpha_pattern, module, self.config.lora_alpha)
-        return self.adapter.weight * alpha / (math.sqrt(rank) if self.config.use_rslora else rank)
-
-    def _by_pattern(self, pattern: Mapping[str, _T] | None, module: str, default: _T) -> _T:
-        """The first pattern that a path ends with, as peft `get_pattern_key` takes it."""
-        for key, value in (pattern or {}).items():
-            try:
-                if re.match(rf"(.*\.)?({key})$", module):
-                    return value
-            except re.error as e:
-                raise Corrupt(
-                    f"the pattern `{key}` in `adapter_config.json` of `{self.adapter.pinned.source}` "
-                    f"is not a regular expression: {e}",
-                    hint="Repair `rank_pattern` or `alpha_pattern`.",
-                ) from e
-        return default
+        """The factor on `B @ A`: the adapter's weight times alpha, divided last, as PEFT does it."""
+        alpha, divisor = self.options.scale(module)
+        return self.adapter.weight * alpha / divisor
 
     def _ref(self, info: TensorInfo) -> AdapterTensor:
         return AdapterTensor(adapter=self.index, name=info.name)
@@ -234,7 +237,7 @@ class _Reader:
         """A square weight fits both ways: the model's class decides, as it does in PEFT."""
         if pair.module.rsplit(".", 1)[-1] in _CONV1D_NAMES and self.conv1d:
             return "transposed"
-        if self.conv1d is None and self.config.fan_in_fan_out:
+        if self.conv1d is None and self.options.fan_in_fan_out:
             raise Ambiguous(
                 f"`{pair.module}` is square, and `config.json` of the base has no `model_type` that says "
                 "whether its weight is stored as (in, out) or (out, in)",

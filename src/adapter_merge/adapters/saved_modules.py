@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from adapter_merge.adapters.contribution import Contribution, Step
 from adapter_merge.adapters.steps import Replacement
 from adapter_merge.checkpoint import TensorInfo
@@ -17,14 +20,22 @@ TASK_HEADS = {
 }
 # Source: peft `EMBEDDING_LAYER_NAMES`: saved whole where they were trained or resized.
 EMBEDDINGS = ("embed_tokens", "lm_head")
+_LAST_LAYER = re.compile(r"(?:.*\.)?(?:score|classifier|classifier\.out_proj)\.(?:weight|bias)")
 
 
-def saved_tensor(info: TensorInfo, *, index: int, name: str, config: AdapterConfig) -> Contribution:
+def saved_tensor(
+    info: TensorInfo,
+    *,
+    index: int,
+    name: str,
+    config: AdapterConfig,
+    beside: Sequence[TensorInfo] = (),
+) -> Contribution:
     """The contribution of a tensor that the adapter holds under a plain name.
 
-    `name` is the tensor's name without `base_model.model.` and without `base_layer.`. As in PEFT, a
-    plain name that the base has replaces the base's tensor, whoever asked for it; only saved modules,
-    heads and embeddings may be new or have other rows.
+    `name` is the tensor's name without `base_model.model.` and without `base_layer.`; `beside` are
+    spare copies of it. As in PEFT, a plain name that the base has replaces the base's tensor, whoever
+    asked for it; only saved modules, heads and embeddings may be new or have other rows.
     """
     module, _, parameter = name.rpartition(".")
     saved = _is_saved(module, config)
@@ -34,10 +45,16 @@ def saved_tensor(info: TensorInfo, *, index: int, name: str, config: AdapterConf
         return target.shape == info.shape or (saved and target.shape[1:] == info.shape[1:])
 
     def make(_target: TensorInfo | None) -> Step:
-        return Replacement(tensor=tensor)
+        copies = tuple(AdapterTensor(adapter=index, name=copy.name) for copy in beside)
+        return Replacement(tensor=tensor, beside=copies)
 
     need = Need(module=module, parameter=parameter, fits=fits, required=not saved)
     return Contribution(need=need, shape=info.shape, saved=saved, make=make)
+
+
+def has_row_per_label(name: str) -> bool:
+    """Whether a tensor is of the last layer of a classification head."""
+    return _LAST_LAYER.fullmatch(name) is not None
 
 
 def _is_saved(module: str, config: AdapterConfig) -> bool:

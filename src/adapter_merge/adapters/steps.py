@@ -138,16 +138,20 @@ class BiasDelta:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replacement:
-    """The adapter's tensor takes the place of the base's, or is added."""
+    """The adapter's tensor takes the place of the base's, or is added.
+
+    `beside`: spare copies in the adapter's file, which count as used and are never read.
+    """
 
     tensor: AdapterTensor
+    beside: tuple[AdapterTensor, ...] = ()
     replaces: ClassVar[bool] = True
     by_rows: ClassVar[bool] = True
 
     @property
     def uses(self) -> tuple[AdapterTensor, ...]:
-        """The saved tensor."""
-        return (self.tensor,)
+        """The saved tensor and its copies."""
+        return (self.tensor, *self.beside)
 
     def prepare(self, load: Load, *, compute: torch.dtype) -> Apply:
         """See `Step`."""
@@ -165,11 +169,14 @@ class Replacement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TensorEdit:
-    """All steps that adapters take on one tensor, in order; implements `plan.Edit`."""
+    """All steps that adapters take on one tensor, in order; implements `plan.Edit`.
+
+    `wide`: the blocks are float64, not float32.
+    """
 
     target: str
     steps: tuple[Step, ...]
-    dtype: str
+    wide: bool
 
     @property
     def uses(self) -> tuple[AdapterTensor, ...]:
@@ -190,7 +197,7 @@ class TensorEdit:
         """See `plan.Edit`."""
         import torch
 
-        compute = torch.float64 if self.dtype == "F64" else torch.float32
+        compute = torch.float64 if self.wide else torch.float32
         applies = [s.prepare(load, compute=compute) for s in self.steps]
 
         def apply(block: torch.Tensor, rows: slice, scratch: torch.Tensor) -> None:

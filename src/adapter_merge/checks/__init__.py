@@ -5,6 +5,7 @@ To add one: a small class in its family's file, a line in `CHECKS`, a planted fa
 
 from __future__ import annotations
 
+from adapter_merge.checks.agreement import ConfigAgrees
 from adapter_merge.checks.check import Check
 from adapter_merge.checks.files import (
     FilesPresent,
@@ -14,6 +15,7 @@ from adapter_merge.checks.files import (
     SizesRecorded,
 )
 from adapter_merge.checks.fit import ConfigFits, TokenizerFits
+from adapter_merge.checks.outputs import OutputsEqual
 from adapter_merge.checks.tensors import ChangedSet, Dtypes, Names, Shapes, TieHolds, UsedOnce
 from adapter_merge.checks.values import Finite, Recomputed, RoundingLoss, Untouched
 
@@ -37,4 +39,6 @@ CHECKS: tuple[Check, ...] = (
     ChangedSet(),
     TieHolds(),
     RoundingLoss(),
+    ConfigAgrees(),
+    OutputsEqual(),
 )

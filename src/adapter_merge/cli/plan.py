@@ -7,11 +7,10 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Group
 
 from adapter_merge.cli.options import Output, write
 from adapter_merge.cli.run import request
-from adapter_merge.cli.show import findings_table, on_stdout, plan_screen
+from adapter_merge.cli.show import on_stdout, plan_screen
 from adapter_merge.plan import Plan, PlannedTensor, ShardPlan, SideFile
 from adapter_merge.request import AdapterRef, Settings
 
@@ -36,7 +35,7 @@ def plan(
     if output.json:
         write(json.dumps(plan_json(drafted), indent=2, default=str))
     elif not output.quiet:
-        on_stdout().print(Group(plan_screen(drafted), findings_table(drafted.findings)))
+        on_stdout().print(plan_screen(drafted))
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -59,7 +58,6 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "left_behind": [asdict(file) for file in plan.left_behind],
         "changes": [asdict(change) for change in plan.changes],
         "adapter_tensors": [asdict(tensor) for tensor in plan.adapter_tensors],
-        "findings": [asdict(finding) for finding in plan.findings],
     }
 
 

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from adapter_merge.adapters import Contribution, kind_of
-from adapter_merge.adapters.steps import TensorEdit
+from adapter_merge.adapters import Claim, architecture, edits_of, kind_of, labels
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import (
-    AdapterKind,
     QuantisedBase,
     RemoteCode,
     ShapeMismatch,
-    Unclaimed,
     UnsupportedError,
 )
-from adapter_merge.finding import Finding, Outcome
 from adapter_merge.folder import INDEX
 from adapter_merge.layouts import LAYOUTS, ConfigEdits, Weights, cut_files, keep_files
 from adapter_merge.naming import resolve as resolve_names
@@ -35,26 +28,9 @@ from adapter_merge.plan import (
     WeighedAdapter,
 )
 from adapter_merge.request import Dtype, Settings
-from adapter_merge.sources import Adapter, Base, Sources, digests
+from adapter_merge.sources import Base, Sources, digests
 
 _DTYPES = {"fp32": "F32", "bf16": "BF16", "fp16": "F16"}
-_HEAD_OF_TASK = {
-    "SEQ_CLS": "ForSequenceClassification",
-    "TOKEN_CLS": "ForTokenClassification",
-    "QUESTION_ANS": "ForQuestionAnswering",
-}
-_FINAL_HEAD = re.compile(r"(?:.*\.)?(?:score|classifier|classifier\.out_proj)\.weight")
-_CLASS = re.compile(r"(?P<family>.+?)(?:For[A-Z]\w*|LMHeadModel|DoubleHeadsModel|Model)")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Claim:
-    """A contribution whose tensor is known; `info` is None where the base has no such tensor."""
-
-    adapter: Adapter
-    name: str
-    info: TensorInfo | None
-    contribution: Contribution
 
 
 def draft(settings: Settings, sources: Sources) -> Plan:
@@ -67,7 +43,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
     base = sources.base
     _refuse(settings, base)
     claims, naming = _claims(sources)
-    edits = _edits(claims, base, settings.dtype)
+    edits = edits_of(claims, base, dtype=lambda info: _out_dtype(info, base, settings.dtype))
     tensors = _tensors(base, edits, claims, settings.dtype)
     limit = settings.shard_bytes
     weights = (
@@ -75,7 +51,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
         if limit is None
         else cut_files(tensors, base.checkpoint, limit=limit)
     )
-    config = _config_edits(claims, sources, settings.dtype)
+    config = _config_edits(claims, base, settings.dtype)
     own = {f.name for f in base.checkpoint.files} | {INDEX}
     side = LAYOUTS[settings.layout].side(sources, config, frozenset(own))
     kept = {
@@ -100,7 +76,6 @@ def draft(settings: Settings, sources: Sources) -> Plan:
         settings=kept,
         naming=naming,
         tied=base.tied,
-        findings=_probe(settings),
     )
 
 
@@ -123,22 +98,9 @@ def _refuse(settings: Settings, base: Base) -> None:
         )
 
 
-def _probe(settings: Settings) -> tuple[Finding, ...]:
-    if settings.probe == "off":
-        return ()
-    return (
-        Finding(
-            code="E001",
-            outcome=Outcome.SKIP,
-            subject="outputs",
-            message="outputs were not compared by running the model: no encoder is built yet",
-        ),
-    )
-
-
-def _claims(sources: Sources) -> tuple[tuple[_Claim, ...], tuple[str, ...]]:
+def _claims(sources: Sources) -> tuple[tuple[Claim, ...], tuple[str, ...]]:
     """What every adapter does to which tensor, in the order of the adapters."""
-    claims: list[_Claim] = []
+    claims: list[Claim] = []
     naming: list[str] = []
     tensors = sources.base.checkpoint.tensors
     for index, adapter in enumerate(sources.adapters):
@@ -152,7 +114,7 @@ def _claims(sources: Sources) -> tuple[tuple[_Claim, ...], tuple[str, ...]]:
         for contribution in contributions:
             name = names.tensors[contribution.need.name]
             claims.append(
-                _Claim(
+                Claim(
                     adapter=adapter,
                     name=name,
                     info=tensors.get(name),
@@ -160,69 +122,6 @@ def _claims(sources: Sources) -> tuple[tuple[_Claim, ...], tuple[str, ...]]:
                 )
             )
     return tuple(claims), tuple(naming)
-
-
-def _edits(claims: Sequence[_Claim], base: Base, dtype: str) -> Mapping[str, Edit]:
-    """One edit a tensor: replacements first, then deltas in the order of the adapters."""
-    by_name: dict[str, list[_Claim]] = {}
-    for claim in claims:
-        _check_claim(claim, base)
-        by_name.setdefault(claim.name, []).append(claim)
-    edits: dict[str, Edit] = {}
-    for name, group in by_name.items():
-        saved = [c for c in group if c.contribution.shape is not None]
-        _check_one_replacement(name, saved)
-        deltas = [c for c in group if c.contribution.shape is None]
-        edits[name] = TensorEdit(
-            target=name,
-            steps=tuple(c.contribution.make(c.info) for c in (*saved, *deltas)),
-            dtype=_out_dtype(group[0].info, base, dtype),
-        )
-    return edits
-
-
-def _check_claim(claim: _Claim, base: Base) -> None:
-    label = claim.adapter.pinned.source
-    if claim.name in base.tied:
-        raise AdapterKind(
-            f"`{label}` can't be merged: it changes `{claim.name}`, which the base ties to "
-            f"{', '.join(f'`{n}`' for n in base.tied if n != claim.name)}",
-            hint="Train without the embedding and the head, or on a base that doesn't tie them.",
-        )
-    if claim.info is None and not claim.contribution.saved:
-        raise Unclaimed(
-            f"nothing in the base takes `{claim.name}` of `{label}`",
-            hint="Name the base that the adapter was trained on with `--base`.",
-        )
-    if claim.info is not None and claim.info.dtype not in FLOATS:
-        raise QuantisedBase(
-            f"the base holds `{claim.name}` as {claim.info.dtype}; a delta needs F16, BF16, F32 or F64",
-            hint="Name the unquantised model with `--base`.",
-        )
-    _check_rows(claim)
-
-
-def _check_rows(claim: _Claim) -> None:
-    """A saved tensor may have more rows than the base's; fewer only as a classification head."""
-    shape = claim.contribution.shape
-    if claim.info is None or shape is None or shape == claim.info.shape:
-        return
-    is_head = _FINAL_HEAD.fullmatch(claim.name.replace(".bias", ".weight")) is not None
-    if shape[0] < claim.info.shape[0] and not is_head:
-        raise ShapeMismatch(
-            f"`{claim.adapter.pinned.source}` saved `{claim.name}` as {list(shape)}, "
-            f"the base has {list(claim.info.shape)}: a vocabulary is never cut",
-            hint="Name the base that the adapter was trained on with `--base`.",
-        )
-
-
-def _check_one_replacement(name: str, saved: Sequence[_Claim]) -> None:
-    if len(saved) > 1:
-        who = " and ".join(f"`{c.adapter.pinned.source}`" for c in saved)
-        raise AdapterKind(
-            f"{who} both saved `{name}` whole: which one counts can't be told",
-            hint="Merge them one after the other, or leave one of them out.",
-        )
 
 
 def _out_dtype(info: TensorInfo | None, base: Base, dtype: str) -> str:
@@ -240,7 +139,7 @@ def _main_dtype(base: Base) -> str:
 
 
 def _tensors(
-    base: Base, edits: Mapping[str, Edit], claims: Sequence[_Claim], dtype: str
+    base: Base, edits: Mapping[str, Edit], claims: Sequence[Claim], dtype: str
 ) -> list[PlannedTensor]:
     """All tensors of the result in the base's order, added ones last; byte ranges come later."""
     shapes = {c.name: c.contribution.shape for c in claims if c.contribution.shape is not None}
@@ -271,50 +170,19 @@ def _goal(name: str, shape: tuple[int, ...], dtype: str) -> TensorInfo:
     return TensorInfo(name=name, dtype=dtype, shape=shape, start=0, stop=0)
 
 
-def _config_edits(claims: Sequence[_Claim], sources: Sources, dtype: Dtype) -> ConfigEdits:
-    heads = [
-        c
-        for c in claims
-        if c.adapter.config.task_type in _HEAD_OF_TASK and c.contribution.shape is not None
-    ]
-    added = [c for c in heads if c.info is None]
-    final = [c for c in heads if _FINAL_HEAD.fullmatch(c.name) and c.contribution.shape]
-    labels = final[-1].contribution.shape[0] if final and final[-1].contribution.shape else None
+def _config_edits(claims: Sequence[Claim], base: Base, dtype: Dtype) -> ConfigEdits:
     return ConfigEdits(
         dtype=dtype,
-        vocab_size=_grown_vocabulary(claims, sources.base),
-        architecture=_architecture(added[0].adapter, sources.base) if added else None,
-        labels=labels if labels != _labels(sources.base.config) else None,
+        vocab_size=_grown_vocabulary(claims, base),
+        architecture=architecture(claims, base.config),
+        labels=labels(claims, base.config),
     )
 
 
-def _labels(config: Mapping[str, Any]) -> int:
-    """Number of labels of a config; transformers' default is two."""
-    for key in ("id2label", "label2id"):
-        if isinstance(config.get(key), dict):
-            return len(config[key])
-    number = config.get("num_labels")
-    return number if isinstance(number, int) else 2
-
-
-def _architecture(adapter: Adapter, base: Base) -> str | None:
-    """The class with the task's head: the one the adapter names, or the sibling of the base's class."""
-    named = (adapter.config.auto_mapping or {}).get("base_model_class")
-    if isinstance(named, str):
-        return named
-    architectures = base.config.get("architectures")
-    first = architectures[0] if isinstance(architectures, list) and architectures else None
-    match = _CLASS.fullmatch(first) if isinstance(first, str) else None
-    task = adapter.config.task_type or ""
-    return match["family"] + _HEAD_OF_TASK[task] if match else None
-
-
-def _grown_vocabulary(claims: Sequence[_Claim], base: Base) -> int | None:
+def _grown_vocabulary(claims: Sequence[Claim], base: Base) -> int | None:
     """Rows of the embeddings that an adapter saved with more rows; all of them must agree."""
     before = set(vocabulary_tensors(base.checkpoint))
-    rows = {
-        c.name: c.contribution.shape[0] for c in claims if c.name in before and c.contribution.shape
-    }
+    rows = {c.name: c.rows for c in claims if c.name in before and c.rows}
     grown = {n: r for n, r in rows.items() if r != base.checkpoint.tensors[n].shape[0]}
     if not grown:
         return None

@@ -21,7 +21,7 @@ from adapter_merge.folder import (
     read_receipt,
     sha256,
 )
-from adapter_merge.layouts import why_left
+from adapter_merge.layouts import Repo, counting_files
 from adapter_merge.naming import tied_tensors
 from adapter_merge.receipt import RECEIPT_NAME
 from adapter_merge.request import AdapterRef, RepoRef, Request
@@ -87,7 +87,7 @@ def resolve_adapter(wanted: AdapterRef) -> Adapter:
         weight=wanted.weight,
         config=_adapter_config(root, wanted.ref.text),
         checkpoint=open_adapter(root),
-        files={p: _adapter_file(root, p, size) for p, size in files.items()},
+        files=_adapter_files(root, wanted.ref.text, files),
     )
 
 
@@ -119,10 +119,10 @@ def _adapter_config(root: Path, label: str) -> AdapterConfig:
         ) from e
 
 
-def _adapter_file(root: Path, path: str, size: int) -> RepoFile:
-    counts = path in {ADAPTER_CONFIG, ADAPTER_WEIGHTS} or _may_count(path, "adapter")
-    digest = f"sha256:{sha256(root / path)}" if counts else None
-    return RepoFile(path=path, size=size, digest=digest)
+def _adapter_files(root: Path, source: str, sizes: Mapping[str, int]) -> Mapping[str, RepoFile]:
+    counting = counting_files(Repo(origin=source, root=root, files=sizes))
+    read = counting | {ADAPTER_CONFIG, ADAPTER_WEIGHTS}
+    return {p: _file(root, p, size, counts=p in read) for p, size in sizes.items()}
 
 
 def _base_ref(request: Request, adapters: tuple[Adapter, ...]) -> RepoRef:
@@ -162,7 +162,7 @@ def resolve_base(ref: RepoRef) -> Base:
         pinned=Pinned(source=ref.text, root=root),
         config=config,
         checkpoint=checkpoint,
-        files={p: _base_file(root, p, size, weights.get(p)) for p, size in files.items()},
+        files=_base_files(root, files, weights),
         tied=tied_tensors(config, checkpoint, equal=lambda a, b: _equal(root, checkpoint, a, b)),
     )
 
@@ -179,19 +179,28 @@ def _no_config(ref: RepoRef, files: Mapping[str, int]) -> Exception:
     )
 
 
-def _base_file(root: Path, path: str, size: int, weights: WeightFile | None) -> RepoFile:
-    if weights is not None:
-        header = hashlib.sha256(weights.header).hexdigest()
-        moment = (root / path).stat().st_mtime_ns
-        return RepoFile(path=path, size=size, digest=f"header:{header}:{size}:{moment}")
-    counts = _may_count(path, "base")
-    digest = f"sha256:{sha256(root / path)}" if counts else None
-    return RepoFile(path=path, size=size, digest=digest)
+def _base_files(
+    root: Path, sizes: Mapping[str, int], weights: Mapping[str, WeightFile]
+) -> Mapping[str, RepoFile]:
+    counting = counting_files(Repo(origin="base", root=root, files=sizes))
+    return {
+        p: _weights(root, p, size, weights[p])
+        if p in weights
+        else _file(root, p, size, counts=p in counting)
+        for p, size in sizes.items()
+    }
 
 
-def _may_count(path: str, origin: str) -> bool:
-    """Whether a layout could take the file; weights in a folder may belong to a module."""
-    return why_left(path, origin, path.split("/")[:-1][:1]) is None
+def _weights(root: Path, path: str, size: int, weights: WeightFile) -> RepoFile:
+    header = hashlib.sha256(weights.header).hexdigest()
+    moment = (root / path).stat().st_mtime_ns
+    return RepoFile(path=path, size=size, digest=f"header:{header}:{size}:{moment}")
+
+
+def _file(root: Path, path: str, size: int, *, counts: bool) -> RepoFile:
+    return RepoFile(
+        path=path, size=size, digest=f"sha256:{sha256(root / path)}" if counts else None
+    )
 
 
 def _equal(root: Path, checkpoint: Checkpoint, one: str, other: str) -> bool:
@@ -224,7 +233,7 @@ def _target(ref: RepoRef) -> Target:
             f"`{ref.text}` as a target on a Hub needs an owner",
             hint=f"Write `./{ref.text}` for a folder, or `org/{ref.text}` for a repository.",
         )
-    root = folder_of(ref)
+    root = folder_of(ref).resolve()  # a link is followed, so that renames happen where it leads
     if root.exists() and not root.is_dir():
         raise RequestError(f"the target `{ref.text}` is a file", hint="Name a folder with `--to`.")
     content = list(root.iterdir()) if root.exists() else []

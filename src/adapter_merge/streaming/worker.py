@@ -106,10 +106,10 @@ class Worker:
         return memoryview(self._bytes[use])[:size]
 
     def _matrix(self, use: str, tensor: PlannedTensor, rows: int, columns: int) -> torch.Tensor:
-        """A view of kept memory: float32, or float64 for F64 tensors."""
+        """A view of kept memory in the dtype that the tensor is computed in."""
         import torch
 
-        dtype = torch.float64 if tensor.info.dtype == "F64" else torch.float32
+        dtype = torch.float64 if tensor.wide else torch.float32
         kept = self._floats.get(use)
         if kept is None or kept.dtype != dtype or kept.numel() < rows * columns:
             kept = self._floats[use] = torch.empty(rows * columns, dtype=dtype, device=self._device)

@@ -1,0 +1,74 @@
+"""Whether an adapter's file and its config speak of the same modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from adapter_merge.checks.check import against_plan, first, listed, number, passed, warned
+from adapter_merge.checks.seen import Seen
+from adapter_merge.finding import Finding
+from adapter_merge.plan import Plan
+from adapter_merge.sources import Adapter, Sources
+
+_PREFIX = "base_model.model."
+_FACTORS = (".lora_A.weight", ".lora_embedding_A")
+_WEIGHT = ".weight"
+
+
+class ConfigAgrees:
+    """The file's tensors are the truth; the config says what they should have been."""
+
+    code: ClassVar[str] = "T011"
+    title: ClassVar[str] = "The adapter's file holds the modules that its config selects"
+    why: ClassVar[str] = (
+        "PEFT skips modules that `target_modules` doesn't select, and an adapter without some that it "
+        "does select may be incomplete: in both cases other weights were trained than are merged."
+    )
+    fix: ClassVar[str] = (
+        "Compare `target_modules` with the training code, or save the adapter again."
+    )
+
+    @against_plan
+    def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
+        """One warning that names both directions."""
+        sources = seen.sources
+        assert sources is not None  # noqa: S101 - a plan has sources
+        stray = [m for a in sources.adapters for m in _modules(a) if not _selects(a, m)]
+        absent = list(_absent(plan, sources))
+        said = []
+        if stray:
+            said.append(f"the config doesn't select {listed(stray)}, which the file adapts")
+        if absent:
+            said.append(f"the config selects {listed(absent)}, which no adapter changes")
+        if said:
+            evidence = {"not_selected": first(stray), "not_adapted": first(absent)}
+            yield warned(self, seen, "; ".join(said), **evidence)
+        else:
+            modules = sum(len(_modules(a)) for a in sources.adapters)
+            yield passed(self, seen, f"the config selects {number(modules, 'module')}, all adapted")
+
+
+def _modules(adapter: Adapter) -> list[str]:
+    """Modules with low-rank factors, as the adapter's file names them."""
+    return [
+        name.removeprefix(_PREFIX).removesuffix(ending)
+        for name in adapter.checkpoint.tensors
+        for ending in _FACTORS
+        if name.endswith(ending)
+    ]
+
+
+def _selects(adapter: Adapter, module: str) -> bool:
+    # `all-linear` depends on the classes of the modules; nothing in a file can contradict it.
+    return adapter.config.target_modules == "all-linear" or adapter.config.selects(module)
+
+
+def _absent(plan: Plan, sources: Sources) -> Iterable[str]:
+    """Modules with a matrix in the base that some config selects by its ending, and nothing edits."""
+    lists = [a.config for a in sources.adapters if not isinstance(a.config.target_modules, str)]
+    for tensor in plan.tensors.values():
+        module = tensor.info.name.removesuffix(_WEIGHT)
+        is_matrix = tensor.info.name.endswith(_WEIGHT) and len(tensor.info.shape) > 1
+        if is_matrix and tensor.edit is None and any(c.selects(module) for c in lists):
+            yield module
