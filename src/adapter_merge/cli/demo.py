@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from adapter_merge.cli import minilm
-from adapter_merge.cli.options import Output
 from adapter_merge.cli.show import grid, on_stderr
 from adapter_merge.errors import CheckFailed
 from adapter_merge.finding import Verdict
-from adapter_merge.request import Request
 
 if TYPE_CHECKING:
     import torch
@@ -84,13 +84,10 @@ def _say_loss(step: int, loss: float) -> None:
 
 
 def _merge(base: Path, adapter: Path, merged: Path) -> int:
-    from adapter_merge import assemble
-
-    request = Request.model_validate(
-        {"adapters": [_spell(adapter)], "base": _spell(base), "to": _spell(merged)}
-    )
-    output = Output()
-    return output.give(assemble.run(request, output.talk()))
+    # A process of its own, so that the memory that it reports isn't the training's.
+    arguments = ["run", _spell(adapter), "--base", _spell(base), "--to", _spell(merged)]
+    command = [sys.executable, "-m", "adapter_merge", *arguments]
+    return subprocess.run(command, check=False).returncode  # noqa: S603 - every word of it is ours
 
 
 def _compare(base: Path, adapter: Path, merged: Path) -> None:
