@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from adapter_merge.adapters.steps import TensorEdit
+from adapter_merge.adapters.steps import Replacement, TensorEdit
 from adapter_merge.finding import Outcome
 from adapter_merge.plan import AdapterTensor, Edit
 from tests.checks.tiny import (
@@ -94,7 +94,7 @@ def test_adapter_tensor_that_nothing_uses(case: Case) -> None:
 
 def test_adapter_applied_twice(case: Case) -> None:
     step = low_rank(FIRST, "first").steps[0]
-    twice = TensorEdit(target=FIRST, steps=(step, step), dtype="BF16")
+    twice = TensorEdit(target=FIRST, steps=(step, step), wide=False)
     case.change(take(FIRST, 2 * SCALE))
     assert having(with_edit(case, FIRST, twice).own(), Outcome.FAIL) == {"T007"}
 
@@ -103,6 +103,19 @@ def with_edit(case: Case, name: str, edit: Edit | None) -> Case:
     shard = case.plan.shards[0]
     tensors = tuple(replace(t, edit=edit) if t.info.name == name else t for t in shard.tensors)
     return case.with_plan(shards=(replace(shard, tensors=tensors),))
+
+
+def test_delta_on_a_replaced_tensor_may_round(case: Case) -> None:
+    replaced = Replacement(tensor=AdapterTensor(adapter=0, name="score"))
+    delta = low_rank(ADDED, "first").steps[0]
+    both = TensorEdit(target=ADDED, steps=(replaced, delta), wide=False)
+    saved = adapter_tensors()
+    rows = saved["score"] + SCALE * (saved["first.B"][:3] @ saved["first.A"])
+    case.change(put(ADDED, lambda t: rows.to(t.dtype)))
+    case = with_edit(case, ADDED, both)
+    assert "T005" not in having(case.own(), Outcome.FAIL)
+    case.change(put(ADDED, lambda t: (rows * 1.01).to(t.dtype)))
+    assert "T005" in having(case.own(), Outcome.FAIL)
 
 
 def test_delta_of_zero_warns(case: Case) -> None:

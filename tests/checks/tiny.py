@@ -199,7 +199,7 @@ def _sources(root: Path, base: Checkpoint, adapter: Checkpoint) -> Sources:
 def low_rank(target: str, key: str, scale: float = SCALE) -> TensorEdit:
     a, b = (AdapterTensor(adapter=0, name=f"{key}.{part}") for part in "AB")
     step = LowRank(a=a, b=b, scale=scale, outputs=40, transposed=False)
-    return TensorEdit(target=target, steps=(step,), dtype="BF16")
+    return TensorEdit(target=target, steps=(step,), wide=False)
 
 
 def _plan(sources: Sources, out: Checkpoint, base: Path) -> Plan:
@@ -207,7 +207,7 @@ def _plan(sources: Sources, out: Checkpoint, base: Path) -> Plan:
     edits: dict[str, Edit] = {
         FIRST: low_rank(FIRST, "first"),
         SECOND: low_rank(SECOND, "second"),
-        ADDED: TensorEdit(target=ADDED, steps=(Replacement(tensor=score),), dtype="BF16"),
+        ADDED: TensorEdit(target=ADDED, steps=(Replacement(tensor=score),), wide=False),
     }
     of_base = sources.base.checkpoint.tensors
     file = out.files[0]
@@ -244,5 +244,4 @@ def _plan(sources: Sources, out: Checkpoint, base: Path) -> Plan:
         settings={},
         naming=(),
         tied=sources.base.tied,
-        findings=(),
     )

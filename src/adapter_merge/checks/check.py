@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import Protocol, TypeVar
 
 from adapter_merge.checks.seen import Seen
 from adapter_merge.finding import Finding, Outcome
+from adapter_merge.plan import Plan
 
 _NAMED = 3  # names in a sentence
 _LISTED = 10  # names in the evidence
@@ -42,6 +44,9 @@ class Check(Protocol):
         ...
 
 
+_C = TypeVar("_C", bound=Check)
+
+
 def passed(check: Check, seen: Seen, message: str, **evidence: object) -> Finding:
     """It holds; `evidence` has the counts."""
     return _finding(check, seen, Outcome.PASS, message, evidence)
@@ -74,6 +79,22 @@ def _finding(
     return Finding(
         code=check.code, outcome=outcome, subject=seen.name, message=message, evidence=evidence
     )
+
+
+def against_plan(
+    judge: Callable[[_C, Seen, Plan], Iterable[Finding]],
+) -> Callable[[_C, Seen], Iterable[Finding]]:
+    """Judge only where both the weights and the plan are known; else say what is needed."""
+
+    @wraps(judge)
+    def judge_if_known(check: _C, seen: Seen) -> Iterable[Finding]:
+        if seen.plan is None:
+            return (skipped(check, seen, NEEDS_SOURCES),)
+        if seen.checkpoint is None:
+            return (skipped(check, seen, NEEDS_WEIGHTS),)
+        return judge(check, seen, seen.plan)
+
+    return judge_if_known
 
 
 def listed(names: Sequence[str]) -> str:

@@ -158,8 +158,7 @@ class NoAdapterLeft:
     def judge(self, seen: Seen) -> Iterable[Finding]:
         """No adapter file, no adapter's or wrapper's name among the tensors."""
         files = sorted(p for p in seen.files if _is_adapter_file(p))
-        tensors = () if seen.checkpoint is None else seen.checkpoint.tensors
-        names = sorted(name for name in tensors if _is_adapter_name(name))
+        names = sorted(name for name in seen.names if _is_adapter_name(name))
         if files:
             yield failed(
                 self, seen, f"the adapter is still there: {listed(files)}", files=first(files)

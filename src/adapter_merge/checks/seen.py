@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from adapter_merge.checkpoint import Checkpoint
@@ -42,3 +43,8 @@ class Seen:
     looks: Mapping[str, TensorLook]
     tied: bool | None
     foreign: bool
+
+    @property
+    def names(self) -> AbstractSet[str]:
+        """The tensors that are there."""
+        return frozenset() if self.checkpoint is None else self.checkpoint.tensors.keys()

@@ -6,19 +6,18 @@ from collections import Counter
 from collections.abc import Iterable
 
 from adapter_merge.checks.check import (
-    NEEDS_SOURCES,
-    NEEDS_WEIGHTS,
+    against_plan,
     failed,
     first,
     listed,
     milder,
     number,
     passed,
-    skipped,
     warned,
 )
 from adapter_merge.checks.seen import Seen
 from adapter_merge.finding import Finding
+from adapter_merge.plan import Plan
 
 
 class Names:
@@ -29,14 +28,12 @@ class Names:
     why = "A loader fills a missing tensor with random values and drops one that it doesn't know, with a warning at most."
     fix = "Merge again; a foreign merge may have saved through a class that ignores some tensors."
 
-    def judge(self, seen: Seen) -> Iterable[Finding]:
+    @against_plan
+    def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
         """Names found against names planned; a foreign folder may add or drop one of a tied pair."""
-        if seen.plan is None or seen.checkpoint is None:
-            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
-            return
-        planned, found = seen.plan.tensors.keys(), seen.checkpoint.tensors.keys()
+        planned, found = plan.tensors.keys(), seen.names
         differ = sorted(planned ^ found)
-        spare = set(seen.plan.tied) if found & set(seen.plan.tied) else set()
+        spare = set(plan.tied) if found & set(plan.tied) else set()
         wrong = [name for name in differ if not (seen.foreign and name in spare)]
         if wrong:
             missing = [n for n in wrong if n in planned]
@@ -59,12 +56,10 @@ class Shapes:
     why = "A tensor of another shape doesn't load, or was transposed on the way."
     fix = "Merge again."
 
-    def judge(self, seen: Seen) -> Iterable[Finding]:
+    @against_plan
+    def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
         """Shape of every tensor that is there."""
-        if seen.plan is None or seen.checkpoint is None:
-            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
-            return
-        pairs = [(seen.looks[n].found, t.info) for n, t in seen.plan.tensors.items()]
+        pairs = [(seen.looks[n].found, t.info) for n, t in plan.tensors.items()]
         wrong = [
             f"{p.name} {list(f.shape)}, planned {list(p.shape)}"
             for f, p in pairs
@@ -86,12 +81,10 @@ class Dtypes:
     why = "A dtype that nobody asked for doubles the size, or throws precision away."
     fix = "Merge again; use `--dtype` to change the dtype on purpose."
 
-    def judge(self, seen: Seen) -> Iterable[Finding]:
+    @against_plan
+    def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
         """Dtype of every tensor that is there; another program's choice only warns."""
-        if seen.plan is None or seen.checkpoint is None:
-            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
-            return
-        pairs = [(seen.looks[n].found, t.info) for n, t in seen.plan.tensors.items()]
+        pairs = [(seen.looks[n].found, t.info) for n, t in plan.tensors.items()]
         wrong = [
             f"{p.name} {f.dtype}, planned {p.dtype}"
             for f, p in pairs
@@ -113,13 +106,11 @@ class UsedOnce:
     why = "A tensor that nothing uses is a part of the training that got lost."
     fix = "Report it with the plan's output (`adapter-merge plan --json`): planning should have stopped."
 
-    def judge(self, seen: Seen) -> Iterable[Finding]:
+    @against_plan
+    def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
         """Uses of all edits against the adapters' tensors."""
-        if seen.plan is None:
-            yield skipped(self, seen, NEEDS_SOURCES)
-            return
-        uses = Counter(tensor for edit in seen.plan.edits for tensor in edit.uses)
-        every = set(seen.plan.adapter_tensors)
+        uses = Counter(tensor for edit in plan.edits for tensor in edit.uses)
+        every = set(plan.adapter_tensors)
         wrong = sorted(t.name for t in every | uses.keys() if uses[t] != 1 or t not in every)
         if wrong:
             message = (
@@ -139,12 +130,10 @@ class ChangedSet:
     why = "An adapted tensor that equals the base's is a lost module; another one that changed is damage."
     fix = "Merge again. Where the adapter's delta is zero, check that the trained adapter was saved; where rounding took it, use `--dtype fp32`."
 
-    def judge(self, seen: Seen) -> Iterable[Finding]:
+    @against_plan
+    def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
         """The set of changed tensors; an edit that rounds to nothing only warns."""
-        if seen.plan is None or seen.checkpoint is None:
-            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
-            return
-        adapted = {t for t, planned in seen.plan.tensors.items() if planned.edit is not None}
+        adapted = {t for t, planned in plan.tensors.items() if planned.edit is not None}
         looks = {name: look for name, look in seen.looks.items() if look.same is not None}
         changed = {name for name, look in looks.items() if not look.same}
         stayed = {n: e for n in sorted(adapted & looks.keys() - changed) if (e := looks[n].edit)}
@@ -176,12 +165,11 @@ class TieHolds:
     why = "Loaders keep one of two tied tensors: where both stand in the file and differ, one is dropped in silence."
     fix = "Merge again, or untie them: `tie_word_embeddings: false` in `config.json`."
 
-    def judge(self, seen: Seen) -> Iterable[Finding]:
+    @against_plan
+    def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
         """Bytes of the tied tensors that are in the file."""
-        if seen.plan is None or seen.checkpoint is None:
-            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
-        elif seen.tied is False:
-            names = sorted(set(seen.plan.tied) & seen.checkpoint.tensors.keys())
+        if seen.tied is False:
+            names = sorted(seen.names & set(plan.tied))
             yield failed(
                 self, seen, f"tied, but with different values: {listed(names)}", tensors=names
             )

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 
 from adapter_merge.checks.check import (
-    NEEDS_SOURCES,
     NEEDS_WEIGHTS,
+    against_plan,
     failed,
     first,
     listed,
@@ -20,6 +20,7 @@ from adapter_merge.checks.compare import EditLook
 from adapter_merge.checks.loss import predicted_loss
 from adapter_merge.checks.seen import Seen
 from adapter_merge.finding import Finding
+from adapter_merge.plan import Plan
 
 # A foreign merge that rounded elsewhere still takes its steps in full, on the average.
 _GAINS = (0.8, 1.2)
@@ -35,12 +36,10 @@ class Untouched:
     why = "A tensor that no edit names must not change: something else wrote to it, or the base is another one."
     fix = "Merge again, and check that `--base` is the base that the merge was made from."
 
-    def judge(self, seen: Seen) -> Iterable[Finding]:
+    @against_plan
+    def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
         """Bytes; for a tensor in another dtype the base's values rounded to it."""
-        if seen.plan is None or seen.checkpoint is None:
-            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
-            return
-        untouched = {n: seen.looks[n] for n, t in seen.plan.tensors.items() if t.edit is None}
+        untouched = {n: seen.looks[n] for n, t in plan.tensors.items() if t.edit is None}
         compared = [n for n, look in untouched.items() if look.same is not None]
         wrong = sorted(n for n in compared if not untouched[n].same)
         if wrong:
@@ -62,11 +61,9 @@ class Recomputed:
     why = "A wrong scale, order, or base gives weights that load and answer, and are not the trained model."
     fix = "Merge again; if it stays, the merge itself is wrong: report it with the finding's evidence."
 
-    def judge(self, seen: Seen) -> Iterable[Finding]:
+    @against_plan
+    def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
         """Sampled rows, re-read from the disk, against float64; within one rounding, two eps if foreign."""
-        if seen.plan is None or seen.checkpoint is None:
-            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
-            return
         edits = {n: look.edit for n, look in seen.looks.items() if look.edit is not None}
         if not edits:
             yield skipped(self, seen, "not checked: no edited tensor could be compared")
@@ -137,15 +134,13 @@ class RoundingLoss:
     why = "A 16-bit file swallows small deltas: the merged model is then between the base and the trained one."
     fix = "Merge with `--dtype fp32`, or keep base and adapter apart."
 
-    def judge(self, seen: Seen) -> Iterable[Finding]:
+    @against_plan
+    def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
         """The loss predicted from the median of |delta| / |W|, in the median over the edited tensors."""
-        if seen.plan is None or seen.checkpoint is None:
-            yield skipped(self, seen, NEEDS_WEIGHTS if seen.plan else NEEDS_SOURCES)
-            return
         sized = [
             (look.edit.ratio, look.found.dtype)
             for name, look in seen.looks.items()
-            if look.edit and look.found and look.edit.ratio and _adds(seen, name)
+            if look.edit and look.found and look.edit.ratio and _adds(plan, name)
         ]
         if not sized:
             yield skipped(self, seen, "not predicted: no edit adds to a tensor of the base")
@@ -160,6 +155,6 @@ class RoundingLoss:
         yield (warned if loss > _TOO_LOSSY else passed)(self, seen, text, **evidence)
 
 
-def _adds(seen: Seen, name: str) -> bool:
-    edit = seen.plan.tensors[name].edit if seen.plan is not None else None
+def _adds(plan: Plan, name: str) -> bool:
+    edit = plan.tensors[name].edit
     return edit is not None and edit.reads_base
