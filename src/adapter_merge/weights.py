@@ -20,6 +20,7 @@ PREFIX = 8
 MAX_HEADER = 100_000_000  # bytes of JSON; the cap of the reference implementation
 _LFS_POINTER = b"version https://git-lfs"
 _ALIGNMENT = 8
+_MAX_ELEMENTS = 2**57  # their bits still fit into 64 bits, in which other readers count
 _NO_SPACE = 28  # errno.ENOSPC
 _FILE_TOO_LARGE = 27  # errno.EFBIG, what RLIMIT_FSIZE gives
 
@@ -90,7 +91,9 @@ def _parse_json(text: bytes, *, name: str) -> dict[str, Any]:
     if not text.startswith(b"{"):
         raise _corrupt(name, "its header does not begin with `{`")
     try:
-        value = json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
+        value = json.loads(
+            text.decode("utf-8"), object_pairs_hook=_checked_pairs, parse_int=_number
+        )
     except UnicodeDecodeError as e:
         raise _corrupt(name, "its header is not UTF-8") from e
     except (ValueError, RecursionError) as e:
@@ -100,12 +103,19 @@ def _parse_json(text: bytes, *, name: str) -> dict[str, Any]:
     return value
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _checked_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
         message = "a name stands there twice"
         raise ValueError(message)
+    for text in (part for pair in pairs for part in pair if isinstance(part, str)):
+        text.encode()  # JSON can spell half a surrogate pair, which is no text: a ValueError
     return result
+
+
+def _number(digits: str) -> int | float:
+    """An integer; `-0` is none, as in the reference implementation."""
+    return -0.0 if digits == "-0" else int(digits)
 
 
 def _metadata(value: object, *, name: str) -> Mapping[str, str] | None:
@@ -122,7 +132,7 @@ def _tensor(key: str, value: object, data_start: int, *, name: str) -> TensorInf
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or dtype not in BITS:
         raise _corrupt(name, f"`{key}` has the unknown dtype {dtype!r}")
-    if not _are_sizes(shape):
+    if not _are_sizes(shape) or math.prod(max(n, 1) for n in shape) >= _MAX_ELEMENTS:
         raise _corrupt(name, f"`{key}` has the impossible shape {shape!r}")
     if not _are_sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         raise _corrupt(name, f"`{key}` has the impossible offsets {offsets!r}")
