@@ -55,8 +55,8 @@ def _stays_inside(path: Path, root: Path) -> bool:
         return True
     real, home = path.resolve(), root.resolve()
     # A snapshot of the Hub's cache is a folder of links into `blobs` beside `snapshots`.
-    blobs = home.parent.parent / "blobs" if home.parent.name == "snapshots" else home
-    return real.is_relative_to(home) or real.is_relative_to(blobs)
+    snapshots = [p for p in home.parents if p.name == "snapshots"]
+    return any(real.is_relative_to(p) for p in (home, *(s.parent / "blobs" for s in snapshots)))
 
 
 def read_bytes(root: Path, path: str) -> bytes:
@@ -113,7 +113,7 @@ def open_checkpoint(root: Path) -> Checkpoint:
     """The headers of a model's weights: the shards that its index names, or its single file.
 
     Raises:
-        NotFound: there are no weights, or a shard is missing.
+        NotFound: there are no weights, or a file of them is missing or a link that leaves the folder.
         NotSafetensors: the weights are pickles.
         Layout: an index and a `model.safetensors` that it doesn't name: loaders disagree.
         Corrupt: a header or the index is wrong.
@@ -122,9 +122,9 @@ def open_checkpoint(root: Path) -> Checkpoint:
     top = {n for n in names if "/" not in n}
     if INDEX in top:
         return _sharded(root, INDEX, top)
-    if SINGLE in top:
-        weights = read_header(root / SINGLE, name=SINGLE)
-        return Checkpoint(files=(weights,), index=None, shadowed=_others(top, {SINGLE}))
+    if SINGLE in top or (root / SINGLE).is_symlink():
+        shadowed = _others(top, {SINGLE})
+        return Checkpoint(files=(_header(root, SINGLE),), index=None, shadowed=shadowed)
     raise _no_weights(root, top)
 
 
@@ -141,8 +141,17 @@ def open_adapter(root: Path) -> Checkpoint:
             f"`adapter_model.bin` in `{root}` is a pickle, which can run code when it is read",
             hint="Load and save the adapter with a current PEFT to get `adapter_model.safetensors`.",
         )
-    weights = read_header(root / ADAPTER_WEIGHTS, name=ADAPTER_WEIGHTS)
-    return Checkpoint(files=(weights,), index=None)
+    return Checkpoint(files=(_header(root, ADAPTER_WEIGHTS),), index=None)
+
+
+def _header(root: Path, name: str) -> WeightFile:
+    """The header of a weight file that lies in the folder: only such a file is part of its digests."""
+    if not _stays_inside(root / name, root):
+        raise NotFound(
+            f"`{name}` in `{root}` is a link that leaves the folder",
+            hint="Copy the file into the folder, with `cp --dereference`.",
+        )
+    return read_header(root / name, name=name)
 
 
 def _sharded(root: Path, index_name: str, top: set[str]) -> Checkpoint:
@@ -154,7 +163,7 @@ def _sharded(root: Path, index_name: str, top: set[str]) -> Checkpoint:
             f"`{root}` holds `{SINGLE}` and an index that doesn't name it: loaders disagree on which counts",
             hint="Move one of the two weight sets away.",
         )
-    files = tuple(read_header(root / s, name=s) for s in shards)
+    files = tuple(_header(root, s) for s in shards)
     _check_index(files, shard_of, index_name)
     return Checkpoint(
         files=files,
