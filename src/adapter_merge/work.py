@@ -3,17 +3,19 @@
 A run fills `.NAME.adapter-merge-ID` and renames it at the end, so that a kill at any moment leaves the
 old target or the new one. The folder is locked (flock) while its run lives; the next run removes what
 isn't. An existing target steps aside as `.NAME.old-ID` for the moment between two renames; a run that
-finds it and no target puts it back.
+finds it and no target puts it back. Folders appear, are renamed and are removed only under a lock on the
+parent folder, so that no run ever sees another's folder before it is locked, or a target half exchanged.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,27 +44,46 @@ def recover(target: Path) -> None:
     if not parent.is_dir():
         return
     try:
-        for debris in parent.glob(f".{target.name}.adapter-merge-*"):
-            if _is_held(debris):
-                raise MergeError(
-                    f"another run is writing `{target}` (its work folder is `{debris.name}`)",
-                    hint="Wait until it has finished, or stop it.",
-                )
-            shutil.rmtree(debris)
-        for aside in parent.glob(f".{target.name}.old-*"):
-            if target.exists():
-                shutil.rmtree(aside)
-            else:
-                aside.rename(target)
+        with _turn(parent):
+            _clean(target)
     except OSError as e:
         raise write_error(e, name=str(parent)) from e
 
 
-def _is_held(folder: Path) -> bool:
+@contextmanager
+def _turn(parent: Path) -> Iterator[None]:
+    """Hold the lock of a parent folder; only ever for renames and removals, so that nobody waits long."""
+    fd = os.open(parent, os.O_RDONLY)
     try:
-        fd = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _clean(target: Path) -> None:
+    for debris in _left(target, "adapter-merge"):
+        if _is_held(debris):
+            raise MergeError(
+                f"another run is writing `{target}` (its work folder is `{debris.name}`)",
+                hint="Wait until it has finished, or stop it.",
+            )
+        shutil.rmtree(debris)
+    for aside in _left(target, "old"):
+        if target.exists():
+            shutil.rmtree(aside)
+        else:
+            aside.rename(target)
+
+
+def _left(target: Path, kind: str) -> list[Path]:
+    # By the whole name: `.a.old-*` would also find the work folder of a target called `a.old-1`.
+    name = re.compile(rf"\.{re.escape(target.name)}\.{kind}-[0-9a-f]{{8}}")
+    return sorted(p for p in target.parent.iterdir() if name.fullmatch(p.name))
+
+
+def _is_held(folder: Path) -> bool:
+    fd = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -80,22 +101,30 @@ def work_folder(target: Path, *, size: int) -> Iterator[WorkFolder]:
         DiskFull: the disk has not that much room.
         MergeError: another run is filling this target, or the folder can't be written.
     """
-    recover(target)
     identity = secrets.token_hex(4)
     path = target.parent / f".{target.name}.adapter-merge-{identity}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _check_room(target.parent, size)
-        path.mkdir()
-        fd = os.open(path, os.O_RDONLY)
+        with _turn(target.parent):
+            _clean(target)
+            _check_room(target.parent, size)
+            fd = _make_held(path)
     except OSError as e:
         raise write_error(e, name=str(path)) from e
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
         yield WorkFolder(path=path, target=target, identity=identity)
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        # A parent that went away has taken the folder with it.
+        with suppress(OSError), _turn(target.parent):
+            shutil.rmtree(path, ignore_errors=True)
         os.close(fd)
+
+
+def _make_held(path: Path) -> int:
+    path.mkdir()
+    fd = os.open(path, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    return fd
 
 
 def _check_room(folder: Path, size: int) -> None:
@@ -115,14 +144,21 @@ def put_in_place(work: WorkFolder) -> None:
     """
     aside = work.target.parent / f".{work.target.name}.old-{work.identity}"
     try:
+        with _turn(work.target.parent):
+            _exchange(work, aside)
+            shutil.rmtree(aside, ignore_errors=True)
+    except OSError as e:
+        raise write_error(e, name=str(work.target)) from e
+
+
+def _exchange(work: WorkFolder, aside: Path) -> None:
+    try:
         if work.target.exists():
             work.target.rename(aside)
         work.path.rename(work.target)
-    except OSError as e:
+    finally:  # for an interrupt too: until the new target stands, the old one is the target
         if aside.exists() and not work.target.exists():
             aside.rename(work.target)
-        raise write_error(e, name=str(work.target)) from e
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def keep_aside(work: WorkFolder) -> Path:
