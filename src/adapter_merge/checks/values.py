@@ -151,7 +151,8 @@ class RoundingLoss:
             "predicted_loss": float(f"{loss:.3g}"),
             "dtypes": sorted({dtype for _, dtype in sized}),
         }
-        text = f"rounding takes about {loss:.1%} of the adapter's effect (predicted)"
+        part = f"about {loss:.1%}" if loss >= 0.001 else "less than 0.1%"
+        text = f"rounding takes {part} of the adapter's effect (predicted)"
         yield (warned if loss > _TOO_LOSSY else passed)(self, seen, text, **evidence)
 
 
