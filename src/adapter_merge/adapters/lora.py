@@ -175,11 +175,10 @@ class _Reader:
         label, expected = self.adapter.pinned.source, self.options.rank(pair.module)
         a, b = pair.a.shape, pair.b.shape
         same_kind = len(a) == len(b) >= 2
-        if same_kind and b[1] == expected and a[0] > expected and a[0] % expected == 0:
+        if same_kind and (why := _known_misfit(a, b, expected)):
             raise AdapterKind(
-                f"`{label}` can't be merged: `{pair.a.name}` has {a[0]} rows for rank {expected}, as the "
-                "MergedLinear of early PEFT and convolutions with groups have them",
-                hint="Serve it with the PEFT version that trained it.",
+                f"`{label}` can't be merged: `{pair.module}` {why}",
+                hint="Serve it with PEFT beside its base, in the version that trained it.",
             )
         if not same_kind or a[0] != b[1] or a[0] != expected:
             raise ShapeMismatch(
@@ -256,6 +255,18 @@ class _Reader:
 
         need = Need(module=module, parameter="bias", fits=fits, required=True)
         return Contribution(need=need, shape=None, saved=False, make=make)
+
+
+def _known_misfit(a: tuple[int, ...], b: tuple[int, ...], rank: int) -> str | None:
+    """Factors of another rank that mean another layer, not another config."""
+    if b[1] == rank and a[0] > rank and a[0] % rank == 0:
+        return (
+            f"has {a[0]} rows in `lora_A` for rank {rank}, as the MergedLinear of early PEFT has: "
+            "several adapters in one"
+        )
+    if len(a) > 2 and a[0] == rank and b[1] < rank and rank % b[1] == 0:
+        return "is a convolution with groups, whose delta is not the product of its factors"
+    return None
 
 
 def _uses_conv1d(config: Mapping[str, Any]) -> bool | None:
