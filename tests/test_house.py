@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from adapter_merge.cli.main import build
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "adapter_merge"
 PAGES = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"]
@@ -43,6 +45,15 @@ def test_the_make_targets_of_a_page_exist(page: str) -> None:
     lines = re.findall(r"(?:^|`)make ([a-z ]+)", (ROOT / page).read_text(), re.MULTILINE)
     named = {word for line in lines for word in line.split()}
     assert named <= targets
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CHANGELOG.md", "SECURITY.md"])
+def test_the_commands_of_a_page_exist(page: str) -> None:
+    verbs = {name for name in build() if not name.startswith("-")}
+    named = set(
+        re.findall(r"(?:^|`)adapter-merge ([a-z]+)", (ROOT / page).read_text(), re.MULTILINE)
+    )
+    assert named <= verbs
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -129,6 +129,18 @@ def test_plan_shows_the_merge_and_writes_nothing(home: Path, command: Command) -
     assert sorted(home.rglob("*")) == before
 
 
+def test_a_long_list_is_cut_on_the_screen_and_whole_in_json(home: Path, command: Command) -> None:
+    for number in range(12):
+        (home / "base" / f"part{number:02}.gguf").touch()
+    line = ("plan", "./adapter", "--base", "./base")
+    shown = command(*line).out
+    assert "part05.gguf" in shown
+    assert "part11.gguf" not in shown
+    assert "more; `--json` lists them all" in shown
+    left = {file["path"] for file in command(*line, "--json").report["left_behind"]}
+    assert {f"part{number:02}.gguf" for number in range(12)} <= left
+
+
 def test_plan_as_json_names_each_edit(home: Path, command: Command) -> None:
     plan = command("plan", "./adapter", "--base", "./base", "--json").report
     assert plan["adapters"] == [{"source": "./adapter", "weight": 1.0}]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -19,17 +21,26 @@ _STYLE = {Outcome.FAIL: "red", Outcome.WARN: "yellow", Outcome.SKIP: "dim", Outc
 # So many lines of a list are shown; `--json` has them all.
 _SHOWN = 8
 
+# Logs and pipes are searched by line.
+_LOG_WIDTH = 160
+
 Row = tuple[str, str]
 
 
 def on_stdout() -> Console:
-    """A console for data: brackets and backticks in it are text, not markup."""
-    return Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
+    """A console for data."""
+    return _console(sys.stdout)
 
 
 def on_stderr() -> Console:
     """A console for talk."""
-    return Console(file=sys.stderr, markup=False, highlight=False, emoji=False)
+    return _console(sys.stderr)
+
+
+def _console(file: TextIO) -> Console:
+    """Brackets and backticks are text there, not markup; what isn't a screen gets long lines."""
+    width = None if file.isatty() or "COLUMNS" in os.environ else _LOG_WIDTH
+    return Console(file=file, width=width, markup=False, highlight=False, emoji=False)
 
 
 def nbytes(count: int) -> str:
