@@ -36,8 +36,8 @@ CAUSAL, SEQUENCE, TOKEN = (
     "AutoModelForSequenceClassification",
     "AutoModelForTokenClassification",
 )
-# F005 compares the config with an embedding, F006 a tokenizer.
-NO_TOKENIZER, NO_TOKENS = frozenset({"F006"}), frozenset({"F005", "F006"})
+# E001 would run the model; F005 compares the config with an embedding, F006 a tokenizer with it.
+NO_TOKENIZER, NO_TOKENS = frozenset({"E001", "F006"}), frozenset({"E001", "F005", "F006"})
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
