@@ -60,8 +60,8 @@ def _modules(adapter: Adapter) -> list[str]:
 
 
 def _selects(adapter: Adapter, module: str) -> bool:
-    # `all-linear` depends on the classes of the modules; nothing in a file can contradict it.
-    return adapter.config.target_modules == "all-linear" or adapter.config.selects(module)
+    # Both depend on the classes of the modules; nothing in a file can contradict them.
+    return adapter.config.target_modules in {None, "all-linear"} or adapter.config.selects(module)
 
 
 def _absent(plan: Plan, sources: Sources) -> Iterable[str]:
