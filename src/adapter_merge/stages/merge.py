@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Lock
 
-from adapter_merge.errors import RequestError
+from adapter_merge.errors import MergeError, RequestError
 from adapter_merge.folder import record
 from adapter_merge.plan import Plan, SideFile
 from adapter_merge.receipt import FileRecord
@@ -67,9 +67,14 @@ def merge(
 
 
 def _prepare(device: str) -> None:
-    """Make sure of the device, and that it multiplies in full float32."""
-    import torch
-
+    """Make sure of torch and the device, and that it multiplies in full float32."""
+    try:
+        import torch
+    except ImportError as e:
+        raise MergeError(
+            f"torch can't be imported: {e}",
+            hint="Install it with `pip install torch`; on Linux its CPU index has a small build.",
+        ) from e
     if not device.startswith("cuda"):
         return
     index = int(device.partition(":")[2] or 0)
