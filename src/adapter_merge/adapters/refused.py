@@ -47,6 +47,9 @@ CHANGED_BASE: Mapping[str, str] = {
     "lora_ga": "LoRA-GA",
 }
 
+# Initialisations that leave the base as it is, besides true and false. Any other may have changed it.
+KEPT_BASE = frozenset({"eva", "gaussian", "mica", "orthogonal"})
+
 # Fields of `LoraConfig` that don't change the delta, or that the LoRA kind reads itself.
 HARMLESS = frozenset(
     {
@@ -90,6 +93,8 @@ def lora_refusal(init: object, extra: Mapping[str, Any]) -> str | None:
                     f"it was trained from a {name} initialisation, which changed the base, and was not "
                     "converted back to a plain LoRA"
                 )
+        if init.lower() not in KEPT_BASE:
+            return f"`init_lora_weights` is `{init}`, which this version doesn't know: it may change the base"
     if extra.get("enable_lora"):
         return "it is a MergedLinear of early PEFT, whose `lora_A` holds several adapters in one"
     for field, why in LORA_OPTIONS.items():
