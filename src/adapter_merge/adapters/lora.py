@@ -174,13 +174,12 @@ class _Reader:
     def _check_rank(self, pair: _Pair) -> None:
         label, expected = self.adapter.pinned.source, self.options.rank(pair.module)
         a, b = pair.a.shape, pair.b.shape
-        same_kind = len(a) == len(b) >= 2
-        if same_kind and (why := _known_misfit(a, b, expected)):
+        if min(len(a), len(b)) > 1 and (why := _known_misfit(a, b, expected)):
             raise AdapterKind(
                 f"`{label}` can't be merged: `{pair.module}` {why}",
                 hint="Serve it with PEFT beside its base, in the version that trained it.",
             )
-        if not same_kind or a[0] != b[1] or a[0] != expected:
+        if not len(a) == len(b) > 1 or a[0] != b[1] or a[0] != expected:
             raise ShapeMismatch(
                 f"`{pair.module}` of `{label}` has factors {list(a)} and {list(b)}, "
                 f"but `adapter_config.json` gives it rank {expected}",
