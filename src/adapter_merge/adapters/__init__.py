@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from adapter_merge.adapters.claims import Claim, edits_of
+from adapter_merge.adapters.claims import Claim, edits_of, refuse_tied
 from adapter_merge.adapters.contribution import Contribution
 from adapter_merge.adapters.heads import architecture, labels
 from adapter_merge.adapters.lora import Lora
@@ -21,6 +21,7 @@ __all__ = [
     "edits_of",
     "kind_of",
     "labels",
+    "refuse_tied",
 ]
 
 

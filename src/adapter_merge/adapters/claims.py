@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapter_merge.adapters.contribution import Contribution
@@ -59,14 +59,27 @@ def edits_of(
     return edits
 
 
+def refuse_tied(adapter: Adapter, names: Iterable[str], base: Base) -> None:
+    """Refuse an adapter that changes one of the tensors which the base ties.
+
+    `names` are the adapter's or the base's: a tied head that the file leaves out is found by no rule.
+
+    Raises:
+        AdapterKind: one of the names is tied.
+    """
+    for name in names:
+        if name in base.tied:
+            others = ", ".join(f"`{n}`" for n in base.tied if n != name)
+            raise AdapterKind(
+                f"`{adapter.pinned.source}` can't be merged: it changes `{name}`, which the base ties "
+                f"to {others}",
+                hint="Train without the embedding and the head, or on a base that doesn't tie them.",
+            )
+
+
 def _check(claim: Claim, base: Base) -> None:
     label = claim.adapter.pinned.source
-    if claim.name in base.tied:
-        others = ", ".join(f"`{n}`" for n in base.tied if n != claim.name)
-        raise AdapterKind(
-            f"`{label}` can't be merged: it changes `{claim.name}`, which the base ties to {others}",
-            hint="Train without the embedding and the head, or on a base that doesn't tie them.",
-        )
+    refuse_tied(claim.adapter, (claim.name,), base)
     if claim.info is None and not claim.contribution.saved:
         raise Unclaimed(
             f"nothing in the base takes `{claim.name}` of `{label}`",

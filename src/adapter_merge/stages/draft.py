@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
-from adapter_merge.adapters import Claim, architecture, edits_of, kind_of, labels
+from adapter_merge.adapters import Claim, architecture, edits_of, kind_of, labels, refuse_tied
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import (
     QuantisedBase,
@@ -105,6 +105,7 @@ def _claims(sources: Sources) -> tuple[tuple[Claim, ...], tuple[str, ...]]:
     tensors = sources.base.checkpoint.tensors
     for index, adapter in enumerate(sources.adapters):
         contributions = kind_of(adapter).read(adapter, index, sources.base)
+        refuse_tied(adapter, (c.need.name for c in contributions), sources.base)
         names = resolve_names(
             [c.need for c in contributions],
             sources.base.checkpoint,
