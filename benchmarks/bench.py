@@ -73,33 +73,35 @@ def one_round(root: Path, scratch: Path) -> dict[str, Sample]:
     return samples
 
 
+def row(name: str, seconds: list[float], peaks: list[int] | None = None) -> str:
+    """One line of the table."""
+    peak = f"{median(peaks) / 1e6:.0f} MB" if peaks else ""
+    spread = f"{min(seconds):.2f}-{max(seconds):.2f}"
+    return f"| {name} | {median(seconds):.2f} | {spread} | {peak} |"
+
+
 def table(rounds: list[dict[str, Sample]], small: Sample) -> str:
     """The results as Markdown."""
-    stages = [json.loads(r["ours"].output)["seconds"] for r in rounds]
-    rows = [
-        ("copy with `cp -r --reflink=never`", [r["copy"].seconds for r in rounds], None),
-        ("merge stage, sha256 included", [s["merge"] for s in stages], None),
-        ("validate stage", [s["validate"] for s in stages], None),
-        ("whole `adapter-merge run`", [r["ours"].seconds for r in rounds], "ours"),
-        ("PEFT: load, merge, save", [r["peft"].seconds for r in rounds], "peft"),
-    ]
-    lines = ["| what | median s | min-max s | peak memory |", "| --- | --- | --- | --- |"]
-    for name, seconds, who in rows:
-        peak = f"{median(r[who].peak for r in rounds) / 1e6:.0f} MB" if who else ""
-        lines.append(
-            f"| {name} | {median(seconds):.2f} | {min(seconds):.2f}-{max(seconds):.2f} | {peak} |"
-        )
-    to_copy = median(s["merge"] / r["copy"].seconds for s, r in zip(stages, rounds, strict=True))
-    to_peft = median(r["peft"].seconds / r["ours"].seconds for r in rounds)
-    peak = median(r["ours"].peak for r in rounds)
-    lines += [
+    copy, ours, peft = ([r[who] for r in rounds] for who in ("copy", "ours", "peft"))
+    stages: list[dict[str, float]] = [json.loads(s.output)["seconds"] for s in ours]
+    to_copy = median(s["merge"] / c.seconds for s, c in zip(stages, copy, strict=True))
+    to_peft = median(p.seconds / o.seconds for p, o in zip(peft, ours, strict=True))
+    peak = median(s.peak for s in ours)
+    apart = abs(peak - small.peak)
+    lines = (
+        "| what | median s | min-max s | peak memory |",
+        "| --- | --- | --- | --- |",
+        row("copy with `cp -r --reflink=never`", [s.seconds for s in copy]),
+        row("merge stage, sha256 included", [s["merge"] for s in stages]),
+        row("validate stage", [s["validate"] for s in stages]),
+        row("whole `adapter-merge run`", [s.seconds for s in ours], [s.peak for s in ours]),
+        row("PEFT: load, merge, save", [s.seconds for s in peft], [s.peak for s in peft]),
         "",
         f"- The merge stage takes {to_copy:.2f} times a plain copy (aim: at most 4.5).",
         f"- The whole run is {to_peft:.1f} times as fast as PEFT (aim: at least 3).",
-        f"- Peak memory {peak / 1e6:.0f} MB (aim: at most 700 MB), "
-        f"{abs(peak - small.peak) / 1e6:.0f} MB from that of the small checkpoint "
-        f"({small.peak / 1e6:.0f} MB; aim: within 60 MB).",
-    ]
+        f"- Peak memory is {peak / 1e6:.0f} MB (aim: at most 700 MB).",
+        f"- It is {apart / 1e6:.0f} MB from that of a small checkpoint (aim: within 60 MB).",
+    )
     return "\n".join(lines)
 
 

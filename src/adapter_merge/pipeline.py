@@ -104,14 +104,7 @@ def _failures(state: _Run) -> Iterator[None]:
 def _note_failure(state: _Run, error: AdapterMergeError) -> None:
     findings = error.verdict.findings if isinstance(error, CheckFailed) else state.report.findings
     state.report = replace(
-        state.report, status="failed", findings=findings, error=error_record(error)
-    )
-
-
-def error_record(error: AdapterMergeError) -> ErrorRecord:
-    """An error as the report shows it."""
-    return ErrorRecord(
-        type=type(error).__name__, code=error.exit_code, message=error.message, hint=error.hint
+        state.report, status="failed", findings=findings, error=ErrorRecord.of(error)
     )
 
 

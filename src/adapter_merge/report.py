@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from adapter_merge.errors import AdapterMergeError
 from adapter_merge.finding import Finding
 from adapter_merge.receipt import FileRecord, SourceRecord
 from adapter_merge.sources import Adapter, Base, digests
@@ -28,6 +29,16 @@ class ErrorRecord:
     code: int
     message: str
     hint: str
+
+    @classmethod
+    def of(cls, error: AdapterMergeError) -> ErrorRecord:
+        """The record of one of our errors."""
+        return cls(
+            type=type(error).__name__,
+            code=error.exit_code,
+            message=error.message,
+            hint=error.hint,
+        )
 
 
 Status = Literal["merged", "unchanged", "failed", "skipped", "done"]

@@ -69,9 +69,9 @@ def execute(app: App, argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except AdapterMergeError as e:
-        record = _record(e)
+        record = ErrorRecord.of(e)
     except KeyboardInterrupt:
-        record = _record(Interrupted("stopped", hint="Run the same command to start again."))
+        record = ErrorRecord.of(Interrupted("stopped", hint="Run the same command to start again."))
     except Exception as e:  # the one place where a bug becomes an exit code
         traceback.print_exc(file=sys.stderr)
         record = _bug(e)
@@ -84,12 +84,6 @@ def _dispatch(app: App, argv: Sequence[str]) -> int:
     except CycloptsError as e:
         raise usage.explain(e, app) from e
     return code if isinstance(code, int) else 0
-
-
-def _record(error: AdapterMergeError) -> ErrorRecord:
-    return ErrorRecord(
-        type=type(error).__name__, code=error.exit_code, message=error.message, hint=error.hint
-    )
 
 
 def _bug(error: Exception) -> ErrorRecord:
