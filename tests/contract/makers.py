@@ -156,26 +156,21 @@ def save_base(model: Any, folder: Path, *, dtype: str = "fp32", shard: str = "5G
     return folder
 
 
-def save_adapter(
-    base: Path,
-    folder: Path,
-    lora: Mapping[str, object],
-    *,
-    auto: str,
-    load: Mapping[str, object] | None = None,
-    dtype: str = "fp32",
-    seed: int = 1,
-) -> Path:
-    """Put a LoRA on a saved base and save it; all that it trains is noise, so that every part shows.
-
-    `auto` names the Auto class that the base is loaded with, `load` what that is given.
-    """
-    import peft
+def loaded(base: Path, auto: str, **values: object) -> Any:
+    """A saved base as the Auto class of that name loads it, in its own dtype."""
     import transformers
 
-    model = getattr(transformers, auto).from_pretrained(base, dtype="auto", **(load or {}))
-    values = {"r": 8, "lora_alpha": 12, **lora}
-    wrapped = peft.get_peft_model(model, peft.LoraConfig(**values))
+    loader = getattr(transformers, auto)
+    return loader.from_pretrained(base, **{"dtype": "auto", **values})
+
+
+def save_adapter(
+    model: Any, folder: Path, lora: Mapping[str, object], *, dtype: str = "fp32", seed: int = 1
+) -> Path:
+    """Put a LoRA on a loaded base and save it; all that it trains is noise, so that every part shows."""
+    import peft
+
+    wrapped = peft.get_peft_model(model, peft.LoraConfig(**{"r": 8, "lora_alpha": 12, **lora}))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in wrapped.named_parameters():

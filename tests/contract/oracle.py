@@ -23,15 +23,11 @@ def ours(base: Path, adapters: Mapping[Path, float], to: Path, **settings: objec
     return assemble.run(Request.model_validate(values))
 
 
-def with_adapters(
-    base: Path, adapters: Mapping[Path, float], *, auto: str, load: Mapping[str, object]
-) -> Any:
-    """PEFT's model with all adapters loaded, named `a`, `b` and so on, and their weights set."""
+def with_adapters(model: Any, adapters: Mapping[Path, float]) -> Any:
+    """A loaded base with all adapters on it, named `a`, `b` and so on, and their weights set."""
     import peft
-    import transformers
     from peft.tuners.lora import LoraLayer
 
-    model = getattr(transformers, auto).from_pretrained(base, dtype="auto", **load)
     for name, path in zip(_NAMES, adapters, strict=False):
         if name == "a":
             model = peft.PeftModel.from_pretrained(model, path, adapter_name=name)

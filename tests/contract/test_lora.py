@@ -20,6 +20,7 @@ from tests.contract.makers import (
     gpt2,
     headers_of,
     llama,
+    loaded,
     metadata_of,
     save_adapter,
     save_base,
@@ -275,7 +276,7 @@ def test_the_bits_are_those_of_peft(case: Case, tmp_path: Path) -> None:
     assert report.error is None
     assert report.status == "merged"
     found = tensors_of(out)
-    model = with_adapters(base, adapters, auto=case.auto, load=case.load)
+    model = with_adapters(loaded(base, case.auto, **case.load), adapters)
     once = rounded_once(model, before, len(adapters)) if case.once else {}
     expected = merged_by_peft(model, len(adapters), tmp_path / "peft") | once
     found_live = {_live(name, case): tensor for name, tensor in found.items()}
@@ -295,11 +296,9 @@ def test_the_bits_are_those_of_peft(case: Case, tmp_path: Path) -> None:
 
 def _adapter(case: Case, number: int, base: Path, folder: Path) -> Path:
     made = save_adapter(
-        base,
+        loaded(base, case.auto, **case.load),
         folder / f"adapter{number}",
         case.loras[number],
-        auto=case.auto,
-        load=case.load,
         dtype=case.adapter_dtype,
         seed=number + 1,
     )
@@ -330,10 +329,7 @@ def _assert_files(case: Case, base: Path, out: Path) -> None:
 
 
 def _assert_loads(case: Case, out: Path) -> None:
-    import transformers
-
-    loader = getattr(transformers, case.auto)
-    _, info = loader.from_pretrained(out, dtype="auto", output_loading_info=True)
+    _, info = loaded(out, case.auto, output_loading_info=True)
     assert not info["missing_keys"]
     assert not info["mismatched_keys"]
     assert not [name for name in info["unexpected_keys"] if not name.startswith(case.spare)]

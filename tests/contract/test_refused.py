@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -23,6 +22,7 @@ from tests.contract.makers import (
     change_tensors,
     gpt2,
     llama,
+    loaded,
     save_adapter,
     save_base,
     t5,
@@ -49,7 +49,7 @@ def base(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def adapter(base: Path, tmp_path: Path) -> Path:
-    return save_adapter(base, tmp_path / "adapter", Q, auto=CAUSAL)
+    return save_adapter(loaded(base, CAUSAL), tmp_path / "adapter", Q)
 
 
 def _types_of_peft() -> list[str]:
@@ -94,7 +94,7 @@ SAVED = {
 def test_an_adapter_that_peft_saved(
     lora: Mapping[str, object], word: str, base: Path, tmp_path: Path
 ) -> None:
-    adapter = save_adapter(base, tmp_path / "adapter", {**Q, **lora}, auto=CAUSAL)
+    adapter = save_adapter(loaded(base, CAUSAL), tmp_path / "adapter", {**Q, **lora})
     error = error_of(base, adapter, tmp_path / "out")
     assert (error.type, error.code) == ("AdapterKind", 4)
     assert word in error.message
@@ -166,7 +166,7 @@ def test_one_of_a_tied_pair(
     model: Build, auto: str, lora: Mapping[str, object], tmp_path: Path
 ) -> None:
     base = save_base(model(), tmp_path / "base")
-    adapter = save_adapter(base, tmp_path / "adapter", lora, auto=auto)
+    adapter = save_adapter(loaded(base, auto), tmp_path / "adapter", lora)
     error = error_of(base, adapter, tmp_path / "out")
     assert (error.type, error.code) == ("AdapterKind", 4)
     assert "ties" in error.message
@@ -205,11 +205,9 @@ def test_a_refused_start_changes_the_base(init: str, base: Path) -> None:
 def _changed_at_start(base: Path, init: bool | str) -> list[str]:
     """Tensors of the base that differ once PEFT has put a LoRA on it."""
     import peft
-    import transformers
 
-    model = transformers.AutoModelForCausalLM.from_pretrained(base)
     lora = peft.LoraConfig(r=8, target_modules=["q_proj"], init_lora_weights=init)
-    state: Mapping[str, Any] = peft.get_peft_model(model, lora).state_dict()
+    state: Tensors = peft.get_peft_model(loaded(base, CAUSAL), lora).state_dict()
     after = {
         name.removeprefix("base_model.model.").replace(".base_layer", ""): tensor
         for name, tensor in state.items()
@@ -222,8 +220,8 @@ def test_a_converted_pissa_adapter_is_merged(base: Path, tmp_path: Path) -> None
     report = ours(base, {tmp_path / "pissa": 1.0}, tmp_path / "out")
     assert report.status == "merged"
     found = tensors_of(tmp_path / "out")
-    loaded = with_adapters(base, {tmp_path / "pissa": 1.0}, auto=CAUSAL, load={})
-    assert differing(found, merged_by_peft(loaded, 1, tmp_path / "peft")) == []
+    model = with_adapters(loaded(base, CAUSAL), {tmp_path / "pissa": 1.0})
+    assert differing(found, merged_by_peft(model, 1, tmp_path / "peft")) == []
     for name, tensor in trained.items():
         torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=1e-5)
     assert differing(found, tensors_of(base)) != []
@@ -232,11 +230,9 @@ def test_a_converted_pissa_adapter_is_merged(base: Path, tmp_path: Path) -> None
 def _converted_pissa(base: Path, folder: Path) -> Tensors:
     """Train a PiSSA adapter a little and save it converted; gives the trained model's weights."""
     import peft
-    import transformers
 
-    model = transformers.AutoModelForCausalLM.from_pretrained(base)
     lora = peft.LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights="pissa")
-    wrapped = peft.get_peft_model(model, lora)
+    wrapped = peft.get_peft_model(loaded(base, CAUSAL), lora)
     start = folder.parent / "start"
     wrapped.save_pretrained(start)
     config = json.loads((start / "adapter_config.json").read_text())
