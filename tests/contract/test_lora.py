@@ -134,7 +134,11 @@ CASES: Mapping[str, Case] = {
         Q_AND_V, on("v_proj", "o_proj", r=4), edited=6, base_dtype="bf16", once=True
     ),
     "two adapters in fp64": causal(
-        Q_AND_V, on("v_proj", "o_proj", r=4), edited=6, base_dtype="fp64", weights=(0.7, -0.4)
+        on("q_proj", "v_proj", r=6, lora_alpha=7),
+        on("v_proj", "o_proj", r=4),
+        edited=6,
+        base_dtype="fp64",
+        weights=(0.7, -0.4),
     ),
     "lora_bias": causal(
         on("q_proj", "o_proj", lora_bias=True),
