@@ -175,7 +175,7 @@ def _build(
     work: WorkFolder,
 ) -> tuple[Merged, Verdict]:
     workers = request.workers or state.machine.workers
-    nbytes = sum(s.size for s in plan.shards)
+    nbytes = sum(t.info.nbytes for t in plan.tensors.values())
     with state.timed("merge"), reporter.working("merge", nbytes) as advance:
         merged = merge(
             plan,
