@@ -92,6 +92,7 @@ def table(rounds: list[dict[str, Sample]], small: Sample) -> str:
         "| what | median s | min-max s | peak memory |",
         "| --- | --- | --- | --- |",
         row("copy with `cp -r --reflink=never`", [s.seconds for s in copy]),
+        row("import of torch", [s["import"] for s in stages]),
         row("merge stage, sha256 included", [s["merge"] for s in stages]),
         row("validate stage", [s["validate"] for s in stages]),
         row("whole `adapter-merge run`", [s.seconds for s in ours], [s.peak for s in ours]),

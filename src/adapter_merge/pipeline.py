@@ -19,6 +19,7 @@ from adapter_merge.stages.merge import merge
 from adapter_merge.stages.resolve import resolve
 from adapter_merge.stages.seal import seal
 from adapter_merge.stages.validate import validate
+from adapter_merge.streaming import prepare
 from adapter_merge.work import WorkFolder, keep_aside, recover, work_folder
 
 _README = "README.md"
@@ -130,8 +131,17 @@ def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
             state.report, status="unchanged", files=receipt.files, findings=findings
         )
         return
+    with state.timed("import"):
+        device = prepare(request.device)
     with work_folder(sources.target.root, size=plan.size) as work:
-        merged, verdict = _build(request, plan, sources, state, reporter=reporter, work=work)
+        merged, verdict = _build(
+            request.model_copy(update={"device": device}),
+            plan,
+            sources,
+            state,
+            reporter=reporter,
+            work=work,
+        )
         with state.timed("seal"):
             receipt = seal(
                 plan, sources, merged, verdict, work=work, versions=state.machine.versions
@@ -182,7 +192,7 @@ def _build(
             sources,
             work.path,
             workers=workers,
-            device="cpu" if request.device == "auto" else request.device,
+            device=request.device,
             advance=advance,
         )
     with state.timed("validate"), reporter.working("validate", nbytes) as advance:

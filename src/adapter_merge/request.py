@@ -137,7 +137,8 @@ class Settings(_Value):
         "keep", description="Largest weight file, such as `5GB`; `keep` keeps the base's files."
     )
     device: str = Field(
-        "auto", description="Where tensors are computed: `auto`, `cpu`, `cuda` or `cuda:N`."
+        "auto",
+        description="Where tensors are computed: `cpu`, `cuda` or `cuda:N`; `auto` is the CPU.",
     )
     workers: int | None = Field(
         None, ge=1, le=256, description="Threads that merge; left out, one a processor, at most 8."

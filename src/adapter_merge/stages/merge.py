@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Lock
 
-from adapter_merge.errors import MergeError, RequestError
 from adapter_merge.folder import record
 from adapter_merge.plan import Plan, SideFile
 from adapter_merge.receipt import FileRecord
@@ -43,15 +42,13 @@ def merge(
 ) -> Merged:
     """Fill `folder` with every file of the plan.
 
-    `advance` is called from several threads with the bytes of weights that were written since.
+    `device` is what `streaming.prepare` gave. `advance` is called from several threads with the bytes of weights that were written since.
 
     Raises:
-        RequestError: the device isn't there.
         NotFinite: a NaN, an infinity or an overflow in an adapter tensor or an edited block.
         ShortRead: a source ended before its header's promise.
         DiskFull, MergeError: the system refuses a write.
     """
-    _prepare(device)
     files = {f.path: _write_side(f, folder) for f in plan.side_files}
     with ExitStack() as stack:
         outputs = {s.name: stack.enter_context(OutputFile(folder / s.name, s)) for s in plan.shards}
@@ -64,27 +61,6 @@ def merge(
         )
         files |= {name: output.record() for name, output in outputs.items()}
     return Merged(folder=folder, files=dict(sorted(files.items())))
-
-
-def _prepare(device: str) -> None:
-    """Make sure of torch and the device, and that it multiplies in full float32."""
-    try:
-        import torch
-    except ImportError as e:
-        raise MergeError(
-            f"torch can't be imported: {e}",
-            hint="Install it with `pip install torch`; on Linux its CPU index has a small build.",
-        ) from e
-    if not device.startswith("cuda"):
-        return
-    index = int(device.partition(":")[2] or 0)
-    if not torch.cuda.is_available() or index >= torch.cuda.device_count():
-        raise RequestError(
-            f"`--device {device}`: torch {torch.__version__} sees no such device",
-            hint="Merge with `--device cpu`, or install a build of torch for your GPU.",
-        )
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
 
 
 @contextmanager

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from adapter_merge.streaming.adapter_tensors import AdapterReader, open_source
 from adapter_merge.streaming.chunks import Chunk, chunks
+from adapter_merge.streaming.device import prepare
 from adapter_merge.streaming.output import OutputFile
 from adapter_merge.streaming.worker import Prepared, Worker
 
-__all__ = ["AdapterReader", "Chunk", "OutputFile", "Prepared", "Worker", "chunks", "open_source"]
+__all__ = [
+    "AdapterReader",
+    "Chunk",
+    "OutputFile",
+    "Prepared",
+    "Worker",
+    "chunks",
+    "open_source",
+    "prepare",
+]
