@@ -19,6 +19,7 @@ _WITH_HEAD = re.compile(
     r".*(?:ForCausalLM|LMHeadModel|ForConditionalGeneration|ForMaskedLM|ForPreTraining|ForSeq2SeqLM"
     r"|DoubleHeadsModel|WithLMHead\w*|ForRetrieval)"
 )
+_INNER = "encoder.embed_tokens.weight"  # a file that holds `shared` leaves it out
 
 
 def tied_tensors(
@@ -28,17 +29,31 @@ def tied_tensors(
 
     A head that the file leaves out is named all the same (`lm_head.weight`). `tie_word_embeddings`
     decides where the config has it. Its default differs by class, so without it the file does: a head
-    that is left out, or equals the embedding (asked through `equal`), is tied.
+    that is left out, or equals the embedding (asked through `equal`), is tied. An embedding called
+    `shared` (T5, BART) is tied to those of encoder and decoder whatever the head is.
     """
     embeddings, heads = _vocabulary(checkpoint)
-    if not embeddings or not _has_head(config):
+    if not embeddings:
         return ()
+    shared = any(n.rsplit(".", 2)[-2] == "shared" for n in embeddings)
+    both = (*embeddings, *([_INNER] if shared and len(embeddings) == 1 else []))
+    if _head_is_tied(config, embeddings, heads, equal):
+        return (*both, *(heads or ["lm_head.weight"]))
+    return both if shared else ()
+
+
+def _head_is_tied(
+    config: Mapping[str, Any],
+    embeddings: list[str],
+    heads: list[str],
+    equal: Callable[[str, str], bool],
+) -> bool:
+    if not _may_have_head(config):
+        return False
     flags = set(_flags(config))
     if flags:
-        tied = True in flags
-    else:
-        tied = not heads or any(equal(e, h) for e in embeddings for h in heads)
-    return (*embeddings, *(heads or ["lm_head.weight"])) if tied else ()
+        return True in flags
+    return not heads or any(equal(e, h) for e in embeddings for h in heads)
 
 
 def vocabulary_tensors(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -54,10 +69,12 @@ def _vocabulary(checkpoint: Checkpoint) -> tuple[list[str], list[str]]:
     ]
 
 
-def _has_head(config: Mapping[str, Any]) -> bool:
+def _may_have_head(config: Mapping[str, Any]) -> bool:
+    """Whether the class has a head over the vocabulary; one that isn't named may have it."""
     architectures = config.get("architectures")
-    names = architectures if isinstance(architectures, list) else []
-    return any(isinstance(n, str) and _WITH_HEAD.fullmatch(n) for n in names)
+    if not isinstance(architectures, list) or not architectures:
+        return True
+    return any(isinstance(n, str) and _WITH_HEAD.fullmatch(n) for n in architectures)
 
 
 def _flags(config: Mapping[str, Any]) -> Iterable[bool]:

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Lock
 
+from adapter_merge.errors import ShortRead
 from adapter_merge.folder import record
 from adapter_merge.plan import Plan, SideFile
 from adapter_merge.receipt import FileRecord
@@ -46,7 +47,7 @@ def merge(
 
     Raises:
         NotFinite: a NaN, an infinity or an overflow in an adapter tensor or an edited block.
-        ShortRead: a source ended before its header's promise.
+        ShortRead: a source was changed, or ended before its header's promise.
         DiskFull, MergeError: the system refuses a write.
     """
     files = {f.path: _write_side(f, folder) for f in plan.side_files}
@@ -65,14 +66,28 @@ def merge(
 
 @contextmanager
 def _open_base(sources: Sources) -> Iterator[Mapping[str, int]]:
+    """Every weight file of the base; it must be the one that was planned, at the begin and at the end."""
     fds: dict[str, int] = {}
     try:
         for file in sources.base.checkpoint.files:
             fds[file.name] = open_source(sources.base.pinned.root / file.name)
+        _check_unchanged(fds, sources)
         yield fds
+        _check_unchanged(fds, sources)
     finally:
         for fd in fds.values():
             os.close(fd)
+
+
+def _check_unchanged(fds: Mapping[str, int], sources: Sources) -> None:
+    for name, fd in fds.items():
+        state, digest = os.fstat(fd), sources.base.files[name].digest or ""
+        kept = digest.endswith(f":{state.st_size}:{state.st_mtime_ns}")
+        if digest.startswith("header:") and not kept:
+            raise ShortRead(
+                f"`{name}` of the base was changed while the merge ran",
+                hint="Run again when nobody writes to the base.",
+            )
 
 
 class _Queue:
