@@ -185,7 +185,8 @@ def _weight_map(content: Mapping[str, Any], name: str) -> Mapping[str, str]:
 
 
 def _is_plain(name: str) -> bool:
-    return PurePosixPath(name).name == name and name.isprintable() and "\\" not in name
+    plain = PurePosixPath(name).name == name and name.isprintable() and "\\" not in name
+    return plain and name not in {"", ".", ".."}
 
 
 def _check_index(
