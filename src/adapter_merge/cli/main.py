@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -52,8 +55,16 @@ def _default(value: object) -> str | None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command of ours; the result is the exit code."""
+    """Run one command of ours; the result is the exit code.
+
+    SIGTERM, with which runners and containers stop a job, counts as Ctrl-C: work folders are removed.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
     return execute(build(), argv)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def execute(app: App, argv: Sequence[str]) -> int:
