@@ -263,7 +263,7 @@ def _known_misfit(a: tuple[int, ...], b: tuple[int, ...], rank: int) -> str | No
             f"has {a[0]} rows in `lora_A` for rank {rank}, as the MergedLinear of early PEFT has: "
             "several adapters in one"
         )
-    if len(a) > 2 and a[0] == rank and b[1] < rank and rank % b[1] == 0:
+    if len(a) > 2 and a[0] == rank and 0 < b[1] < rank and rank % b[1] == 0:
         return "is a convolution with groups, whose delta is not the product of its factors"
     return None
 

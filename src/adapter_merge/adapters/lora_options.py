@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveInt, ValidationError
 
 from adapter_merge.errors import Corrupt
 from adapter_merge.sources import Adapter
@@ -24,14 +24,14 @@ class LoraOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    r: int = Field(8, ge=1)
-    lora_alpha: float = Field(8, allow_inf_nan=False)
+    r: PositiveInt = 8
+    lora_alpha: FiniteFloat = 8
     bias: str = "none"
     fan_in_fan_out: bool | None = False
     use_rslora: bool | None = False
     lora_bias: bool | None = False
-    rank_pattern: Mapping[str, int] | None = None
-    alpha_pattern: Mapping[str, float] | None = None
+    rank_pattern: Mapping[str, PositiveInt] | None = None
+    alpha_pattern: Mapping[str, FiniteFloat] | None = None
     init_lora_weights: bool | str | None = True
 
     @classmethod

@@ -1,0 +1,68 @@
+"""Which tensors are one: by the config's flag, by its class, by the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from adapter_merge.naming import tied_tensors, vocabulary_tensors
+from tests.naming.test_resolve import checkpoint
+
+EMBED, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+CAUSAL = {"architectures": ["LlamaForCausalLM"]}
+TIED, APART = {**CAUSAL, "tie_word_embeddings": True}, {**CAUSAL, "tie_word_embeddings": False}
+NESTED = {
+    "architectures": ["Gemma3ForConditionalGeneration"],
+    "text_config": {"tie_word_embeddings": False},
+}
+SHARED, INNER = "shared.weight", "encoder.embed_tokens.weight"
+
+
+@pytest.mark.parametrize(
+    ("config", "names", "equal", "expected"),
+    [
+        (TIED, [EMBED], False, (EMBED, HEAD)),
+        (TIED, [EMBED, HEAD], False, (EMBED, HEAD)),
+        (APART, [EMBED, HEAD], True, ()),
+        # Without a flag the file decides.
+        (CAUSAL, [EMBED], False, (EMBED, HEAD)),
+        (CAUSAL, [EMBED, HEAD], True, (EMBED, HEAD)),
+        (CAUSAL, [EMBED, HEAD], False, ()),
+        (NESTED, [EMBED, HEAD], True, ()),
+        ({**NESTED, "tie_word_embeddings": True}, [EMBED], False, (EMBED, HEAD)),
+        # A class without a head ties nothing; one that isn't named may have a head.
+        ({"architectures": ["BertModel"]}, [EMBED], False, ()),
+        ({"architectures": ["LlamaForSequenceClassification"], "tie_word_embeddings": True}, [EMBED], False, ()),
+        ({"tie_word_embeddings": True}, [EMBED], False, (EMBED, HEAD)),
+        ({}, [], False, ()),
+        # T5 and BART: encoder and decoder share it whatever the head does.
+        ({"architectures": ["T5ForConditionalGeneration"], "tie_word_embeddings": False},
+         [SHARED, HEAD], False, (SHARED, INNER)),
+        ({"architectures": ["T5EncoderModel"]}, [SHARED, INNER], False, (SHARED, INNER)),
+        ({"architectures": ["T5ForConditionalGeneration"]}, [SHARED], False, (SHARED, INNER, HEAD)),
+    ],
+)  # fmt: skip
+def test_tied(
+    config: Mapping[str, object], names: list[str], equal: bool, expected: tuple[str, ...]
+) -> None:
+    assert tied_tensors(config, checkpoint(names), equal=lambda _a, _b: equal) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        (EMBED, True),
+        ("transformer.wte.weight", True),
+        ("embeddings.word_embeddings.weight", True),
+        ("cls.predictions.decoder.weight", True),
+        ("embeddings.position_embeddings.weight", False),
+        ("decoder.layers.0.weight", False),
+    ],
+)
+def test_tables_with_a_row_a_token(name: str, counts: bool) -> None:
+    assert vocabulary_tensors(checkpoint([name])) == ((name,) if counts else ())
+
+
+def test_a_vector_is_no_table() -> None:
+    assert vocabulary_tensors(checkpoint({EMBED: (4,)})) == ()
