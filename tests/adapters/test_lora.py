@@ -1,0 +1,133 @@
+"""What an adapter's file may hold, and how its factors fit a weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapter_merge.adapters.lora import Lora
+from adapter_merge.adapters.steps import ConvLowRank, LowRank
+from adapter_merge.checkpoint import TensorInfo
+from adapter_merge.errors import AdapterKind, Ambiguous, PlanError, ShapeMismatch, Unclaimed
+from adapter_merge.request import AdapterRef, RepoRef
+from adapter_merge.stages.resolve import resolve_adapter, resolve_base
+from tests.build import PREFIX, Tensors, write_adapter, write_base
+
+M = "h.0.c_proj"
+
+
+def tensors(**shapes: tuple[int, ...]) -> Tensors:
+    """Tensors by the end of their names, `__` standing for a dot."""
+    names = {f"{PREFIX}{M}.{end.replace('__', '.')}": shape for end, shape in shapes.items()}
+    return {n: np.ones(s, np.float32) for n, s in names.items()}
+
+
+def read(root: Path, held: Tensors, *, base: dict[str, Any] | None = None, **config: object) -> Any:
+    adapter = resolve_adapter(
+        AdapterRef.model_validate(str(write_adapter(root / "adapter", held, **config)))
+    )
+    model = resolve_base(RepoRef.model_validate(str(write_base(root / "base", **(base or {})))))
+    return Lora().read(adapter, 0, model)
+
+
+def weight(*shape: int) -> TensorInfo:
+    return TensorInfo(name=f"{M}.weight", dtype="F32", shape=shape, start=0, stop=0)
+
+
+LINEAR = tensors(lora_A__weight=(4, 8), lora_B__weight=(24, 4))
+SQUARE = tensors(lora_A__weight=(4, 8), lora_B__weight=(8, 4))
+EMBEDDING = tensors(lora_embedding_A=(4, 24), lora_embedding_B=(8, 4))
+CONV = tensors(lora_A__weight=(4, 3, 2, 2), lora_B__weight=(24, 4, 1, 1))
+GPT2, LLAMA, NONE = {"model_type": "gpt2"}, {"model_type": "llama"}, {"model_type": None}
+
+
+@pytest.mark.parametrize(
+    ("held", "base", "shape", "transposed"),
+    [
+        (LINEAR, LLAMA, (24, 8), False),
+        (LINEAR, LLAMA, (8, 24), True),
+        (SQUARE, LLAMA, (8, 8), False),
+        (SQUARE, GPT2, (8, 8), True),
+        (SQUARE, {"decoder": {"model_type": "gpt2"}}, (8, 8), True),
+        (SQUARE, NONE, (8, 8), False),
+        (EMBEDDING, LLAMA, (24, 8), True),
+    ],
+    ids=str,
+)
+def test_the_form_follows_from_shapes_and_class(
+    tmp_path: Path, held: Tensors, base: dict[str, Any], shape: tuple[int, ...], transposed: bool
+) -> None:
+    (contribution,) = read(tmp_path, held, base=base)
+    assert contribution.need.fits(weight(*shape))
+    step = contribution.make(weight(*shape))
+    assert isinstance(step, LowRank)
+    assert (step.transposed, step.scale) == (transposed, 2.0)
+
+
+def test_a_convolution(tmp_path: Path) -> None:
+    (contribution,) = read(tmp_path, CONV)
+    assert isinstance(contribution.make(weight(24, 3, 2, 2)), ConvLowRank)
+
+
+@pytest.mark.parametrize(
+    ("held", "shape"),
+    [
+        (LINEAR, (24, 9)),
+        (LINEAR, (24,)),
+        (LINEAR, (24, 8, 1, 1)),
+        (EMBEDDING, (8, 24)),
+        (CONV, (24, 3, 2, 3)),
+        (CONV, (24, 12)),
+    ],
+)
+def test_what_does_not_fit(tmp_path: Path, held: Tensors, shape: tuple[int, ...]) -> None:
+    (contribution,) = read(tmp_path, held)
+    assert not contribution.need.fits(weight(*shape))
+
+
+def test_a_square_weight_of_a_class_that_nobody_knows(tmp_path: Path) -> None:
+    (contribution,) = read(tmp_path, SQUARE, base=NONE, fan_in_fan_out=True)
+    with pytest.raises(Ambiguous, match="model_type"):
+        contribution.make(weight(8, 8))
+
+
+@pytest.mark.parametrize(
+    ("held", "error", "part"),
+    [
+        (tensors(lora_A__weight=(4, 8)), Unclaimed, "half a pair"),
+        (tensors(lora_A__weight=(4, 8), lora_embedding_B=(8, 4)), Unclaimed, "half a pair"),
+        (tensors(lora_B__bias=(8,)), Unclaimed, "half a pair"),
+        (tensors(lora_A__default__weight=(4, 8)), Unclaimed, "no name that PEFT saves"),
+        ({"h.0.lora_A.weight": np.ones((4, 8), np.float32)}, Unclaimed, "no name that PEFT saves"),
+        (LINEAR | tensors(token_adapter__trainable_tokens_delta=(1, 8)), Unclaimed, "token_adapter"),
+        (LINEAR | tensors(lora_magnitude_vector=(24,)), AdapterKind, "DoRA"),
+        (LINEAR | tensors(bias=(24,), base_layer__bias=(24,)), Unclaimed, "twice"),
+        (tensors(lora_A__weight=(8, 8), lora_B__weight=(24, 4)), AdapterKind, "MergedLinear"),
+        (tensors(lora_A__weight=(4, 3, 2, 2), lora_B__weight=(24, 2, 1, 1)), AdapterKind, "groups"),
+        (tensors(lora_A__weight=(6, 8), lora_B__weight=(24, 6)), ShapeMismatch, "rank 4"),
+        (tensors(lora_A__weight=(4, 8), lora_B__weight=(24, 0)), ShapeMismatch, "rank 4"),
+        (tensors(lora_A__weight=(4,), lora_B__weight=(24, 4)), ShapeMismatch, "rank 4"),
+        ({n: t.astype(np.int32) for n, t in LINEAR.items()}, AdapterKind, "I32"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_lora(
+    tmp_path: Path, held: Tensors, error: type[PlanError], part: str
+) -> None:
+    with pytest.raises(error) as caught:
+        read(tmp_path, held)
+    assert part in caught.value.message
+
+
+def test_each_tensor_is_used_once(tmp_path: Path) -> None:
+    held = (
+        LINEAR
+        | tensors(lora_B__bias=(24,), base_layer__bias=(24,))
+        | {f"{PREFIX}norm.weight": np.ones(8, np.float32)}
+    )
+    contributions = read(tmp_path, held, bias="all")
+    steps = [c.make(weight(24, 8)) for c in contributions]
+    assert sorted(t.name for s in steps for t in s.uses) == sorted(held)
+    assert {c.need.name for c in contributions} == {f"{M}.weight", f"{M}.bias", "norm.weight"}
