@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from adapter_merge.checkpoint import Checkpoint
 from adapter_merge.checks import CHECKS
 from adapter_merge.checks.look import Place, TensorLook, look_alone, look_at, same_bytes
@@ -140,7 +142,11 @@ def _look_at_all(
         return look_at(planned[name], place) if planned else look_alone(name, place)
 
     looks: dict[str, TensorLook] = {}
-    with ThreadPoolExecutor(workers, thread_name_prefix="validate") as pool:
+    # Each worker multiplies small matrices: the threads that BLAS would add only get in the way.
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        ThreadPoolExecutor(workers, thread_name_prefix="validate") as pool,
+    ):
         for name, seen in zip(names, pool.map(look, names), strict=True):
             looks[name] = seen
             advance(seen.found.nbytes if seen.found else 0)
