@@ -159,3 +159,14 @@ def test_color_can_be_turned_off_and_carries_no_meaning(color: bool) -> None:
 )
 def test_sizes_are_written_in_powers_of_a_thousand(count: int, text: str) -> None:
     assert nbytes(count) == text
+
+
+def test_names_of_strangers_do_not_steer_the_terminal() -> None:
+    console = _screen(terminal=True, color=True)
+    error = ErrorRecord(type="Corrupt", code=3, message="`\x1b[2Jx\r` is März", hint="Look.\x07")
+    Talk(console=console).finished(Report(status="failed", error=error))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "\\x1b[2Jx\\r` is März" in text
+    assert "\x1b[2J" not in text
+    assert "\x07" not in text

@@ -59,8 +59,13 @@ def grid(lines: Iterable[Sequence[str | Text]]) -> Table:
     for number, line in enumerate(lines):
         if number == 0:
             _columns(table, len(line))
-        table.add_row(*line)
+        table.add_row(*(cell if isinstance(cell, Text) else _printable(cell) for cell in line))
     return table
+
+
+def _printable(text: str) -> str:
+    """Strangers name files and tensors: what would steer a terminal is shown, not sent."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _columns(table: Table, count: int) -> None:
