@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from adapter_merge import audit, pipeline
 from adapter_merge.pipeline import Machine
@@ -82,6 +83,11 @@ def _machine() -> Machine:
 
 
 def _peak_rss() -> int:
+    # Linux counts in `ru_maxrss` what the parent had when it forked; its own mark is only this process's.
+    status = Path("/proc/self/status")
+    if status.exists():
+        mark = next(n for n in status.read_text().splitlines() if n.startswith("VmHWM:"))
+        return int(mark.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
