@@ -50,6 +50,19 @@ def list_files(root: Path) -> Mapping[str, int]:
     return found
 
 
+def all_files(root: Path) -> Mapping[str, int]:
+    """Everything below `root` but its folders, hidden files and every link too: path with `/` -> bytes.
+
+    For a target: what its receipt doesn't list isn't ours to remove.
+    """
+    paths = [
+        Path(parent, name)
+        for parent, folders, names in os.walk(root)
+        for name in (*names, *(f for f in folders if Path(parent, f).is_symlink()))
+    ]
+    return {p.relative_to(root).as_posix(): p.lstat().st_size for p in paths}
+
+
 def _stays_inside(path: Path, root: Path) -> bool:
     if not path.is_symlink():
         return True

@@ -14,6 +14,7 @@ from adapter_merge.errors import Corrupt, Layout, NotFound, RequestError
 from adapter_merge.folder import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
+    all_files,
     list_files,
     open_adapter,
     open_checkpoint,
@@ -238,19 +239,13 @@ def _target(ref: RepoRef) -> Target:
         raise RequestError(f"the target `{ref.text}` is a file", hint="Name a folder with `--to`.")
     content = list(root.iterdir()) if root.exists() else []
     receipt = read_receipt(root) if content else None
-    sizes = _all_files(root) if receipt is not None else {}
+    sizes = all_files(root) if receipt is not None else {}
     unlisted = set(sizes) - set(receipt.files) - {_README, RECEIPT_NAME} if receipt else set()
     if not content:
         state = TargetState.ABSENT
     else:
         state = TargetState.OURS if receipt and not unlisted else TargetState.FOREIGN
     return Target(source=ref.text, root=root, state=state, receipt=receipt, sizes=sizes)
-
-
-def _all_files(root: Path) -> Mapping[str, int]:
-    """Every file of a target, hidden ones and links too: what isn't listed isn't ours."""
-    paths = [Path(parent, name) for parent, _, names in os.walk(root) for name in names]
-    return {p.relative_to(root).as_posix(): p.lstat().st_size for p in paths}
 
 
 def _keep_apart(target: Target, source: Pinned) -> None:

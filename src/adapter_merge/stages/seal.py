@@ -7,7 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from adapter_merge.errors import TargetNotOurs
 from adapter_merge.finding import Verdict
+from adapter_merge.folder import all_files
 from adapter_merge.plan import Plan
 from adapter_merge.receipt import (
     RECEIPT_NAME,
@@ -37,6 +39,7 @@ def seal(
     The README.md of an earlier result stays: people write in it.
 
     Raises:
+        TargetNotOurs: somebody else's files came into the target while the merge ran.
         MergeError: the folder can't be written or renamed.
     """
     receipt = _receipt(plan, sources, merged, verdict, versions)
@@ -46,13 +49,27 @@ def seal(
         (merged.folder / RECEIPT_NAME).write_text(text, encoding="utf-8")
     except OSError as e:
         raise write_error(e, name=RECEIPT_NAME) from e
+    _leave_strangers_alone(sources.target)
     put_in_place(work)
     return receipt
 
 
 def _keep_readme(target: Target, folder: Path) -> None:
-    if target.state is TargetState.OURS and _README in target.sizes:
+    if target.state is TargetState.OURS and (target.root / _README).exists():
         (folder / _README).write_bytes((target.root / _README).read_bytes())
+
+
+def _leave_strangers_alone(target: Target) -> None:
+    """A merge takes minutes: what `resolve` saw may not be all that stands there now."""
+    if target.state is TargetState.FOREIGN:
+        return  # to be replaced on request, whatever it holds
+    known = {_README, *target.sizes} if target.state is TargetState.OURS else set()
+    strange = sorted(all_files(target.root).keys() - known)
+    if strange:
+        raise TargetNotOurs(
+            f"`{strange[0]}` came into the target `{target.source}` while the merge ran",
+            hint="Name another folder with `--to`, or move the file away and run again.",
+        )
 
 
 def _receipt(
