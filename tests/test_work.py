@@ -139,6 +139,44 @@ def test_debris_goes_and_what_only_looks_like_it_stays(target: Path) -> None:
     assert {p.name for p in target.parent.iterdir()} == {"out", ".out.old-mine", ".out2.old-0"}
 
 
+@pytest.mark.parametrize("name", ["model[1]", "a*", "x.old-1", "größer"])
+def test_debris_is_found_by_the_whole_name_of_its_target(tmp_path: Path, name: str) -> None:
+    (tmp_path / f".{name}.adapter-merge-01234567").mkdir()
+    (tmp_path / f".{name}.old-01234567").mkdir()
+    recover(tmp_path / name)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_the_work_folder_of_a_target_with_a_longer_name_stays(tmp_path: Path) -> None:
+    with work_folder(tmp_path / "a.old-01234567", size=0) as work:
+        recover(tmp_path / "a")
+        assert work.path.is_dir()
+
+
+def test_an_exchange_that_fails_puts_the_old_target_back(target: Path) -> None:
+    target.mkdir()
+    (target / "old").write_text("")
+    with work_folder(target, size=0) as work:
+        work.path.rmdir()
+        with pytest.raises(MergeError, match="can't be written"):
+            put_in_place(work)
+    assert contents(target) == {"old": b""}
+    assert debris(target.parent) == []
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_target_that_is_a_link_is_filled_where_it_leads(tmp_path: Path, exists: bool) -> None:
+    case = make_case(tmp_path)
+    real = tmp_path / "disk" / "real"
+    (real if exists else real.parent).mkdir(parents=True)
+    case.to.symlink_to(real)
+    assert [case.run().status, case.run().status] == ["merged", "unchanged"]
+    assert case.run(dtype="bf16").status == "merged"
+    assert case.to.is_symlink()
+    assert [p.name for p in real.parent.iterdir()] == ["real"]
+    assert verified(case) == assemble.plan(case.request(dtype="bf16")).recipe
+
+
 def test_a_second_run_on_a_target_says_so(target: Path) -> None:
     with work_folder(target, size=0) as first:
         with pytest.raises(MergeError, match="another run is writing"), work_folder(target, size=0):
