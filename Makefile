@@ -9,7 +9,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint type layers docs check test demo bench
+.PHONY: help setup fmt lint type layers docs check test fuzz demo bench
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -50,6 +50,9 @@ check: lint type layers ## Everything that CI checks, but the tests
 
 test: setup ## Run the tests on two processes
 	$(BIN)/python -m pytest -n 2
+
+fuzz: setup ## Ten thousand cases of each kind of stranger's file
+	$(BIN)/python -m pytest -n 2 tests/test_fuzz.py tests/test_weights.py --hypothesis-profile=fuzz
 
 demo: setup ## Train an adapter on a small real model, merge it and compare embeddings
 	$(BIN)/adapter-merge demo

@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("fuzz", max_examples=10_000)
 
 CORPUS = os.environ.get("ADAPTER_MERGE_CORPUS")
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adapter_merge.adapters.contribution import Contribution
 from adapter_merge.adapters.lora import Lora
-from adapter_merge.adapters.steps import ConvLowRank, LowRank
+from adapter_merge.adapters.steps import BiasDelta, ConvLowRank, LowRank
 from adapter_merge.checkpoint import TensorInfo
 from adapter_merge.errors import AdapterKind, Ambiguous, PlanError, ShapeMismatch, Unclaimed
 from adapter_merge.request import AdapterRef, RepoRef
@@ -25,10 +26,17 @@ def tensors(**shapes: tuple[int, ...]) -> Tensors:
     return {n: np.ones(s, np.float32) for n, s in names.items()}
 
 
-def read(root: Path, held: Tensors, *, base: dict[str, Any] | None = None, **config: object) -> Any:
-    adapter = resolve_adapter(
-        AdapterRef.model_validate(str(write_adapter(root / "adapter", held, **config)))
-    )
+def read(
+    root: Path,
+    held: Tensors,
+    *,
+    base: dict[str, Any] | None = None,
+    weight: float = 1.0,
+    **config: object,
+) -> tuple[Contribution, ...]:
+    """The contributions of an adapter with these tensors, for a base with this `config.json`."""
+    ref = f"{write_adapter(root / 'adapter', held, **config)}={weight}"
+    adapter = resolve_adapter(AdapterRef.model_validate(ref))
     model = resolve_base(RepoRef.model_validate(str(write_base(root / "base", **(base or {})))))
     return Lora().read(adapter, 0, model)
 
@@ -119,6 +127,43 @@ def test_a_file_that_is_no_lora(
     with pytest.raises(error) as caught:
         read(tmp_path, held)
     assert part in caught.value.message
+
+
+def test_a_spare_copy_needs_its_original(tmp_path: Path) -> None:
+    # `bias: all` saves the biases of a saved module three times.
+    copies = tensors(modules_to_save__bias=(8,), original_module__bias=(8,))
+    with pytest.raises(Unclaimed, match=rf"but no `{M}\.bias`"):
+        read(tmp_path / "lone", LINEAR | copies)
+    found = read(tmp_path, LINEAR | copies | tensors(bias=(8,)), modules_to_save=["c_proj"])
+    assert sum(len(c.make(weight(24, 8)).uses) for c in found) == 5
+
+
+@pytest.mark.parametrize(
+    ("config", "adapter_weight", "scale"),
+    [
+        ({}, 1.0, 2.0),
+        ({}, -0.5, -1.0),
+        ({"lora_alpha": 3}, 1.0, 0.75),
+        ({"use_rslora": True}, 1.0, 4.0),
+        ({"alpha_pattern": {"c_proj": 2}}, 3.0, 1.5),
+        # Multiplied first, divided last: 0.1 * 3 / 4 is not 0.1 * (3 / 4).
+        ({"lora_alpha": 3}, 0.1, 0.1 * 3 / 4),
+    ],
+    ids=str,
+)
+def test_the_scale_of_a_weight_and_its_bias(
+    tmp_path: Path, config: dict[str, Any], adapter_weight: float, scale: float
+) -> None:
+    held = LINEAR | tensors(lora_B__bias=(24,))
+    found = read(tmp_path, held, weight=adapter_weight, **config)
+    steps = [c.make(weight(24, 8)) for c in found]
+    assert [type(s) for s in steps] == [LowRank, BiasDelta]
+    assert [s.scale for s in steps if isinstance(s, LowRank | BiasDelta)] == [scale, scale]
+
+
+def test_a_bias_of_another_length_does_not_fit(tmp_path: Path) -> None:
+    _, bias = read(tmp_path, LINEAR | tensors(lora_B__bias=(24,)))
+    assert (bias.need.fits(weight(24)), bias.need.fits(weight(8))) == (True, False)
 
 
 def test_each_tensor_is_used_once(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -58,6 +58,14 @@ CASES: dict[str, tuple[Step, Tensors, tuple[int, ...], Callable[[Tensors], torch
 }  # fmt: skip
 
 
+@pytest.fixture
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def edited(step: Step, values: Tensors, base: torch.Tensor, rows: int) -> torch.Tensor:
     """The whole tensor, `rows` at a time."""
     edit = TensorEdit(target="w", steps=(step,), wide=base.dtype == torch.float64)
@@ -85,10 +93,10 @@ def test_a_step_adds_its_delta(name: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("name", [n for n, case in CASES.items() if case[0].by_rows])
 @pytest.mark.parametrize("rows", [16, 17, 24])
+@pytest.mark.usefixtures("_one_thread")
 def test_blocks_of_rows_give_the_bits_of_the_whole(name: str, rows: int) -> None:
     step, values, shape, _ = CASES[name]
     base = some(*shape)
-    torch.set_num_threads(1)
     assert torch.equal(edited(step, values, base, rows), edited(step, values, base, 40))
 
 
@@ -143,3 +151,17 @@ def test_a_chain_adds_in_its_order() -> None:
     # In this order the 2 is lost beside 1e8; the other way around it would stay.
     assert block.item() == (np.float32(1e8) + np.float32(2)) - np.float32(1e8)
     assert edit.uses == (A, B, other)
+    # The second route loses nothing, and the values that are replaced don't matter to it.
+    unknown = np.full((1, 1), np.nan)
+    found = edit.recompute(
+        unknown, slice(0, 1), lambda wanted, _rows=None: values[wanted].double().numpy().reshape(-1)
+    )
+    assert found.tolist() == [[2.0]]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_chain_is_cut_as_its_most_demanding_step(name: str) -> None:
+    step = CASES[name][0]
+    edit = TensorEdit(target="w", steps=(Replacement(tensor=A), step), wide=False)
+    assert edit.by_rows is step.by_rows
+    assert (edit.reads_base, TensorEdit(target="w", steps=(step,), wide=False).reads_base) == (False, True)
