@@ -133,9 +133,7 @@ def test_a_claim_that_can_t_be_met(
     ("name", "before", "after"),
     [(SCORE, 8, 3), (SCORE, 2, 3), (SCORE, None, 3), (EMBED, 8, 8), (EMBED, 8, 9)],
 )
-def test_rows_that_may_change(
-    setting: Setting, name: str, before: int | None, after: int
-) -> None:
+def test_rows_that_may_change(setting: Setting, name: str, before: int | None, after: int) -> None:
     claim = setting.whole(name, before=before, after=after)
     assert claim.rows == after
     assert list(edits(setting, claim)) == [name]

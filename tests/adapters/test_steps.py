@@ -164,4 +164,7 @@ def test_a_chain_is_cut_as_its_most_demanding_step(name: str) -> None:
     step = CASES[name][0]
     edit = TensorEdit(target="w", steps=(Replacement(tensor=A), step), wide=False)
     assert edit.by_rows is step.by_rows
-    assert (edit.reads_base, TensorEdit(target="w", steps=(step,), wide=False).reads_base) == (False, True)
+    assert (edit.reads_base, TensorEdit(target="w", steps=(step,), wide=False).reads_base) == (
+        False,
+        True,
+    )
