@@ -136,7 +136,10 @@ def _check_range(values: torch.Tensor, tensor: PlannedTensor) -> None:
     if -most <= low and high <= most:
         return
     if tensor.edit is None and not (isfinite(low) and isfinite(high)):
-        return  # the base's own NaN or infinity, cast as it was; a check reports it
+        # The base's own NaN or infinity is cast as it is, and a check reports it; the rest must fit.
+        rest = values[torch.isfinite(values)]
+        if not rest.numel() or float(rest.abs().max()) <= most:
+            return
     raise NotFinite(
         f"`{tensor.info.name}` gets a value that {tensor.info.dtype} can't hold ({low:g} to {high:g})",
         hint="Keep a wider dtype with `--dtype fp32`, or check the adapter's scale.",
