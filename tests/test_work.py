@@ -126,6 +126,15 @@ def test_an_old_target_is_put_back(target: Path) -> None:
     assert debris(target.parent) == []
 
 
+def test_a_run_begins_with_what_a_killed_one_left_aside(tmp_path: Path) -> None:
+    case = make_case(tmp_path)
+    assert case.run().status == "merged"
+    case.to.rename(tmp_path / ".out.old-01234567")
+    (tmp_path / ".out.adapter-merge-01234567").mkdir()
+    assert case.run().status == "unchanged"
+    assert debris(tmp_path) == []
+
+
 def test_debris_goes_and_what_only_looks_like_it_stays(target: Path) -> None:
     target.mkdir()
     for name in (
