@@ -68,7 +68,7 @@ def test_a_shape_can_tell_two_towers_apart() -> None:
         # A cover must not be put together from several spellings.
         ([f"bert.{Q}", K], [Q, K], MissingTarget, ["1 of 2"]),
         ([f"x.y.{Q}"], [Q], MissingTarget, [f"x.y.{Q}", "0 of 1"]),
-        ([Q], [], MissingTarget, [Q]),
+        ([Q], [], MissingTarget, [Q, "0 of 1"]),
     ],
 )  # fmt: skip
 def test_anything_less_is_an_error(
@@ -104,6 +104,14 @@ def test_a_tensor_that_may_be_added_is_found_where_it_is() -> None:
 def test_a_saved_tensor_of_another_width_is_an_error() -> None:
     wanted = [need(Q), need("classifier.weight", (3, 9), required=False)]
     with pytest.raises(ShapeMismatch, match=r"classifier\.weight"):
+        resolve(wanted, checkpoint([Q, "classifier.weight"]), label="a")
+
+
+def test_what_may_be_added_is_not_counted_as_found() -> None:
+    wanted = [need(Q), need(K), need("classifier.weight", required=False)]
+    with pytest.raises(MissingTarget, match="same: 1 of 2 found"):
+        resolve(wanted, checkpoint([Q]), label="a")
+    with pytest.raises(MissingTarget, match="same: 2 of 3 found"):
         resolve(wanted, checkpoint([Q, "classifier.weight"]), label="a")
 
 

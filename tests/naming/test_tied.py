@@ -30,6 +30,10 @@ SHARED, INNER = "shared.weight", "encoder.embed_tokens.weight"
         (CAUSAL, [EMBED, HEAD], True, (EMBED, HEAD)),
         (CAUSAL, [EMBED, HEAD], False, ()),
         (NESTED, [EMBED, HEAD], True, ()),
+        ({**CAUSAL, "text_config": {"tie_word_embeddings": True}}, [EMBED, HEAD], False, (EMBED, HEAD)),
+        ({**CAUSAL, "decoder": {"tie_word_embeddings": False}}, [EMBED, HEAD], True, ()),
+        # A flag that is no flag says nothing.
+        ({**CAUSAL, "tie_word_embeddings": None}, [EMBED, HEAD], True, (EMBED, HEAD)),
         ({**NESTED, "tie_word_embeddings": True}, [EMBED], False, (EMBED, HEAD)),
         # A class without a head ties nothing; one that isn't named may have a head.
         ({"architectures": ["BertModel"]}, [EMBED], False, ()),

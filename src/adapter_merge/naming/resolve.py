@@ -28,22 +28,25 @@ class Names:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Cover:
-    """What an attempt reached: needs without a tensor, and needs whose tensor has another shape."""
+    """What an attempt reached.
+
+    `missing`: required needs without a tensor; `unfit`: needs whose tensor has another shape; `found`:
+    how many have a tensor, fit or not.
+    """
 
     attempt: Attempt
     names: Mapping[str, str]
     missing: tuple[Need, ...]
     unfit: tuple[Need, ...]
-    total: int
+    found: int
 
     @property
     def is_total(self) -> bool:
         return not self.missing and not self.unfit
 
     def __str__(self) -> str:
-        found = self.total - len(self.missing)
         shapes = f", {len(self.unfit)} of them with another shape" if self.unfit else ""
-        return f"{self.attempt.how}: {found} of {self.total} found{shapes}"
+        return f"{self.attempt.how}: {self.found} of {self.found + len(self.missing)} found{shapes}"
 
 
 def resolve(needs: Sequence[Need], checkpoint: Checkpoint, *, label: str) -> Names:
@@ -74,13 +77,12 @@ def resolve(needs: Sequence[Need], checkpoint: Checkpoint, *, label: str) -> Nam
 
 
 def _cover(attempt: Attempt, needs: Sequence[Need], checkpoint: Checkpoint) -> _Cover:
+    targets = [checkpoint.tensors.get(attempt.spell(n.name)) for n in needs]
     names: dict[str, str] = {}
     missing: list[Need] = []
     unfit: list[Need] = []
-    for need in needs:
-        spelled = attempt.spell(need.name)
-        target = checkpoint.tensors.get(spelled)
-        names[need.name] = spelled if target is not None else need.name
+    for need, target in zip(needs, targets, strict=True):
+        names[need.name] = need.name if target is None else target.name
         if target is None:
             missing += [need] * need.required
         elif not need.fits(target):
@@ -90,7 +92,7 @@ def _cover(attempt: Attempt, needs: Sequence[Need], checkpoint: Checkpoint) -> _
         names=names,
         missing=tuple(missing),
         unfit=tuple(unfit),
-        total=len(needs),
+        found=len(needs) - targets.count(None),
     )
 
 
