@@ -52,6 +52,23 @@ def test_the_sibling_with_a_head(tmp_path: Path, before: str, after: str) -> Non
     assert found["architectures"] == [after]
 
 
+def test_a_head_that_the_base_has_is_no_new_class(tmp_path: Path) -> None:
+    case = make_case(tmp_path)
+    head = np.ones((3, 8), np.float32)
+    case = Case(
+        base=write_base(tmp_path / "b", base_tensors() | {"score.weight": head}),
+        adapter=write_adapter(
+            tmp_path / "a",
+            adapter_tensors() | {f"{PREFIX}score.weight": head * 2},
+            task_type="SEQ_CLS",
+        ),
+        to=case.to,
+    )
+    subjects = {c.subject for c in assemble.plan(case.request()).changes}
+    assert "config.json: id2label" in subjects
+    assert "config.json: architectures" not in subjects
+
+
 def test_the_adapter_knows_better(tmp_path: Path) -> None:
     mapping = {"base_model_class": "MyHead", "parent_library": "here"}
     assert config_changes(tmp_path, {}, {"auto_mapping": mapping})["architectures"] == ["MyHead"]

@@ -12,7 +12,13 @@ from adapter_merge.adapters.contribution import Contribution
 from adapter_merge.adapters.lora import Lora
 from adapter_merge.adapters.steps import BiasDelta, ConvLowRank, LowRank
 from adapter_merge.checkpoint import TensorInfo
-from adapter_merge.errors import AdapterKind, Ambiguous, PlanError, ShapeMismatch, Unclaimed
+from adapter_merge.errors import (
+    AdapterKind,
+    AdapterMergeError,
+    Ambiguous,
+    ShapeMismatch,
+    Unclaimed,
+)
 from adapter_merge.request import AdapterRef, RepoRef
 from adapter_merge.stages.resolve import resolve_adapter, resolve_base
 from tests.build import PREFIX, Tensors, write_adapter, write_base
@@ -113,6 +119,7 @@ def test_a_square_weight_of_a_class_that_nobody_knows(tmp_path: Path) -> None:
         (LINEAR | tensors(token_adapter__trainable_tokens_delta=(1, 8)), Unclaimed, "token_adapter"),
         (LINEAR | tensors(lora_magnitude_vector=(24,)), AdapterKind, "DoRA"),
         (LINEAR | tensors(bias=(24,), base_layer__bias=(24,)), Unclaimed, "twice"),
+        (LINEAR | tensors(original_module__bias=(24,)), Unclaimed, "but no"),
         (tensors(lora_A__weight=(8, 8), lora_B__weight=(24, 4)), AdapterKind, "MergedLinear"),
         (tensors(lora_A__weight=(4, 3, 2, 2), lora_B__weight=(24, 2, 1, 1)), AdapterKind, "groups"),
         (tensors(lora_A__weight=(6, 8), lora_B__weight=(24, 6)), ShapeMismatch, "rank 4"),
@@ -122,7 +129,7 @@ def test_a_square_weight_of_a_class_that_nobody_knows(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_lora(
-    tmp_path: Path, held: Tensors, error: type[PlanError], part: str
+    tmp_path: Path, held: Tensors, error: type[AdapterMergeError], part: str
 ) -> None:
     with pytest.raises(error) as caught:
         read(tmp_path, held)
@@ -146,8 +153,6 @@ def test_a_spare_copy_needs_its_original(tmp_path: Path) -> None:
         ({"lora_alpha": 3}, 1.0, 0.75),
         ({"use_rslora": True}, 1.0, 4.0),
         ({"alpha_pattern": {"c_proj": 2}}, 3.0, 1.5),
-        # Multiplied first, divided last: 0.1 * 3 / 4 is not 0.1 * (3 / 4).
-        ({"lora_alpha": 3}, 0.1, 0.1 * 3 / 4),
     ],
     ids=str,
 )
@@ -159,6 +164,14 @@ def test_the_scale_of_a_weight_and_its_bias(
     steps = [c.make(weight(24, 8)) for c in found]
     assert [type(s) for s in steps] == [LowRank, BiasDelta]
     assert [s.scale for s in steps if isinstance(s, LowRank | BiasDelta)] == [scale, scale]
+
+
+def test_the_scale_is_multiplied_first_and_divided_last(tmp_path: Path) -> None:
+    held = tensors(lora_A__weight=(3, 8), lora_B__weight=(24, 3))
+    (found,) = read(tmp_path, held, weight=0.1, r=3, lora_alpha=3)
+    step = found.make(weight(24, 8))
+    assert isinstance(step, LowRank)
+    assert step.scale == 0.1 * 3 / 3 != 0.1 * (3 / 3)
 
 
 def test_a_bias_of_another_length_does_not_fit(tmp_path: Path) -> None:

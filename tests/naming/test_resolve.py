@@ -40,6 +40,8 @@ Q, K = "layers.0.q.weight", "layers.1.k.weight"
         ([f"bert.{Q}", f"bert.{K}"], [Q, K], {f"bert.{Q}": Q, f"bert.{K}": K}, "`bert.`"),
         ([Q, K], [f"model.{Q}", f"model.{K}", "lm_head.weight"], {Q: f"model.{Q}", K: f"model.{K}"},
          "`model.`"),
+        ([Q, "lm_head.weight"], [f"model.{Q}", "lm_head.weight"],
+         {Q: f"model.{Q}", "lm_head.weight": "lm_head.weight"}, "`model.`"),
         # The file has the names with and without the prefix: as they are, they count.
         ([Q], [Q, f"model.{Q}"], {Q: Q}, "same"),
         # Only one of two towers has all the modules.

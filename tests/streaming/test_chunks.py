@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter_merge import assemble
+from adapter_merge.plan import Plan
 from adapter_merge.streaming import chunks
 from adapter_merge.streaming.chunks import (
     COMPUTED,
@@ -52,6 +53,14 @@ def large(root: Path, rows: int) -> Case:
     )
 
 
+def source_of(plan: Plan, chunk: Copied) -> int:
+    """Where a copied chunk's bytes begin in the base's file, by the tensor that they belong to."""
+    (shard,) = (s for s in plan.shards if s.name == chunk.shard)
+    (tensor,) = (t for t in shard.tensors if t.info.start <= chunk.start < t.info.stop)
+    assert tensor.base is not None
+    return tensor.base.info.start + chunk.start - tensor.info.start
+
+
 @pytest.mark.parametrize("settings", [{}, {"dtype": "bf16"}, {"max_shard_size": "40MB"}], ids=str)
 def test_every_byte_is_in_one_chunk(tmp_path: Path, settings: dict[str, object]) -> None:
     plan = assemble.plan(large(tmp_path, 5000).request(**settings))
@@ -63,6 +72,7 @@ def test_every_byte_is_in_one_chunk(tmp_path: Path, settings: dict[str, object])
         assert ends[-1] == shard.size
     computed = [c for c in found if isinstance(c, Computed)]
     copied = [c for c in found if isinstance(c, Copied)]
+    assert all(c.offset == source_of(plan, c) for c in copied)
     assert len(computed) > 1
     assert all(c.stop - c.start <= COMPUTED + FEWEST_ROWS * 4096 * 4 for c in computed)
     assert all(c.stop - c.start <= COPIED for c in copied)

@@ -25,6 +25,8 @@ from tests.build import (
     base_tensors,
     change,
     make_case,
+    write_adapter,
+    write_base,
 )
 
 HEAD, EDITED = "lm_head.weight", f"{UP}.weight"
@@ -79,6 +81,27 @@ def test_float64_beside_float32(case: Case) -> None:
     np.testing.assert_allclose(merged[f"{DOWN}.weight"].numpy(), formula(DOWN), rtol=0, atol=1e-5)
 
 
+def test_rows_of_later_chunks_and_blocks(case: Case, tmp_path: Path) -> None:
+    rows, columns = 2100, 1024  # of float32: more than one chunk, and a dozen blocks
+    values = np.random.default_rng(2)
+    base, a, b = (
+        values.standard_normal(shape, dtype=np.float32)
+        for shape in ((rows, columns), (RANK, columns), (rows, RANK))
+    )
+    case = Case(
+        base=write_base(tmp_path / "large", {EDITED: base}),
+        adapter=write_adapter(
+            tmp_path / "tall",
+            {f"{PREFIX}{UP}.lora_A.weight": a, f"{PREFIX}{UP}.lora_B.weight": b},
+        ),
+        to=case.to,
+    )
+    assert case.run().error is None
+    expected = base.astype(np.float64) + ALPHA / RANK * (b.astype(np.float64) @ a)
+    merged = load_file(case.to / "model.safetensors")[EDITED]
+    np.testing.assert_allclose(merged.numpy(), expected, rtol=0, atol=1e-4)
+
+
 def test_a_product_that_overflows(case: Case) -> None:
     change_adapter(case, 1e20)
     assert_not_finite(case, EDITED)
@@ -113,6 +136,12 @@ def test_the_base_s_own_infinity_is_cast_and_only_warned_about(
     cast = load_file(case.to / "model.safetensors")[HEAD][0, : len(values)]
     np.testing.assert_array_equal(cast.float().numpy(), values)
     assert {f.code for f in report.findings if f.outcome == "warn"} == {"T006"}
+
+
+def test_a_tensor_of_nothing_but_nan_is_cast(case: Case) -> None:
+    change(case.base / "model.safetensors", lambda t: t[HEAD].fill(np.nan))
+    assert case.run(dtype="fp16").error is None
+    assert load_file(case.to / "model.safetensors")[HEAD].isnan().all()
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])
