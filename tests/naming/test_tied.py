@@ -10,6 +10,7 @@ from adapter_merge.naming import tied_tensors, vocabulary_tensors
 from tests.naming.test_resolve import checkpoint
 
 EMBED, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+WORDS = "bert.embeddings.word_embeddings.weight"
 CAUSAL = {"architectures": ["LlamaForCausalLM"]}
 TIED, APART = {**CAUSAL, "tie_word_embeddings": True}, {**CAUSAL, "tie_word_embeddings": False}
 NESTED = {
@@ -35,6 +36,17 @@ SHARED, INNER = "shared.weight", "encoder.embed_tokens.weight"
         # A flag that is no flag says nothing.
         ({**CAUSAL, "tie_word_embeddings": None}, [EMBED, HEAD], True, (EMBED, HEAD)),
         ({**NESTED, "tie_word_embeddings": True}, [EMBED], False, (EMBED, HEAD)),
+        # A head that is left out is called as its class calls it.
+        ({"architectures": ["BertForMaskedLM"]}, [WORDS, "cls.predictions.bias"], False,
+         (WORDS, "cls.predictions.decoder.weight")),
+        ({"architectures": ["RobertaForMaskedLM"]}, [WORDS, "lm_head.dense.weight"], False,
+         (WORDS, "lm_head.decoder.weight")),
+        ({"architectures": ["DistilBertForMaskedLM"]}, [WORDS, "vocab_transform.bias"], False,
+         (WORDS, "vocab_projector.weight")),
+        ({"architectures": ["WhisperForConditionalGeneration"], "model_type": "whisper"},
+         [EMBED], False, (EMBED, "proj_out.weight")),
+        ({"architectures": ["MambaForCausalLM"]}, ["backbone.embeddings.weight"], False,
+         ("backbone.embeddings.weight", HEAD)),
         # A class without a head ties nothing; one that isn't named may have a head.
         ({"architectures": ["BertModel"]}, [EMBED], False, ()),
         ({"architectures": ["LlamaForSequenceClassification"], "tie_word_embeddings": True}, [EMBED], False, ()),

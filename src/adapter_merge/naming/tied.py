@@ -9,16 +9,24 @@ from typing import Any
 from adapter_merge.checkpoint import Checkpoint
 
 _EMBEDDINGS = re.compile(
-    r"(?:.*\.)?(?:embed_tokens|wte|word_embeddings|shared|embed_in|tokens_embed|tok_embeddings)\.weight"
+    r"(?:.*\.)?(?:embed_tokens|wte|word_embeddings?|embeddings|shared|embed_in|tokens_embed"
+    r"|tok_embeddings)\.weight"
 )
 _HEADS = re.compile(
-    r"(?:.*\.)?(?:lm_head|embed_out|lm_head\.decoder|predictions\.decoder|vocab_projector"
-    r"|cls\.decoder|proj_out)\.weight"
+    r"(?:.*\.)?(?:(?:generator_)?lm_head|embed_out|lm_loss|output_projection|proj_out|vocab_projector"
+    r"|lm_head\.(?:decoder|out_proj)|(?:predictions|cls|head|mlm_score)\.decoder|pred_layer\.proj)\.weight"
 )
 _WITH_HEAD = re.compile(
     r".*(?:ForCausalLM|LMHeadModel|ForConditionalGeneration|ForMaskedLM|ForPreTraining|ForSeq2SeqLM"
     r"|DoubleHeadsModel|WithLMHead\w*|ForRetrieval)"
 )
+# What a head that is left out is called, by what its class keeps beside it in the file, else by the type.
+_BESIDE_HEAD = {
+    "cls.predictions.": "cls.predictions.decoder.weight",
+    "vocab_transform.": "vocab_projector.weight",
+    "lm_head.dense.": "lm_head.decoder.weight",
+}
+_HEAD_OF_TYPE = {"whisper": "proj_out.weight"}
 _INNER = "encoder.embed_tokens.weight"  # a file that holds `shared` leaves it out
 
 
@@ -27,7 +35,7 @@ def tied_tensors(
 ) -> tuple[str, ...]:
     """Names of the tensors that share storage in the model; empty where embedding and head are apart.
 
-    A head that the file leaves out is named all the same (`lm_head.weight`). `tie_word_embeddings`
+    A head that the file leaves out is named all the same, as its class calls it. `tie_word_embeddings`
     decides where the config has it. Its default differs by class, so without it the file does: a head
     that is left out, or equals the embedding (asked through `equal`), is tied. An embedding called
     `shared` (T5, BART) is tied to those of encoder and decoder whatever the head is.
@@ -38,7 +46,7 @@ def tied_tensors(
     shared = any(n.rsplit(".", 2)[-2] == "shared" for n in embeddings)
     both = (*embeddings, *([_INNER] if shared and len(embeddings) == 1 else []))
     if _head_is_tied(config, embeddings, heads, equal):
-        return (*both, *(heads or ["lm_head.weight"]))
+        return (*both, *(heads or [_absent_head(config, checkpoint)]))
     return both if shared else ()
 
 
@@ -54,6 +62,11 @@ def _head_is_tied(
     if flags:
         return True in flags
     return not heads or any(equal(e, h) for e in embeddings for h in heads)
+
+
+def _absent_head(config: Mapping[str, Any], checkpoint: Checkpoint) -> str:
+    beside = (h for sign, h in _BESIDE_HEAD.items() if any(sign in n for n in checkpoint.tensors))
+    return next(beside, _HEAD_OF_TYPE.get(str(config.get("model_type")), "lm_head.weight"))
 
 
 def vocabulary_tensors(checkpoint: Checkpoint) -> tuple[str, ...]:
