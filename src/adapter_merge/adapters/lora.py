@@ -16,7 +16,7 @@ from adapter_merge.adapters.refused import lora_refusal
 from adapter_merge.adapters.saved_modules import saved_tensor
 from adapter_merge.adapters.steps import BiasDelta, ConvLowRank, LowRank
 from adapter_merge.checkpoint import FLOATS, TensorInfo
-from adapter_merge.errors import AdapterKind, Ambiguous, ShapeMismatch, Unclaimed
+from adapter_merge.errors import AdapterKind, Ambiguous, Corrupt, ShapeMismatch, Unclaimed
 from adapter_merge.plan import AdapterTensor, Need
 from adapter_merge.sources import Adapter, Base
 
@@ -30,10 +30,10 @@ _BESIDE = re.compile(r"(?P<module>.+)\.(?:modules_to_save|original_module)\.(?P<
 
 # Model types whose blocks use `Conv1D`, a linear layer that stores its weight as (in, out), and its
 # names there. Source: transformers, `modeling_*.py` that build `Conv1D`.
-_CONV1D_TYPES = frozenset(
+CONV1D_TYPES = frozenset(
     {"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp_decoder", "clvp"}
 )
-_CONV1D_NAMES = frozenset({"c_attn", "c_proj", "c_fc", "q_attn"})
+CONV1D_NAMES = frozenset({"c_attn", "c_proj", "c_fc", "q_attn"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,14 +57,8 @@ class Lora:
 
     def read(self, adapter: Adapter, index: int, base: Base) -> tuple[Contribution, ...]:
         """See `Kind.read`."""
-        config, label = adapter.config, adapter.pinned.source
-        options = LoraOptions.of(adapter)
-        why = lora_refusal(options.init_lora_weights, options.model_extra or {})
-        if why is not None:
-            raise AdapterKind(
-                f"`{label}` can't be merged: {why}",
-                hint="Serve it with PEFT beside its base, or convert it to a plain LoRA with PEFT.",
-            )
+        config, options = adapter.config, LoraOptions.of(adapter)
+        _refuse(adapter, options)
         factors, plain, beside = _sort_out(adapter)
         reader = _Reader(
             adapter=adapter, index=index, options=options, conv1d=_uses_conv1d(base.config)
@@ -80,6 +74,21 @@ class Lora:
                 )
                 for name, info in plain.items()
             ),
+        )
+
+
+def _refuse(adapter: Adapter, options: LoraOptions) -> None:
+    label = adapter.pinned.source
+    why = lora_refusal(options.init_lora_weights, options.model_extra or {})
+    if why is not None:
+        raise AdapterKind(
+            f"`{label}` can't be merged: {why}",
+            hint="Serve it with PEFT beside its base, or convert it to a plain LoRA with PEFT.",
+        )
+    if not adapter.checkpoint.tensors:
+        raise Corrupt(
+            f"the weights of `{label}` hold no tensor: merging them would copy the base",
+            hint="Save the adapter again with PEFT, after training.",
         )
 
 
@@ -233,7 +242,7 @@ class _Reader:
 
     def _square_form(self, pair: _Pair) -> str:
         """A square weight fits both ways: the model's class decides, as it does in PEFT."""
-        if pair.module.rsplit(".", 1)[-1] in _CONV1D_NAMES and self.conv1d:
+        if pair.module.rsplit(".", 1)[-1] in CONV1D_NAMES and self.conv1d:
             return "transposed"
         if self.conv1d is None and self.options.fan_in_fan_out:
             raise Ambiguous(
@@ -271,7 +280,7 @@ def _known_misfit(a: tuple[int, ...], b: tuple[int, ...], rank: int) -> str | No
 def _uses_conv1d(config: Mapping[str, Any]) -> bool | None:
     """Whether the model, or a part of it, is built with `Conv1D`; None where no type is given."""
     types = set(_model_types(config))
-    return bool(types & _CONV1D_TYPES) if types else None
+    return bool(types & CONV1D_TYPES) if types else None
 
 
 def _model_types(config: Mapping[str, Any]) -> Iterator[str]:
