@@ -84,6 +84,15 @@ def t5() -> Any:
     )
 
 
+def mamba() -> Any:
+    """A state space model; its tied embedding has a name of its own."""
+    from transformers import MambaConfig, MambaForCausalLM
+
+    return MambaForCausalLM(
+        MambaConfig(vocab_size=64, hidden_size=32, num_hidden_layers=1, state_size=4)
+    )
+
+
 def vit() -> Any:
     """Patches come in through a Conv2d."""
     from transformers import ViTConfig, ViTForImageClassification

@@ -240,7 +240,8 @@ def test_real_configs_are_read_or_refused_by_name(corpus: Path, tmp_path: Path) 
         folder = tmp_path / path.stem
         folder.mkdir()
         shutil.copyfile(path, folder / "adapter_config.json")
-        save_file({}, folder / "adapter_model.safetensors")
+        saved = {"base_model.model.embeddings.LayerNorm.bias": torch.ones(32)}
+        save_file(saved, folder / "adapter_model.safetensors")
         outcomes[_reading(folder)] += 1
     assert outcomes == {"read": 57, "AdapterKind": 45, "Corrupt": 1}
 

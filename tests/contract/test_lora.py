@@ -125,6 +125,10 @@ CASES: Mapping[str, Case] = {
     "the embedding and the head": causal(
         on("embed_tokens", "lm_head", "q_proj", use_rslora=True), edited=4
     ),
+    # 10 MB a tensor: more than one chunk, each of many blocks, by several threads.
+    "tables of several chunks": causal(
+        on("embed_tokens", "lm_head", "q_proj"), edited=4, model=partial(llama, vocab_size=53_003)
+    ),
     "a weight": causal(Q_AND_V, edited=4, weights=(0.3,)),
     "a negative weight with rsLoRA": causal(
         on("q_proj", use_rslora=True), edited=2, weights=(-1.7,)

@@ -18,15 +18,18 @@ from adapter_merge.sources import AdapterConfig
 from tests.contract.makers import (
     Build,
     Tensors,
+    bert,
     change_config,
     change_tensors,
     gpt2,
     llama,
     loaded,
+    mamba,
     save_adapter,
     save_base,
     t5,
     tensors_of,
+    whisper,
 )
 from tests.contract.oracle import differing, merged_by_peft, ours, with_adapters
 
@@ -156,6 +159,13 @@ TIED: Mapping[str, tuple[Build, str, Mapping[str, object]]] = {
         CAUSAL,
         {**Q, "modules_to_save": ["embed_tokens"]},
     ),
+    "bert, the head": (
+        partial(bert, "BertForMaskedLM"),
+        "AutoModelForMaskedLM",
+        {"target_modules": ["decoder"]},
+    ),
+    "whisper, the head": (whisper, "AutoModelForSpeechSeq2Seq", {"target_modules": ["proj_out"]}),
+    "mamba, the embedding": (mamba, CAUSAL, {"target_modules": ["embeddings", "x_proj"]}),
     "t5, the shared embedding": (t5, SEQ2SEQ, {"target_modules": ["shared"]}),
     "t5, the head": (t5, SEQ2SEQ, {"target_modules": ["lm_head"]}),
 }
@@ -244,6 +254,12 @@ def _converted_pissa(base: Path, folder: Path) -> Tensors:
     wrapped.save_pretrained(folder, path_initial_model_for_weight_conversion=str(start))
     state: Tensors = wrapped.merge_and_unload().state_dict()
     return state
+
+
+def test_an_empty_adapter(base: Path, adapter: Path, tmp_path: Path) -> None:
+    change_tensors(adapter, lambda _tensors: {})
+    error = error_of(base, adapter, tmp_path / "out")
+    assert (error.type, error.code) == ("Corrupt", 3)
 
 
 def test_every_option_of_lora_is_known() -> None:
