@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter
 
 from adapter_merge import assemble
 from adapter_merge.finding import Finding, Outcome, Verdict
+from adapter_merge.ports import Reporter, Silent
 from adapter_merge.report import Report
 from tests.build import DOWN, PREFIX, UP, Case, change, change_json, contents, debris, make_case
 
@@ -28,6 +30,18 @@ def case(tmp_path: Path) -> Case:
 def merged(case: Case) -> Case:
     assert case.run().status == "merged"
     return case
+
+
+class StopAt(Silent):
+    """Somebody who stops the run when a stage begins."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+
+    def working(self, stage: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        if stage == self._stage:
+            raise KeyboardInterrupt
+        return super().working(stage, total)
 
 
 def touch(path: Path) -> None:
@@ -195,6 +209,53 @@ def test_success_and_failure_have_one_shape(merged: Case) -> None:
         "adapter_tensors_total": 4,
         "adapter_tensors_used": 4,
     }
+
+
+@pytest.mark.parametrize("stage", ["merge", "validate"])
+@pytest.mark.parametrize("stood", [True, False])
+def test_a_stop_is_reported_and_leaves_the_target_alone(
+    case: Case, stage: str, stood: bool
+) -> None:
+    if stood:
+        assert case.run().status == "merged"
+    before = contents(case.to)
+    report = case.run(StopAt(stage), dtype="bf16")
+    assert report.error is not None
+    assert (report.error.type, report.error.code) == ("Interrupted", 130)
+    assert (report.status, report.files) == ("failed", {})
+    assert contents(case.to) == before
+    assert case.to.exists() == stood
+    assert debris(case.to.parent) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "reporter", "stages"),
+    [
+        ({"base": "./nowhere"}, None, "resolve"),
+        ({"probe": "require"}, None, "resolve draft"),
+        ({"dtype": "bf16"}, StopAt("merge"), "resolve draft import merge"),
+        ({"dtype": "bf16"}, StopAt("validate"), "resolve draft import merge validate"),
+        ({"dtype": "bf16"}, None, "resolve draft import merge validate seal"),
+        ({}, None, "resolve draft"),
+    ],
+    ids=["no base", "no plan", "stopped", "stopped late", "merged", "unchanged"],
+)
+def test_a_report_says_how_far_the_run_came(
+    merged: Case, settings: dict[str, object], reporter: Reporter | None, stages: str
+) -> None:
+    report = merged.run(reporter, **settings)
+    assert set(report.seconds) == {*stages.split(), "total"}
+    *parts, total = report.seconds.values()
+    assert total >= max(parts)
+    assert report.peak_rss_bytes > 1e6
+    assert report.to == str(merged.to)
+    is_resolved, is_planned = "base" not in settings, not {"base", "probe"} & set(settings)
+    assert [a.source for a in report.adapters] == [str(merged.adapter)] * is_resolved
+    assert (report.base is not None) == is_resolved
+    assert report.recipe == (
+        assemble.plan(merged.request(**settings)).recipe if is_planned else None
+    )
+    assert bool(report.counts) == is_planned
 
 
 @pytest.mark.parametrize(
