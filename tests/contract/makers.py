@@ -84,6 +84,26 @@ def t5() -> Any:
     )
 
 
+def modern_bert() -> Any:
+    """Its tied head has a name that other layers have too."""
+    from transformers import ModernBertConfig, ModernBertForMaskedLM
+
+    return ModernBertForMaskedLM(
+        ModernBertConfig(
+            vocab_size=64,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            pad_token_id=0,
+            cls_token_id=1,
+            sep_token_id=2,
+            bos_token_id=1,
+            eos_token_id=2,
+        )
+    )
+
+
 def mamba() -> Any:
     """A state space model; its tied embedding has a name of its own."""
     from transformers import MambaConfig, MambaForCausalLM

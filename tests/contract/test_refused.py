@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from adapter_merge.adapters.lora_options import LoraOptions
 from adapter_merge.adapters.refused import HARMLESS, KEPT_BASE, LORA_OPTIONS
 from adapter_merge.report import ErrorRecord
 from adapter_merge.sources import AdapterConfig
 from tests.contract.makers import (
+    METADATA,
     Build,
     Tensors,
     bert,
@@ -25,6 +27,7 @@ from tests.contract.makers import (
     llama,
     loaded,
     mamba,
+    modern_bert,
     save_adapter,
     save_base,
     t5,
@@ -164,6 +167,16 @@ TIED: Mapping[str, tuple[Build, str, Mapping[str, object]]] = {
         "AutoModelForMaskedLM",
         {"target_modules": ["decoder"]},
     ),
+    "modernbert, the head": (
+        modern_bert,
+        "AutoModelForMaskedLM",
+        {"target_modules": ["decoder"]},
+    ),
+    "modernbert, the embedding": (
+        modern_bert,
+        "AutoModelForMaskedLM",
+        {"target_modules": ["tok_embeddings"]},
+    ),
     "whisper, the head": (whisper, "AutoModelForSpeechSeq2Seq", {"target_modules": ["proj_out"]}),
     "mamba, the embedding": (mamba, CAUSAL, {"target_modules": ["embeddings", "x_proj"]}),
     "t5, the shared embedding": (t5, SEQ2SEQ, {"target_modules": ["shared"]}),
@@ -177,6 +190,18 @@ def test_one_of_a_tied_pair(
 ) -> None:
     base = save_base(model(), tmp_path / "base")
     adapter = save_adapter(loaded(base, auto), tmp_path / "adapter", lora)
+    error = error_of(base, adapter, tmp_path / "out")
+    assert (error.type, error.code) == ("AdapterKind", 4)
+    assert "ties" in error.message
+
+
+def test_a_tied_head_that_the_file_holds(tmp_path: Path) -> None:
+    base = save_base(modern_bert(), tmp_path / "base")
+    tensors = tensors_of(base)
+    head = tensors["model.embeddings.tok_embeddings.weight"].clone()
+    save_file(tensors | {"decoder.weight": head}, base / "model.safetensors", METADATA)
+    lora = {"target_modules": ["decoder"]}
+    adapter = save_adapter(loaded(base, "AutoModelForMaskedLM"), tmp_path / "adapter", lora)
     error = error_of(base, adapter, tmp_path / "out")
     assert (error.type, error.code) == ("AdapterKind", 4)
     assert "ties" in error.message

@@ -80,5 +80,25 @@ def test_tables_with_a_row_a_token(name: str, counts: bool) -> None:
     assert vocabulary_tensors(checkpoint([name])) == ((name,) if counts else ())
 
 
+TOKENS = "model.embeddings.tok_embeddings.weight"
+
+
+@pytest.mark.parametrize("head", ["decoder.weight", "head.weight", "output.weight"])
+def test_a_plain_word_is_a_head_where_its_shape_is_the_embedding_s(head: str) -> None:
+    base = checkpoint({TOKENS: (64, 8), head: (64, 8)})
+    config = {"architectures": ["ModernBertForMaskedLM"], "tie_word_embeddings": True}
+    assert tied_tensors(config, base, equal=lambda _a, _b: False) == (TOKENS, head)
+    assert vocabulary_tensors(checkpoint({TOKENS: (64, 8), head: (8, 64)})) == (TOKENS,)
+    assert vocabulary_tensors(checkpoint({TOKENS: (64, 8), f"layers.0.{head}": (64, 8)})) == (
+        TOKENS,
+    )
+
+
+def test_the_head_that_modernbert_leaves_out() -> None:
+    base = checkpoint({TOKENS: (64, 8), "head.dense.weight": (8, 8)})
+    config = {"architectures": ["ModernBertForMaskedLM"]}
+    assert tied_tensors(config, base, equal=lambda _a, _b: False) == (TOKENS, "decoder.weight")
+
+
 def test_a_vector_is_no_table() -> None:
     assert vocabulary_tensors(checkpoint({EMBED: (4,)})) == ()

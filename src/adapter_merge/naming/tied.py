@@ -16,6 +16,8 @@ _HEADS = re.compile(
     r"(?:.*\.)?(?:(?:generator_)?lm_head|embed_out|lm_loss|output_projection|proj_out|vocab_projector"
     r"|lm_head\.(?:decoder|out_proj)|(?:predictions|cls|head|mlm_score)\.decoder|pred_layer\.proj)\.weight"
 )
+# ModernBERT, RWKV and others: words that other layers have too, so the shape must be an embedding's.
+_PLAIN_HEADS = re.compile(r"(?:decoder|head|output|unembedding_projection)\.weight")
 _WITH_HEAD = re.compile(
     r".*(?:ForCausalLM|LMHeadModel|ForConditionalGeneration|ForMaskedLM|ForPreTraining|ForSeq2SeqLM"
     r"|DoubleHeadsModel|WithLMHead\w*|ForRetrieval)"
@@ -25,6 +27,7 @@ _BESIDE_HEAD = {
     "cls.predictions.": "cls.predictions.decoder.weight",
     "vocab_transform.": "vocab_projector.weight",
     "lm_head.dense.": "lm_head.decoder.weight",
+    "head.dense.": "decoder.weight",
 }
 _HEAD_OF_TYPE = {"whisper": "proj_out.weight"}
 _INNER = "encoder.embed_tokens.weight"  # a file that holds `shared` leaves it out
@@ -76,10 +79,15 @@ def vocabulary_tensors(checkpoint: Checkpoint) -> tuple[str, ...]:
 
 
 def _vocabulary(checkpoint: Checkpoint) -> tuple[list[str], list[str]]:
-    tables = [t.name for t in checkpoint.tensors.values() if len(t.shape) == 2]
-    return [n for n in tables if _EMBEDDINGS.fullmatch(n)], [
-        n for n in tables if _HEADS.fullmatch(n)
+    tables = {t.name: t.shape for t in checkpoint.tensors.values() if len(t.shape) == 2}
+    embeddings = [n for n in tables if _EMBEDDINGS.fullmatch(n)]
+    shapes = {tables[n] for n in embeddings}
+    heads = [
+        n
+        for n, shape in tables.items()
+        if _HEADS.fullmatch(n) or (shape in shapes and _PLAIN_HEADS.fullmatch(n))
     ]
+    return embeddings, heads
 
 
 def _may_have_head(config: Mapping[str, Any]) -> bool:
