@@ -156,6 +156,16 @@ def test_the_words_of_people_stay(merged: Case) -> None:
     assert (merged.to / "README.md").read_text() == "# Mine"
 
 
+def test_words_that_cannot_be_read_are_not_dropped(merged: Case) -> None:
+    (merged.to / "README.md").mkdir()
+    error = merged.run(dtype="bf16").error
+    assert error is not None
+    assert (error.type, error.code) == ("MergeError", 6)
+    assert "README.md" in error.message
+    assert (merged.to / "README.md").is_dir()
+    assert debris(merged.to.parent) == []
+
+
 def test_the_result_is_the_same_whatever_the_workers(case: Case) -> None:
     found = []
     for workers in (1, 3):

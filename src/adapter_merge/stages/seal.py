@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from adapter_merge.errors import TargetNotOurs
+from adapter_merge.errors import MergeError, TargetNotOurs
 from adapter_merge.finding import Verdict
 from adapter_merge.folder import all_files
 from adapter_merge.plan import Plan
@@ -43,8 +43,8 @@ def seal(
         MergeError: the folder can't be written or renamed.
     """
     receipt = _receipt(plan, sources, merged, verdict, versions)
+    _keep_readme(sources.target, merged.folder)
     try:
-        _keep_readme(sources.target, merged.folder)
         text = receipt.model_dump_json(indent=2) + "\n"
         (merged.folder / RECEIPT_NAME).write_text(text, encoding="utf-8")
     except OSError as e:
@@ -55,8 +55,16 @@ def seal(
 
 
 def _keep_readme(target: Target, folder: Path) -> None:
-    if target.state is TargetState.OURS and (target.root / _README).exists():
-        (folder / _README).write_bytes((target.root / _README).read_bytes())
+    kept = target.root / _README
+    if target.state is not TargetState.OURS or not kept.exists():
+        return
+    try:
+        (folder / _README).write_bytes(kept.read_bytes())
+    except OSError as e:
+        raise MergeError(
+            f"`{kept}` can't be taken over into the new result: {e.strerror}",
+            hint="Check the file and its rights, or move it away; it is yours, so it is not dropped.",
+        ) from e
 
 
 def _leave_strangers_alone(target: Target) -> None:
