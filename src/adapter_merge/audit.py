@@ -21,7 +21,7 @@ from adapter_merge.stages.validate import inspect
 
 # Files that a folder may hold beside what its receipt lists: people and the Hub write them.
 _BESIDE = frozenset({"README.md", ".gitattributes", RECEIPT_NAME})
-VERIFY_CODE = "F007"  # the check of sizes, with digests
+_VERIFIED = "F007"  # the check of sizes, with digests
 
 
 def check(
@@ -132,10 +132,10 @@ def _mismatches(root: Path, receipt: Receipt) -> Iterator[tuple[str, str]]:
 def _finding(name: str, receipt: Receipt, wrong: Mapping[str, str]) -> Finding:
     if not wrong:
         message = f"all {len(receipt.files)} files equal the receipt by size and sha256"
-        return Finding(code=VERIFY_CODE, outcome=Outcome.PASS, subject=name, message=message)
+        return Finding(code=_VERIFIED, outcome=Outcome.PASS, subject=name, message=message)
     shown: Sequence[str] = [f"`{p}` {why}" for p, why in wrong.items()]
     return Finding(
-        code=VERIFY_CODE,
+        code=_VERIFIED,
         outcome=Outcome.FAIL,
         subject=name,
         message="; ".join(shown[:4]) + (f"; {len(shown) - 4} more" if len(shown) > 4 else ""),

@@ -45,10 +45,6 @@ class _Pair:
     b: TensorInfo
     embedding: bool
 
-    @property
-    def rank(self) -> int:
-        return self.a.shape[0]
-
 
 class Lora:
     """Plain LoRA, as PEFT trains and saves it."""
