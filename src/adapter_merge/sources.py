@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from adapter_merge.checkpoint import Checkpoint
+from adapter_merge.readme import Readme
 from adapter_merge.receipt import Receipt
 
 _T = TypeVar("_T")
@@ -108,13 +109,14 @@ class Pinned:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Adapter:
-    """One adapter; `weight` is the factor on its scale."""
+    """One adapter; `weight` is the factor on its scale, `readme` its card where it has one."""
 
     pinned: Pinned
     weight: float
     config: AdapterConfig
     checkpoint: Checkpoint
     files: Mapping[str, RepoFile]
+    readme: Readme | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,6 +127,7 @@ class Base:
         config: `config.json`.
         tied: names of tensors that share storage in the model, whether or not the file has them all;
             empty where input and output embeddings are apart.
+        readme: its card; None where it has none.
     """
 
     pinned: Pinned
@@ -132,6 +135,7 @@ class Base:
     checkpoint: Checkpoint
     files: Mapping[str, RepoFile]
     tied: tuple[str, ...]
+    readme: Readme | None
 
 
 class TargetState(StrEnum):
@@ -144,13 +148,14 @@ class TargetState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """The target as it stands; `receipt` and `sizes` (path -> bytes) only where it is ours."""
+    """The target as it stands; `receipt`, `sizes` (path -> bytes) and `readme` only where it is ours."""
 
     source: str
     root: Path
     state: TargetState
     receipt: Receipt | None
     sizes: Mapping[str, int]
+    readme: Readme | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

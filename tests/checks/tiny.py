@@ -177,6 +177,7 @@ def _sources(root: Path, base: Checkpoint, adapter: Checkpoint) -> Sources:
                 config=AdapterConfig(),
                 checkpoint=adapter,
                 files={},
+                readme=None,
             ),
         ),
         base=Base(
@@ -185,6 +186,7 @@ def _sources(root: Path, base: Checkpoint, adapter: Checkpoint) -> Sources:
             checkpoint=base,
             files={},
             tied=(EMBED, HEAD),
+            readme=None,
         ),
         target=Target(
             source="./merged",
@@ -192,6 +194,7 @@ def _sources(root: Path, base: Checkpoint, adapter: Checkpoint) -> Sources:
             state=TargetState.ABSENT,
             receipt=None,
             sizes={},
+            readme=None,
         ),
     )
 

@@ -33,12 +33,18 @@ def make_side(tmp_path: Path) -> MakeSide:
                 checkpoint=open_checkpoint(root),
                 files=listed(root),
                 tied=(),
+                readme=None,
             ),
             adapters=tuple(
                 adapter_in(write(tmp_path / str(i), files)) for i, files in enumerate(adapters)
             ),
             target=Target(
-                source="t", root=tmp_path / "t", state=TargetState.ABSENT, receipt=None, sizes={}
+                source="t",
+                root=tmp_path / "t",
+                state=TargetState.ABSENT,
+                receipt=None,
+                sizes={},
+                readme=None,
             ),
         )
         planned = frozenset({"model.safetensors"})

@@ -54,6 +54,7 @@ def adapter_in(root: Path) -> Adapter:
         config=AdapterConfig(),
         checkpoint=NOTHING,
         files=listed(root),
+        readme=None,
     )
 
 

@@ -18,12 +18,14 @@ from adapter_merge.folder import (
     list_files,
     open_adapter,
     open_checkpoint,
+    read_bytes,
     read_json,
     read_receipt,
     sha256,
 )
 from adapter_merge.layouts import Repo, counting_files
 from adapter_merge.naming import tied_tensors
+from adapter_merge.readme import README, Readme
 from adapter_merge.receipt import RECEIPT_NAME
 from adapter_merge.request import AdapterRef, RepoRef, Request
 from adapter_merge.sources import (
@@ -39,7 +41,6 @@ from adapter_merge.sources import (
 from adapter_merge.weights import read_span
 
 CONFIG = "config.json"
-_README = "README.md"
 
 
 def resolve(request: Request) -> Sources:
@@ -89,6 +90,7 @@ def resolve_adapter(wanted: AdapterRef) -> Adapter:
         config=_adapter_config(root, wanted.ref.text),
         checkpoint=open_adapter(root),
         files=_adapter_files(root, wanted.ref.text, files),
+        readme=_readme(root, files),
     )
 
 
@@ -165,6 +167,7 @@ def resolve_base(ref: RepoRef) -> Base:
         checkpoint=checkpoint,
         files=_base_files(root, files, weights),
         tied=tied_tensors(config, checkpoint, equal=lambda a, b: _equal(root, checkpoint, a, b)),
+        readme=_readme(root, files),
     )
 
 
@@ -240,12 +243,26 @@ def _target(ref: RepoRef) -> Target:
     content = list(root.iterdir()) if root.exists() else []
     receipt = read_receipt(root) if content else None
     sizes = all_files(root) if receipt is not None else {}
-    unlisted = set(sizes) - set(receipt.files) - {_README, RECEIPT_NAME} if receipt else set()
+    unlisted = set(sizes) - set(receipt.files) - {README, RECEIPT_NAME} if receipt else set()
     if not content:
         state = TargetState.ABSENT
     else:
         state = TargetState.OURS if receipt and not unlisted else TargetState.FOREIGN
-    return Target(source=ref.text, root=root, state=state, receipt=receipt, sizes=sizes)
+    ours = state is TargetState.OURS
+    return Target(
+        source=ref.text,
+        root=root,
+        state=state,
+        receipt=receipt,
+        sizes=sizes,
+        readme=_readme(root, sizes) if ours else None,
+    )
+
+
+def _readme(root: Path, files: Mapping[str, int]) -> Readme | None:
+    if README not in files:
+        return None
+    return Readme.parse(read_bytes(root, README).decode(errors="replace"))
 
 
 def _keep_apart(target: Target, source: Pinned) -> None:

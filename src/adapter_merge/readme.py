@@ -1,0 +1,112 @@
+"""README.md of a model repository: YAML metadata at its head, and the text that people read.
+
+It is strangers' data: what can't be parsed gives no metadata and keeps its text, as the Hub does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+README = "README.md"
+
+# The Hub takes the first block between two lines of dashes. Source: huggingface_hub `repocard.py`.
+_FRONT = re.compile(
+    r"\A\s*---[ \t]*\r?\n(?P<front>.*?)(?:\r?\n)?^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE
+)
+_MOST = 1 << 20  # characters; what lies behind them is no card any more
+_DEEPEST = 64  # brackets and indents; PyYAML recurses
+
+
+class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
+    """Without dates, and with `true` and `false` as the only booleans: `no` is a language."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":timestamp"))
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"true|false", re.IGNORECASE), list("tfTF")
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Readme:
+    """One README.md.
+
+    Attributes:
+        metadata: the YAML keys; empty where there are none, or where they can't be parsed.
+        front: the YAML text as it stands, without its lines of dashes.
+        body: everything behind the metadata.
+        trouble: why the metadata can't be parsed; None where it can.
+    """
+
+    metadata: Mapping[str, Any]
+    front: str
+    body: str
+    trouble: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Readme:
+        """Read a README.md; never raises."""
+        text = text[:_MOST].removeprefix("\ufeff")
+        match = _FRONT.match(text)
+        if match is None:
+            return cls(metadata={}, front="", body=text)
+        front, body = match["front"], text[match.end() :]
+        metadata, trouble = _load(front)
+        return cls(metadata=metadata, front=front, body=body, trouble=trouble)
+
+    def text(self, key: str) -> str | None:
+        """The value of a key that holds one line of text; None for everything else."""
+        value = self.metadata.get(key)
+        return value.strip() if isinstance(value, str) and value.strip() else None
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """The values of a key that holds one text or a list of texts; what is no text is left out."""
+        value = self.metadata.get(key)
+        values = value if isinstance(value, list) else [value]
+        return tuple(v.strip() for v in values if isinstance(v, str) and v.strip())
+
+
+def _load(front: str) -> tuple[Mapping[str, Any], str | None]:
+    if _depth(front) > _DEEPEST:
+        return {}, "its YAML is nested too deeply"
+    try:
+        value = yaml.load(front, Loader=_Loader)  # noqa: S506 - derived from the safe loader
+    except (yaml.YAMLError, ValueError, RecursionError) as e:
+        return (
+            {},
+            f"its YAML can't be parsed: {str(e).splitlines()[0] if str(e) else type(e).__name__}",
+        )
+    if value is None:
+        return {}, None
+    if not isinstance(value, dict):
+        return {}, "its YAML is no mapping"
+    return {str(k): v for k, v in value.items()}, None
+
+
+def _depth(front: str) -> int:
+    """An upper bound of how deep the YAML is nested, without parsing it."""
+    lines = front.splitlines()
+    indents = {len(line) - len(line.lstrip()) for line in lines}
+    inline = max((line.count("- ") + line.count("? ") for line in lines), default=0)
+    return _brackets(front) + len(indents) + inline
+
+
+def _brackets(front: str) -> int:
+    depth = deepest = 0
+    for character in front:
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth = max(0, depth - 1)
+    return deepest
