@@ -11,18 +11,19 @@ import numpy as np
 import pytest
 
 from adapter_merge.errors import MergeError
-from adapter_merge.finding import Finding, Outcome, Verdict
+from adapter_merge.finding import Finding, Outcome
 from adapter_merge.folder import read_receipt, sha256
 from adapter_merge.plan import Plan
-from adapter_merge.receipt import RECEIPT_NAME, Receipt
-from adapter_merge.report import Merged
+from adapter_merge.receipt import RECEIPT_NAME, MethodRecord, Receipt
+from adapter_merge.record import receipt_of
+from adapter_merge.report import Inspection, Merged
 from adapter_merge.sources import Sources
 from adapter_merge.stages.draft import draft
 from adapter_merge.stages.merge import merge
 from adapter_merge.stages.resolve import resolve
 from adapter_merge.stages.seal import seal
 from adapter_merge.work import WorkFolder, work_folder
-from tests.build import PREFIX, Case, change, contents, debris, make_case
+from tests.build import ALPHA, PREFIX, RANK, Case, change, contents, debris, make_case
 
 WEIGHTS = "adapter_model.safetensors"
 VERSIONS = {"adapter-merge": "1.2.3", "torch": "2.9"}
@@ -46,10 +47,10 @@ class Filled:
     work: WorkFolder
 
     def seal(self) -> Receipt:
-        verdict = Verdict(findings=(PASSED, WARNED))
-        return seal(
-            self.plan, self.sources, self.merged, verdict, work=self.work, versions=VERSIONS
-        )
+        inspection = Inspection(findings=(PASSED, WARNED), relative_changes={"w": 0.25})
+        made = receipt_of(self.plan, self.sources, self.merged, inspection, versions=VERSIONS)
+        seal(made, self.sources.target, work=self.work)
+        return made
 
 
 @contextmanager
@@ -121,6 +122,11 @@ def test_it_says_what_went_in(case: Case) -> None:
     assert adapter.digests[WEIGHTS] == f"sha256:{sha256(case.adapter / WEIGHTS)}"
     assert (receipt.recipe, receipt.settings) == (job.plan.recipe, job.plan.settings)
     assert (receipt.counts, receipt.versions) == (job.plan.counts, VERSIONS)
+    assert receipt.relative_changes == {"w": 0.25}
+    assert (base.method, adapter.method) == (
+        None,
+        MethodRecord(peft_type="LORA", rank=RANK, alpha=ALPHA),
+    )
 
 
 def test_it_says_what_differs_and_what_stayed_behind(case: Case) -> None:

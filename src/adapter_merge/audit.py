@@ -12,7 +12,8 @@ from adapter_merge.pipeline import Machine, judge, stop_on_failure
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Reporter
 from adapter_merge.receipt import RECEIPT_NAME, Receipt
-from adapter_merge.report import Report, source_record
+from adapter_merge.record import source_record
+from adapter_merge.report import Report
 from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
 from adapter_merge.sources import Sources
 from adapter_merge.stages.draft import draft
@@ -42,14 +43,14 @@ def check(
     sources, plan = _made_from(folder, adapters, settings)
     total = sum(list_files(root).values())
     with reporter.working("check", total) as advance:
-        findings = inspect(
+        inspection = inspect(
             root,
             plan,
             sources,
             workers=settings.workers or machine.workers,
             advance=advance,
         )
-    verdict = judge(findings, settings)
+    verdict = judge(inspection.findings, settings)
     reporter.judged(verdict)
     stop_on_failure(verdict, hint="`adapter-merge codes` says what each code means.")
     return Report(
@@ -59,6 +60,7 @@ def check(
         to=folder.text,
         counts=plan.counts if plan else {},
         findings=verdict.findings,
+        relative_changes=inspection.relative_changes,
         versions=machine.versions,
     )
 
@@ -110,6 +112,7 @@ def verify(folder: RepoRef, *, machine: Machine) -> Report:
         to=folder.text,
         recipe=receipt.recipe,
         findings=verdict.findings,
+        relative_changes=receipt.relative_changes,
         files=receipt.files,
         versions=machine.versions,
     )

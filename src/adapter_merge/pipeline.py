@@ -10,8 +10,10 @@ from adapter_merge.errors import AdapterMergeError, CheckFailed, Interrupted, Ta
 from adapter_merge.finding import Finding, Verdict
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Reporter
+from adapter_merge.readme import README
 from adapter_merge.receipt import RECEIPT_NAME, Receipt
-from adapter_merge.report import ErrorRecord, Merged, Report, source_record
+from adapter_merge.record import receipt_of, source_record
+from adapter_merge.report import ErrorRecord, Report
 from adapter_merge.request import Request, Settings
 from adapter_merge.sources import Sources, TargetState
 from adapter_merge.stages.draft import draft
@@ -21,8 +23,6 @@ from adapter_merge.stages.seal import seal
 from adapter_merge.stages.validate import validate
 from adapter_merge.streaming import prepare
 from adapter_merge.work import WorkFolder, keep_aside, recover, work_folder
-
-_README = "README.md"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,13 +128,17 @@ def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
     if receipt is not None:
         findings = tuple(f.finding() for f in receipt.findings)
         state.report = replace(
-            state.report, status="unchanged", files=receipt.files, findings=findings
+            state.report,
+            status="unchanged",
+            files=receipt.files,
+            findings=findings,
+            relative_changes=receipt.relative_changes,
         )
         return
     with state.timed("import"):
         device = prepare(request.device)
     with work_folder(sources.target.root, size=plan.size) as work:
-        merged, verdict = _build(
+        receipt = _build(
             request.model_copy(update={"device": device}),
             plan,
             sources,
@@ -143,9 +147,7 @@ def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
             work=work,
         )
         with state.timed("seal"):
-            receipt = seal(
-                plan, sources, merged, verdict, work=work, versions=state.machine.versions
-            )
+            seal(receipt, sources.target, work=work)
     state.report = replace(state.report, status="merged", files=receipt.files)
 
 
@@ -169,7 +171,7 @@ def _unchanged(plan: Plan, sources: Sources) -> Receipt | None:
     target = sources.target
     if target.state is not TargetState.OURS or target.receipt is None:
         return None
-    sizes = {p: n for p, n in target.sizes.items() if p not in {_README, RECEIPT_NAME}}
+    sizes = {p: n for p, n in target.sizes.items() if p not in {README, RECEIPT_NAME}}
     recorded = {p: r.size for p, r in target.receipt.files.items()}
     same = target.receipt.recipe == plan.recipe and sizes == recorded
     return target.receipt if same else None
@@ -183,7 +185,7 @@ def _build(
     *,
     reporter: Reporter,
     work: WorkFolder,
-) -> tuple[Merged, Verdict]:
+) -> Receipt:
     workers = request.workers or state.machine.workers
     nbytes = sum(t.info.nbytes for t in plan.tensors.values())
     with state.timed("merge"), reporter.working("merge", nbytes) as advance:
@@ -196,14 +198,19 @@ def _build(
             advance=advance,
         )
     with state.timed("validate"), reporter.working("validate", nbytes) as advance:
-        findings = validate(plan, sources, merged, workers=workers, advance=advance)
-    verdict = judge(findings, request)
+        inspection = validate(plan, sources, merged, workers=workers, advance=advance)
+    verdict = judge(inspection.findings, request)
     reporter.judged(verdict)
-    state.report = replace(state.report, findings=verdict.findings)
+    inspection = replace(inspection, findings=verdict.findings)
+    state.report = replace(
+        state.report,
+        findings=verdict.findings,
+        relative_changes=inspection.relative_changes,
+    )
     kept = bool(verdict.failures) and request.keep_failed
     where = f"Look at `{keep_aside(work)}`." if kept else "Nothing was written."
     stop_on_failure(verdict, hint=f"{where} `adapter-merge codes` says what each code means.")
-    return merged, verdict
+    return receipt_of(plan, sources, merged, inspection, versions=state.machine.versions)
 
 
 def judge(findings: tuple[Finding, ...], settings: Settings) -> Verdict:

@@ -23,12 +23,21 @@ class FileRecord(_Record):
     sha256: str
 
 
+class MethodRecord(_Record):
+    """How an adapter was trained: its PEFT method, and rank and alpha where it has such."""
+
+    peft_type: str
+    rank: float | None = None
+    alpha: float | None = None
+
+
 class SourceRecord(_Record):
     """An adapter or a base as it was read: where from, and the digests of the files that counted."""
 
     source: str
     commit: str | None = None
     weight: float | None = None
+    method: MethodRecord | None = None
     digests: dict[str, str]
 
 
@@ -73,5 +82,6 @@ class Receipt(_Record):
     changes: tuple[ChangeRecord, ...]
     left_behind: dict[str, str]
     findings: tuple[FindingRecord, ...]
+    relative_changes: dict[str, float] = {}
     versions: dict[str, str]
     files: dict[str, FileRecord]

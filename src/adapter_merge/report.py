@@ -10,7 +10,6 @@ from typing import Literal
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.finding import Finding
 from adapter_merge.receipt import FileRecord, SourceRecord
-from adapter_merge.sources import Adapter, Base, digests
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +18,19 @@ class Merged:
 
     folder: Path
     files: Mapping[str, FileRecord]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspection:
+    """What the checks said of a folder.
+
+    Attributes:
+        relative_changes: edited tensor -> Frobenius norm of its delta over that of the base's
+            tensor, on sampled rows and before rounding; tensors without such a figure are left out.
+    """
+
+    findings: tuple[Finding, ...]
+    relative_changes: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +66,7 @@ class Report:
             (a command that merges nothing).
         to: the target as the user wrote it, or its default.
         published: what was sent to a Hub; None for a folder.
+        relative_changes: see `Inspection`; how far each edited tensor moved.
         files: every file of the result with size and sha256; empty unless merged or unchanged.
         seconds: wall-clock seconds by stage, and `total`.
         peak_rss_bytes: largest resident memory of the process so far.
@@ -67,19 +80,10 @@ class Report:
     published: Mapping[str, object] | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    relative_changes: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     peak_rss_bytes: int = 0
     error: ErrorRecord | None = None
     schema: Literal[1] = 1
-
-
-def source_record(source: Adapter | Base) -> SourceRecord:
-    """Where a source was read from, and the digests of the files that counted."""
-    return SourceRecord(
-        source=source.pinned.source,
-        commit=source.pinned.commit,
-        weight=source.weight if isinstance(source, Adapter) else None,
-        digests=digests(source.files),
-    )

@@ -61,15 +61,19 @@ class Case:
         return self.own_with(Merged(folder=self.folder, files=files))
 
     def own_with(self, merged: Merged) -> tuple[Finding, ...]:
-        return validate(self.plan, self.sources, merged, workers=2, advance=lambda _n: None)
+        return validate(
+            self.plan, self.sources, merged, workers=2, advance=lambda _n: None
+        ).findings
 
     def foreign(self) -> tuple[Finding, ...]:
         """Judge the folder as another program's."""
-        return inspect(self.folder, self.plan, self.sources, workers=2, advance=lambda _n: None)
+        return inspect(
+            self.folder, self.plan, self.sources, workers=2, advance=lambda _n: None
+        ).findings
 
     def alone(self) -> tuple[Finding, ...]:
         """Judge the folder without knowing its sources."""
-        return inspect(self.folder, None, None, workers=2, advance=lambda _n: None)
+        return inspect(self.folder, None, None, workers=2, advance=lambda _n: None).findings
 
     def change(self, change: Callable[[Tensors], object]) -> None:
         """Let `change` work on the merged tensors, and write them back."""

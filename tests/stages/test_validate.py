@@ -81,7 +81,7 @@ class Made:
     def judged(self) -> dict[str, Finding]:
         findings = validate(
             self.plan, self.sources, self.merged, workers=2, advance=lambda _n: None
-        )
+        ).findings
         return {f.code: f for f in findings}
 
     def failures(self) -> set[str]:
@@ -183,7 +183,7 @@ def test_one_bit_of_an_untouched_tensor_is_found(made: Made) -> None:
 def test_folder_that_cannot_be_opened_gives_findings(tmp_path: Path, missing: str) -> None:
     if missing == "a file":
         (tmp_path / "there").mkdir()
-    findings = inspect(tmp_path / "there", None, None, workers=1, advance=lambda _n: None)
+    findings = inspect(tmp_path / "there", None, None, workers=1, advance=lambda _n: None).findings
     failed = {f.code for f in findings if f.outcome is Outcome.FAIL}
     assert failed == {"F001", "F005"}
     assert {f.code for f in findings} == {c.code for c in CHECKS}
@@ -237,5 +237,8 @@ def _inspected(root: Path, folder: Path) -> dict[Outcome, set[str]]:
         {"adapters": [f"{root}/adapter"], "base": f"{root}/base", "to": f"{root}/none"}
     )
     sources = resolve(request)
-    findings = inspect(folder, draft(request, sources), sources, workers=2, advance=lambda _n: None)
+    inspection = inspect(
+        folder, draft(request, sources), sources, workers=2, advance=lambda _n: None
+    )
+    findings = inspection.findings
     return {o: {f.code for f in findings if f.outcome is o} for o in Outcome}

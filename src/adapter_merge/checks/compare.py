@@ -58,6 +58,7 @@ class EditLook:
         expected: elements that differ from the base after rounding.
         swing: sums of (step taken * step expected) and (step expected squared), rounding included.
         ratios: samples of |delta| / |W|, where W isn't 0.
+        squares: sums of delta squared and of W squared.
     """
 
     elements: int
@@ -67,6 +68,13 @@ class EditLook:
     expected: int
     swing: tuple[float, float]
     ratios: tuple[float, ...]
+    squares: tuple[float, float]
+
+    @property
+    def relative_change(self) -> float | None:
+        """Frobenius norm of the delta over that of W, before rounding; None where W is 0."""
+        delta, base = self.squares
+        return float(np.sqrt(delta / base)) if base > 0 and np.isfinite(delta / base) else None
 
     @property
     def ratio(self) -> float | None:
@@ -97,6 +105,7 @@ def compare(base: Array, reference: Array, stored: Array, *, bound: Bound, row: 
             # Not `vdot`: its threads would fight with those that call this.
             swing=(float(((stored - base) * step).sum()), float((step * step).sum())),
             ratios=_ratios(base, delta),
+            squares=(float((delta * delta).sum()), float((base * base).sum())),
         )
 
 
@@ -122,6 +131,11 @@ def joined(looks: Sequence[EditLook]) -> EditLook:
         row=worst.row,
         moved=sum(look.moved for look in looks),
         expected=sum(look.expected for look in looks),
-        swing=(sum(look.swing[0] for look in looks), sum(look.swing[1] for look in looks)),
+        swing=_sums([look.swing for look in looks]),
         ratios=tuple(ratio for look in looks for ratio in look.ratios),
+        squares=_sums([look.squares for look in looks]),
     )
+
+
+def _sums(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    return sum(one for one, _ in pairs), sum(other for _, other in pairs)

@@ -16,10 +16,9 @@ from adapter_merge.checks.look import Place, TensorLook, look_alone, look_at, sa
 from adapter_merge.checks.seen import Seen
 from adapter_merge.checks.side import look_beside
 from adapter_merge.errors import AdapterMergeError, SourceError, UnsupportedError
-from adapter_merge.finding import Finding
 from adapter_merge.folder import list_files, open_checkpoint, read_receipt
 from adapter_merge.plan import Plan
-from adapter_merge.report import Merged
+from adapter_merge.report import Inspection, Merged
 from adapter_merge.sources import Sources
 
 
@@ -40,7 +39,7 @@ def validate(
     *,
     workers: int,
     advance: Callable[[int], None],
-) -> tuple[Finding, ...]:
+) -> Inspection:
     """Judge a result of ours as it lies on the disk; `advance` gets the bytes of each tensor seen.
 
     Raises:
@@ -65,7 +64,7 @@ def inspect(
     *,
     workers: int,
     advance: Callable[[int], None],
-) -> tuple[Finding, ...]:
+) -> Inspection:
     """Judge anybody's folder; without plan and sources only what it says about itself.
 
     A folder that can't be opened, or is none, gives findings too.
@@ -87,8 +86,14 @@ def inspect(
     return _judge(_look(subject, workers=workers, advance=advance))
 
 
-def _judge(seen: Seen) -> tuple[Finding, ...]:
-    return tuple(finding for check in CHECKS for finding in check.judge(seen))
+def _judge(seen: Seen) -> Inspection:
+    findings = tuple(finding for check in CHECKS for finding in check.judge(seen))
+    changes = {
+        name: float(f"{look.edit.relative_change:.4g}")
+        for name, look in sorted(seen.looks.items())
+        if look.edit is not None and look.edit.relative_change is not None
+    }
+    return Inspection(findings=findings, relative_changes=changes)
 
 
 def _look(subject: _Subject, *, workers: int, advance: Callable[[int], None]) -> Seen:

@@ -1,0 +1,74 @@
+"""What is written down of a merge: its sources as they were read, and the receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from adapter_merge.finding import Finding
+from adapter_merge.plan import Plan
+from adapter_merge.receipt import ChangeRecord, FindingRecord, MethodRecord, Receipt, SourceRecord
+from adapter_merge.report import Inspection, Merged
+from adapter_merge.sources import Adapter, AdapterConfig, Base, Sources, digests
+
+
+def source_record(source: Adapter | Base) -> SourceRecord:
+    """Where a source was read from, and the digests of the files that counted."""
+    adapter = source if isinstance(source, Adapter) else None
+    return SourceRecord(
+        source=source.pinned.source,
+        commit=source.pinned.commit,
+        weight=adapter.weight if adapter else None,
+        method=_method(adapter.config) if adapter else None,
+        digests=digests(source.files),
+    )
+
+
+def _method(config: AdapterConfig) -> MethodRecord:
+    options = config.model_extra or {}
+    return MethodRecord(
+        peft_type=config.peft_type or "LORA",
+        rank=_number(options.get("r")),
+        alpha=_number(options.get("lora_alpha")),
+    )
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value
+
+
+def receipt_of(
+    plan: Plan,
+    sources: Sources,
+    merged: Merged,
+    inspection: Inspection,
+    *,
+    versions: Mapping[str, str],
+) -> Receipt:
+    """The receipt of a filled work folder."""
+    return Receipt(
+        schema_version=1,
+        recipe=plan.recipe,
+        base=source_record(sources.base),
+        adapters=tuple(source_record(a) for a in sources.adapters),
+        settings=dict(plan.settings),
+        counts=plan.counts,
+        changes=tuple(ChangeRecord(**asdict(c)) for c in plan.changes),
+        left_behind={f"{f.origin}: {f.path}": f.why for f in plan.left_behind},
+        findings=findings(inspection.findings),
+        relative_changes=dict(inspection.relative_changes),
+        versions=dict(versions),
+        files=dict(merged.files),
+    )
+
+
+def findings(found: tuple[Finding, ...]) -> tuple[FindingRecord, ...]:
+    """Findings as a receipt keeps them."""
+    return tuple(FindingRecord.model_validate(_plain(asdict(f))) for f in found)
+
+
+def _plain(finding: dict[str, Any]) -> dict[str, Any]:
+    return {**finding, "outcome": str(finding["outcome"]), "evidence": dict(finding["evidence"])}
