@@ -143,6 +143,18 @@ class Settings(_Value):
     workers: int | None = Field(
         None, ge=1, le=256, description="Threads that merge; left out, one a processor, at most 8."
     )
+    chat_template: Path | None = Field(
+        None, description="File with the chat template of the result; left out, the sources' counts."
+    )
+    generation_config: Literal["auto", "base"] = Field(
+        "auto",
+        description="`auto` adds the token that ends a turn of the chat template to the stop tokens; "
+        "`base` keeps the base's file.",
+    )
+    compat: bool = Field(
+        False,
+        description="Write configs with the names that transformers 4.57, vLLM and TEI know.",
+    )
     probe: Literal["auto", "require", "off"] = Field(
         "auto", description="Whether the result is also proved by running it."
     )

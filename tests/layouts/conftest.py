@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from adapter_merge.folder import list_files, open_checkpoint
-from adapter_merge.layouts import LAYOUTS, ConfigEdits, Side
+from adapter_merge.layouts import LAYOUTS, ConfigEdits, Side, Wishes
 from adapter_merge.layouts.repo import Repo
 from adapter_merge.sources import Base, Pinned, Sources, Target, TargetState
 from tests.layouts.tiny import WEIGHTS, Files, MakeRepo, MakeSide, adapter_in, listed, write
@@ -24,7 +24,12 @@ def make_repo(tmp_path: Path) -> MakeRepo:
 def make_side(tmp_path: Path) -> MakeSide:
     """Lay out a base, which gets config and weights, and adapters, which are called `0`, `1`, ..."""
 
-    def make(base: Files, *adapters: Files, edits: ConfigEdits | None = None) -> Side:
+    def make(
+        base: Files,
+        *adapters: Files,
+        edits: ConfigEdits | None = None,
+        wishes: Wishes | None = None,
+    ) -> Side:
         root = write(tmp_path / "base", {"config.json": {}, "model.safetensors": WEIGHTS, **base})
         sources = Sources(
             base=Base(
@@ -48,6 +53,6 @@ def make_side(tmp_path: Path) -> MakeSide:
             ),
         )
         planned = frozenset({"model.safetensors"})
-        return LAYOUTS["merged"].side(sources, edits or ConfigEdits(), planned)
+        return LAYOUTS["merged"].side(sources, edits or ConfigEdits(), planned, wishes or Wishes())
 
     return make

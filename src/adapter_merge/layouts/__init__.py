@@ -12,6 +12,7 @@ from adapter_merge.layouts.merged import Merged
 from adapter_merge.layouts.repo import Repo
 from adapter_merge.layouts.shards import Weights, cut_files, keep_files
 from adapter_merge.layouts.side import Side
+from adapter_merge.layouts.wishes import Wishes
 from adapter_merge.sources import Sources
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Repo",
     "Side",
     "Weights",
+    "Wishes",
     "counting_files",
     "cut_files",
     "keep_files",
@@ -31,7 +33,13 @@ __all__ = [
 class Layout(Protocol):
     """One kind of result."""
 
-    def side(self, sources: Sources, edits: ConfigEdits, weight_files: frozenset[str]) -> Side:
+    def side(
+        self,
+        sources: Sources,
+        edits: ConfigEdits,
+        weight_files: frozenset[str],
+        wishes: Wishes,
+    ) -> Side:
         """Decide on every file of base and adapters that is not a planned weight file."""
         ...
 

@@ -22,28 +22,23 @@ from adapter_merge.plan import Change
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choices:
-    """Whose files the result has, family by family."""
+    """Whose files the result has, family by family; no source's template where the request brings one."""
 
     tokenizer: Choice
-    template: Choice
+    template: Choice | None
     processor: Choice
     modules: Choice
 
     @classmethod
-    def of(cls, base: Repo, adapters: tuple[Repo, ...]) -> Choices:
+    def of(cls, base: Repo, adapters: tuple[Repo, ...], *, given_template: bool = False) -> Choices:
         """Decide on all families; adapters stand in the order of their deltas.
 
         Raises:
             Corrupt: a file that has to be read for that isn't valid.
         """
-        tokenizer = choose(TOKENIZER, base, adapters)
-        template = choose(TEMPLATE, base, adapters)
-        if template.equal is not None and template.equal is tokenizer.winner:
-            # The base's equal one may stand in its tokenizer config, which is left behind.
-            template = Choice(family=TEMPLATE, winner=template.equal)
         return cls(
-            tokenizer=tokenizer,
-            template=template,
+            tokenizer=choose(TOKENIZER, base, adapters),
+            template=None if given_template else choose(TEMPLATE, base, adapters),
             processor=choose(PROCESSOR, base, adapters),
             modules=choose(MODULES, base, adapters),
         )
@@ -51,7 +46,8 @@ class Choices:
     @property
     def all(self) -> tuple[Choice, ...]:
         """The choices in the order in which people read them."""
-        return self.tokenizer, self.template, self.processor, self.modules
+        template = () if self.template is None else (self.template,)
+        return self.tokenizer, *template, self.processor, self.modules
 
     def fates(self, repo: Repo) -> Mapping[str, str | None]:
         """Each file of a source: why it is left behind, or None where the result has it.
@@ -61,8 +57,12 @@ class Choices:
         """
         folders = module_folders(repo)
         deciding = {path: choice for choice in self.all for path in choice.family.files(repo)}
+        replaced = () if self.template is not None else TEMPLATE.files(repo)
+        given = dict.fromkeys(replaced, "`--chat-template` is used in its place")
         return {
-            path: why_left(path, repo.origin, folders) or _why_lost(deciding.get(path), repo)
+            path: why_left(path, repo.origin, folders)
+            or given.get(path)
+            or _why_lost(deciding.get(path), repo)
             for path in repo.files
         }
 

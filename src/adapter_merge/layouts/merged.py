@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from adapter_merge.layouts.choices import Choices
-from adapter_merge.layouts.config import CONFIG, ConfigEdits, config_assignments
+from adapter_merge.layouts.config import ConfigEdits
+from adapter_merge.layouts.edited import edited
 from adapter_merge.layouts.repo import Repo
-from adapter_merge.layouts.rewrite import Rewrite, rewrite
+from adapter_merge.layouts.rewrite import Rewrite
 from adapter_merge.layouts.side import Side
-from adapter_merge.layouts.template import file_of_template, key_of_template
-from adapter_merge.layouts.tokenizer import declared_differences
+from adapter_merge.layouts.wishes import Wishes
 from adapter_merge.plan import LeftBehind, SideFile
 from adapter_merge.sources import Sources
 
@@ -22,23 +22,30 @@ _Sorted: TypeAlias = tuple[Repo, Mapping[str, str | None]]
 class Merged:
     """Merged weights, no adapter file; side files of the base, or of the adapter by whole families."""
 
-    def side(self, sources: Sources, edits: ConfigEdits, weight_files: frozenset[str]) -> Side:
+    def side(
+        self,
+        sources: Sources,
+        edits: ConfigEdits,
+        weight_files: frozenset[str],
+        wishes: Wishes,
+    ) -> Side:
         """Decide on every file of base and adapters; nothing is written.
 
         Args:
             sources: base and adapters; small files of theirs are read.
             edits: what the merged weights ask of `config.json`.
             weight_files: the base's weight files and index, which are planned elsewhere.
+            wishes: what the request asks of the side files.
 
         Raises:
             Corrupt: a JSON file that has to be read isn't valid.
         """
         base = Repo.of(sources.base)
         adapters = tuple(Repo.of(a) for a in sources.adapters)
-        choices = Choices.of(base, adapters)
+        choices = Choices.of(base, adapters, given_template=wishes.chat_template is not None)
         taken = [(a, choices.fates(a)) for a in adapters]
         kept = _fates_of_base(choices.fates(base), sources, weight_files, _paths(taken))
-        rewrites = _rewrites(base, choices, edits)
+        rewrites = edited(base, choices, edits, wishes)
         sorted_out = ((base, kept), *taken)
         files = {f.path: f for f in (*_copies(sorted_out), *map(_made, rewrites))}
         return Side(
@@ -68,16 +75,6 @@ def _fates_of_base(
         for path, why in fates.items()
         if path not in weight_files
     }
-
-
-def _rewrites(base: Repo, choices: Choices, edits: ConfigEdits) -> tuple[Rewrite, ...]:
-    chat, tokenizer = choices.template.winner, choices.tokenizer.winner
-    wanted = list(config_assignments(base.object(CONFIG), edits))
-    if choices.tokenizer.equal is not None:
-        wanted += declared_differences(base, choices.tokenizer.equal)
-    wanted += key_of_template(base, chat=chat, tokenizer=tokenizer)
-    written = file_of_template(base, chat=chat, tokenizer=tokenizer)
-    return (*rewrite(base, wanted), *([written] if written is not None else []))
 
 
 def _copies(sources: Iterable[_Sorted]) -> Iterator[SideFile]:

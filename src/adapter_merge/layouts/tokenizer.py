@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
 from adapter_merge.layouts.repo import Repo
 from adapter_merge.layouts.rewrite import Assignment
@@ -12,6 +15,7 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 _FAST = "tokenizer.json"
 _SPECIAL = "special_tokens_map.json"
 _ADDED = "added_tokens.json"
+_ADDED_LIST = re.compile(r'"added_tokens"\s*:\s*\[')
 
 # Each of these alone can make a tokenizer. Source: `vocab_files_names` in transformers' tokenizers.
 VOCABULARIES = (
@@ -131,17 +135,53 @@ def _fast(repo: Repo) -> Mapping[str, object]:
 
 
 def _same_added(base: Repo, adapter: Repo) -> bool:
-    theirs = _added(adapter)
-    return not theirs or theirs == _added(base)
+    theirs = added_tokens(adapter)
+    return not theirs or theirs == added_tokens(base)
 
 
-def _added(repo: Repo) -> Mapping[str, int]:
-    """Token -> id, for its special tokens and all that it was given on top of its vocabulary."""
-    fast = repo.object(_FAST).get("added_tokens") or []
+def added_tokens(repo: Repo) -> Mapping[str, int]:
+    """Token -> id, for a tokenizer's special tokens and all that it was given on top of its vocabulary.
+
+    Raises:
+        Corrupt: a JSON file isn't an object, or lists tokens without text or id.
+    """
     slow = repo.object(TOKENIZER_CONFIG).get("added_tokens_decoder") or {}
     try:
-        found = {t["content"]: t["id"] for t in fast}
+        found = {t["content"]: t["id"] for t in _added_of_fast(repo)}
         found |= {t["content"]: int(i) for i, t in slow.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as e:
         raise repo.corrupt(TOKENIZER_CONFIG, "lists added tokens without text or id") from e
     return found | repo.object(_ADDED)
+
+
+def named_tokens(repo: Repo, assigned: Iterable[Assignment]) -> Mapping[str, str]:
+    """The special tokens by name (`eos_token`), as a chat template may print them.
+
+    Args:
+        repo: whose tokenizer files the result has.
+        assigned: what the result's files say otherwise.
+
+    Raises:
+        Corrupt: a JSON file isn't an object.
+    """
+    said = repo.object(_SPECIAL) | repo.object(TOKENIZER_CONFIG)
+    said |= {a.key: a.value for a in assigned if a.file == TOKENIZER_CONFIG and not a.where}
+    texts = {key: _content(value) for key, value in said.items() if key.endswith("_token")}
+    return {key: text for key, text in texts.items() if isinstance(text, str)}
+
+
+def _added_of_fast(repo: Repo) -> Any:
+    """The added tokens of a `tokenizer.json`.
+
+    They stand before the vocabulary, which takes half a second to parse in a large file.
+    """
+    if _FAST not in repo.files:
+        return []
+    text = repo.text(_FAST)
+    at = _ADDED_LIST.search(text)
+    if at is not None:
+        try:
+            return json.JSONDecoder().raw_decode(text, at.end() - 1)[0]
+        except (ValueError, RecursionError) as e:
+            raise repo.corrupt(_FAST, f"is not valid JSON: {e}") from e
+    return repo.object(_FAST).get("added_tokens") or []

@@ -15,7 +15,7 @@ from adapter_merge.errors import (
     UnsupportedError,
 )
 from adapter_merge.folder import INDEX
-from adapter_merge.layouts import LAYOUTS, ConfigEdits, Weights, cut_files, keep_files
+from adapter_merge.layouts import LAYOUTS, ConfigEdits, Weights, Wishes, cut_files, keep_files
 from adapter_merge.naming import resolve as resolve_names
 from adapter_merge.naming import vocabulary_tensors
 from adapter_merge.plan import (
@@ -37,6 +37,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
     """Turn sources into a plan.
 
     Raises:
+        RequestError: a file that a setting names can't be used.
         UnsupportedError: an input, or an option of the adapter, can't be merged.
         PlanError: adapter and base don't fit together.
     """
@@ -53,11 +54,13 @@ def draft(settings: Settings, sources: Sources) -> Plan:
     )
     config = _config_edits(claims, base, settings.dtype)
     own = {f.name for f in base.checkpoint.files} | {INDEX}
-    side = LAYOUTS[settings.layout].side(sources, config, frozenset(own))
+    wishes = Wishes.of(settings)
+    side = LAYOUTS[settings.layout].side(sources, config, frozenset(own), wishes)
     kept = {
         "layout": settings.layout,
         "dtype": settings.dtype,
         "max_shard_size": str(limit or "keep"),
+        **wishes.recipe,
     }
     return Plan(
         adapters=tuple(
