@@ -229,8 +229,8 @@ def test_a_folder_that_could_be_an_id(case: Case, monkeypatch: pytest.MonkeyPatc
     error = case.run(base="base").error
     assert error is not None
     assert error.code == 2
-    assert "`./base`" in error.hint
-    assert "`hf://base`" in error.hint
+    assert "--base ./base " in error.hint
+    assert "--base hf://base " in error.hint
 
 
 def test_a_foreign_target_is_left_alone(case: Case) -> None:

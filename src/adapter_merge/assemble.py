@@ -39,7 +39,7 @@ def plan(request: Request) -> Plan:
     Raises:
         AdapterMergeError: the merge can't be done.
     """
-    return pipeline.drafted(request, resolve(request))
+    return pipeline.drafted(request, resolve(request, verb="plan", cache=_hub_cache()))
 
 
 def check(
@@ -79,7 +79,16 @@ def _machine() -> Machine:
         peak_rss=_peak_rss,
         versions=_versions(),
         workers=min(processors or 1, _MOST_WORKERS),
+        hub_cache=_hub_cache(),
     )
+
+
+def _hub_cache() -> Path:
+    """Where the Hub's client keeps what it downloads. Source: huggingface_hub `constants.py`."""
+    home = os.environ.get("HF_HOME") or Path(
+        os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface"
+    )
+    return Path(os.environ.get("HF_HUB_CACHE") or Path(home, "hub")).expanduser()
 
 
 def _peak_rss() -> int:

@@ -40,7 +40,7 @@ def check(
         CheckFailed: a check failed.
     """
     root = _existing(folder)
-    sources, plan = _made_from(folder, adapters, settings)
+    sources, plan = _made_from(folder, adapters, settings, machine.hub_cache)
     total = sum(list_files(root).values())
     with reporter.working("check", total) as advance:
         inspection = inspect(
@@ -72,7 +72,7 @@ def _existing(folder: RepoRef) -> Path:
 
 
 def _made_from(
-    folder: RepoRef, adapters: tuple[AdapterRef, ...], settings: Settings
+    folder: RepoRef, adapters: tuple[AdapterRef, ...], settings: Settings, hub_cache: Path
 ) -> tuple[Sources | None, Plan | None]:
     if not adapters:
         if settings.base is not None:
@@ -82,7 +82,7 @@ def _made_from(
             )
         return None, None
     request = Request(**{**dict(settings), "adapters": adapters, "to": folder})
-    sources = resolve(request)
+    sources = resolve(request, verb="check", cache=hub_cache)
     return sources, draft(request, sources)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from adapter_merge.errors import AdapterMergeError, CheckFailed, Interrupted, TargetNotOurs
 from adapter_merge.finding import Finding, Verdict
@@ -34,12 +35,14 @@ class Machine:
         peak_rss: largest resident memory of this process so far, in bytes.
         versions: of this program, Python and the libraries that compute.
         workers: threads to merge with where the request doesn't say.
+        hub_cache: the folder of the Hub's cache; it need not exist.
     """
 
     now: Callable[[], float]
     peak_rss: Callable[[], int]
     versions: Mapping[str, str]
     workers: int
+    hub_cache: Path
 
 
 @dataclass(kw_only=True, slots=True)
@@ -114,7 +117,7 @@ def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
         target = request.target.folder
         if target is not None:
             recover(target.expanduser().resolve())
-        sources = resolve(request)
+        sources = resolve(request, cache=state.machine.hub_cache)
     state.report = replace(
         state.report,
         adapters=tuple(source_record(a) for a in sources.adapters),

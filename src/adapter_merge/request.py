@@ -124,7 +124,9 @@ class Settings(_Value):
 
     base: RepoRef | None = Field(
         None,
-        description="Base model; left out, the adapter's own `base_model_name_or_path` counts.",
+        description="Base model; left out, the adapter's own `base_model_name_or_path` counts; "
+        "`auto` takes the one folder here, beside the adapter or in the Hub's cache that has its name "
+        "and fits.",
     )
     to: RepoRef | None = Field(
         None, description="Where the result goes; left out, `./<adapter>-merged`."

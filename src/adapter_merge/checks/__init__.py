@@ -17,6 +17,7 @@ from adapter_merge.checks.files import (
 from adapter_merge.checks.fit import ConfigFits, TokenizerFits
 from adapter_merge.checks.outputs import OutputsEqual
 from adapter_merge.checks.tensors import ChangedSet, Dtypes, Names, Shapes, TieHolds, UsedOnce
+from adapter_merge.checks.training import TrainedUnquantised
 from adapter_merge.checks.values import Finite, Recomputed, RoundingLoss, Untouched
 
 __all__ = ["CHECKS", "Check"]
@@ -40,5 +41,6 @@ CHECKS: tuple[Check, ...] = (
     TieHolds(),
     RoundingLoss(),
     ConfigAgrees(),
+    TrainedUnquantised(),
     OutputsEqual(),
 )

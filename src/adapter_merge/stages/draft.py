@@ -6,17 +6,16 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
-from adapter_merge.adapters import Claim, architecture, edits_of, kind_of, labels, refuse_tied
+from adapter_merge.adapters import Claim, architecture, edits_of, labels
+from adapter_merge.bases import claims_on
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import (
-    QuantisedBase,
     RemoteCode,
     ShapeMismatch,
     UnsupportedError,
 )
 from adapter_merge.folder import INDEX
 from adapter_merge.layouts import LAYOUTS, ConfigEdits, Weights, Wishes, cut_files, keep_files
-from adapter_merge.naming import resolve as resolve_names
 from adapter_merge.naming import vocabulary_tensors
 from adapter_merge.plan import (
     AdapterTensor,
@@ -43,7 +42,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
     """
     base = sources.base
     _refuse(settings, base)
-    claims, naming = _claims(sources)
+    claims, naming = claims_on(sources.adapters, base)
     edits = edits_of(claims, base, dtype=lambda info: _out_dtype(info, base, settings.dtype))
     tensors = _tensors(base, edits, claims, settings.dtype)
     limit = settings.shard_bytes
@@ -89,43 +88,11 @@ def _refuse(settings: Settings, base: Base) -> None:
             f"the base `{label}` brings Python code of its own (`auto_map` in `config.json`)",
             hint="Such a base is refused; take one whose class is part of transformers.",
         )
-    if base.config.get("quantization_config"):
-        raise QuantisedBase(
-            f"the base `{label}` is quantised (`quantization_config` in `config.json`)",
-            hint="Name the 16-bit model that it was made from with `--base`.",
-        )
     if settings.probe == "require":
         raise UnsupportedError(
             "`--probe require` asks to run the result, and no encoder for it is built yet",
             hint="Leave it at `--probe auto`; the weights are checked all the same.",
         )
-
-
-def _claims(sources: Sources) -> tuple[tuple[Claim, ...], tuple[str, ...]]:
-    """What every adapter does to which tensor, in the order of the adapters."""
-    claims: list[Claim] = []
-    naming: list[str] = []
-    tensors = sources.base.checkpoint.tensors
-    for index, adapter in enumerate(sources.adapters):
-        contributions = kind_of(adapter).read(adapter, index, sources.base)
-        refuse_tied(adapter, (c.need.name for c in contributions), sources.base)
-        names = resolve_names(
-            [c.need for c in contributions],
-            sources.base.checkpoint,
-            label=adapter.pinned.source,
-        )
-        naming.append(names.how)
-        for contribution in contributions:
-            name = names.tensors[contribution.need.name]
-            claims.append(
-                Claim(
-                    adapter=adapter,
-                    name=name,
-                    info=tensors.get(name),
-                    contribution=contribution,
-                )
-            )
-    return tuple(claims), tuple(naming)
 
 
 def _out_dtype(info: TensorInfo | None, base: Base, dtype: str) -> str:

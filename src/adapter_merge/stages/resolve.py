@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
+from adapter_merge.bases import Search, Verb, choose_base, refuse_quantised
 from adapter_merge.checkpoint import Checkpoint, WeightFile
 from adapter_merge.errors import Corrupt, Layout, NotFound, RequestError
 from adapter_merge.folder import (
@@ -43,16 +46,22 @@ from adapter_merge.weights import read_span
 CONFIG = "config.json"
 
 
-def resolve(request: Request) -> Sources:
+def resolve(request: Request, *, verb: Verb = "run", cache: Path | None = None) -> Sources:
     """Find and pin everything that the request names; only headers and small files are read.
+
+    `verb` is the command that asks: hints repeat it. `cache` is the Hub's cache on this machine, where
+    candidates for a base that isn't there are looked for.
 
     Raises:
         RequestError: a ref can't be used, or target and sources overlap.
         SourceError: an adapter or the base can't be read.
         Layout: what is named is no adapter, or no base.
+        QuantisedBase: the base's weights are quantised.
     """
     adapters = tuple(resolve_adapter(a) for a in request.adapters)
-    base = resolve_base(_base_ref(request, adapters))
+    search = Search(request=request, adapters=adapters, verb=verb, cache=cache)
+    base = resolve_base(choose_base(search))
+    refuse_quantised(search, base)
     target = _target(request.target)
     for source in (base.pinned, *(a.pinned for a in adapters)):
         _keep_apart(target, source)
@@ -72,9 +81,12 @@ def folder_of(ref: RepoRef) -> Path:
             f"`{ref.text}` is a folder here, and could be a Hub id",
             hint=f"Write `./{ref.text}` for the folder, or `hf://{ref.text}` for the repository.",
         )
+    name = (ref.repo or "").rpartition("/")[2]
+    revision = f" --revision {shlex.quote(ref.revision)}" if ref.revision else ""
+    folder = shlex.quote(f"./{name}/{ref.subfolder}" if ref.subfolder else f"./{name}")
     raise RequestError(
         f"`{ref.text}` is a Hub id, and the Hub edge is not built yet",
-        hint="Download the repository and name its folder, such as `./name`.",
+        hint=f"`hf download {ref.repo}{revision} --local-dir ./{name}`, then name `{folder}`.",
     )
 
 
@@ -96,18 +108,25 @@ def resolve_adapter(wanted: AdapterRef) -> Adapter:
 
 def _no_adapter(ref: RepoRef, files: Mapping[str, int]) -> Exception:
     below = sorted(
-        PurePosixPath(p).parent.as_posix() for p in files if p.endswith(f"/{ADAPTER_CONFIG}")
+        (PurePosixPath(p).parent.as_posix() for p in files if p.endswith(f"/{ADAPTER_CONFIG}")),
+        key=_by_number,
     )
     if below:
-        found = ", ".join(f"`{ref.text.rstrip('/')}/{b}`" for b in below[:8])
+        paths = [f"{ref.text.rstrip('/')}/{b}" for b in below]
+        found = ", ".join(f"`{p}`" for p in paths[-8:])
         return NotFound(
             f"`{ref.text}` has no `{ADAPTER_CONFIG}`, but there are adapters below it: {found}",
-            hint="Name one of them.",
+            hint=f"Name one of them, such as the last: `{shlex.join(['adapter-merge', 'run', paths[-1]])}`.",
         )
     return NotFound(
         f"`{ref.text}` has no `{ADAPTER_CONFIG}`, so it is no adapter",
         hint="Name the folder that PEFT's `save_pretrained` wrote.",
     )
+
+
+def _by_number(path: str) -> list[tuple[int, str]]:
+    """A key that puts `checkpoint-500` before `checkpoint-1000`."""
+    return [(int(digits or 0), word) for word, digits in re.findall(r"(\D+)(\d*)", path)]
 
 
 def _adapter_config(root: Path, label: str) -> AdapterConfig:
@@ -126,30 +145,6 @@ def _adapter_files(root: Path, source: str, sizes: Mapping[str, int]) -> Mapping
     counting = counting_files(Repo(origin=source, root=root, files=sizes))
     read = counting | {ADAPTER_CONFIG, ADAPTER_WEIGHTS}
     return {p: _file(root, p, size, counts=p in read) for p, size in sizes.items()}
-
-
-def _base_ref(request: Request, adapters: tuple[Adapter, ...]) -> RepoRef:
-    if request.base is not None:
-        return request.base
-    named = {a.config.base_model_name_or_path for a in adapters}
-    if len(named) > 1:
-        raise RequestError(
-            f"the adapters name different bases: {', '.join(sorted(f'`{n}`' for n in named))}",
-            hint="Say which one counts with `--base`.",
-        )
-    name = named.pop()
-    if not name:
-        raise RequestError(
-            f"`{adapters[0].pinned.source}` names no base model",
-            hint="Name it with `--base ./folder`.",
-        )
-    try:
-        return RepoRef.model_validate(name)
-    except ValidationError as e:
-        raise RequestError(
-            f"`{adapters[0].pinned.source}` names the base `{name}`, which is neither a folder nor a Hub id",
-            hint="Name the base with `--base ./folder`.",
-        ) from e
 
 
 def resolve_base(ref: RepoRef) -> Base:
@@ -236,6 +231,11 @@ def _target(ref: RepoRef) -> Target:
         raise RequestError(
             f"`{ref.text}` as a target on a Hub needs an owner",
             hint=f"Write `./{ref.text}` for a folder, or `org/{ref.text}` for a repository.",
+        )
+    if ref.folder is None and not Path(ref.text).is_dir():
+        raise RequestError(
+            f"the target `{ref.text}` is a Hub id, and the Hub edge is not built yet",
+            hint=f"Merge into a folder with `--to ./{ref.name}`.",
         )
     root = folder_of(ref).resolve()  # a link is followed, so that renames happen where it leads
     if root.exists() and not root.is_dir():

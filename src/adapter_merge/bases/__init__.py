@@ -1,0 +1,9 @@
+"""The base of an adapter: what it may be, where it lies, and what to do where it can't be taken."""
+
+from __future__ import annotations
+
+from adapter_merge.bases.choose import choose_base, refuse_quantised
+from adapter_merge.bases.fit import claims_on
+from adapter_merge.bases.search import Search, Verb
+
+__all__ = ["Search", "Verb", "choose_base", "claims_on", "refuse_quantised"]

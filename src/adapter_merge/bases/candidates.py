@@ -1,0 +1,69 @@
+"""What an adapter's base may be: every name that speaks of it, in order, with where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from adapter_merge.request import RepoRef
+from adapter_merge.sources import Adapter, Base
+from adapter_merge.written import Written, read_written
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """One model that may be the base; `origin` says in words who names it, and how it was read."""
+
+    base: Written
+    origin: str
+    revision: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The id, or where none is known the name."""
+        return self.base.repo or self.base.name
+
+
+def candidates(
+    adapters: Iterable[Adapter], *, given: RepoRef | None = None, quantised: Base | None = None
+) -> tuple[Candidate, ...]:
+    """All candidates, each model once, quantised names read as what they were made from.
+
+    `given` is the base that the request names, `quantised` the one that was opened and can't be merged.
+    """
+    found: dict[str, Candidate] = {}
+    for candidate in _named(tuple(adapters), given, quantised):
+        found.setdefault(candidate.title.lower(), candidate)
+    with_id = {c.base.name.lower() for c in found.values() if c.base.repo is not None}
+    return tuple(
+        c for c in found.values() if c.base.repo is not None or c.base.name.lower() not in with_id
+    )
+
+
+def _named(
+    adapters: tuple[Adapter, ...], given: RepoRef | None, quantised: Base | None
+) -> Iterator[Candidate]:
+    if given is not None:
+        text = given.repo or given.text
+        yield from _read(text, "given as `--base`", revision=given.revision)
+    for adapter in adapters:
+        config = adapter.config
+        who = f"named by `{adapter.pinned.source}`"
+        yield from _read(config.base_model_name_or_path, who, revision=config.revision)
+    for source in (quantised, *adapters):
+        if source is not None and source.readme is not None:
+            for text in source.readme.texts("base_model"):
+                yield from _read(text, f"`base_model` in the card of `{source.pinned.source}`")
+
+
+def _read(text: str | None, who: str, *, revision: str | None = None) -> Iterator[Candidate]:
+    written = read_written(text)
+    if written is None:
+        return
+    how = ["the end of a path"] if written.path else []
+    how += [f"without `{written.quantised}`"] if written.quantised else []
+    yield Candidate(
+        base=written.plain,
+        origin=", ".join([who, *how]),
+        revision=None if how or revision == "main" else revision,
+    )

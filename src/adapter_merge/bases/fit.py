@@ -1,0 +1,73 @@
+"""How adapters and a base join: what each adapter does to which tensor, from headers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from adapter_merge.adapters import Claim, edits_of, kind_of, refuse_tied
+from adapter_merge.checkpoint import FLOATS, Checkpoint
+from adapter_merge.errors import AdapterMergeError
+from adapter_merge.folder import open_checkpoint, read_json
+from adapter_merge.naming import resolve as resolve_names
+from adapter_merge.sources import Adapter, Base, Pinned
+
+
+def claims_on(
+    adapters: tuple[Adapter, ...], base: Base
+) -> tuple[tuple[Claim, ...], tuple[str, ...]]:
+    """What every adapter does to which tensor, in the order of the adapters, and by which rules.
+
+    Raises:
+        UnsupportedError: an adapter can't be merged.
+        PlanError: an adapter doesn't fit the base.
+    """
+    claims: list[Claim] = []
+    naming: list[str] = []
+    for index, adapter in enumerate(adapters):
+        contributions = kind_of(adapter).read(adapter, index, base)
+        refuse_tied(adapter, (c.need.name for c in contributions), base)
+        names = resolve_names(
+            [c.need for c in contributions], base.checkpoint, label=adapter.pinned.source
+        )
+        naming.append(names.how)
+        for contribution in contributions:
+            name = names.tensors[contribution.need.name]
+            info = base.checkpoint.tensors.get(name)
+            claims.append(Claim(adapter=adapter, name=name, info=info, contribution=contribution))
+    return tuple(claims), tuple(naming)
+
+
+def fits(root: Path, adapters: tuple[Adapter, ...]) -> bool:
+    """Whether a folder opens as a base, isn't quantised, and takes every adapted module."""
+    try:
+        base = Base(
+            pinned=Pinned(source=str(root), root=root),
+            config=read_json(root, "config.json"),
+            checkpoint=open_checkpoint(root),
+            files={},
+            tied=(),  # which tensors are one is no question of the right base
+            readme=None,
+        )
+        if why_quantised(base.config, base.checkpoint):
+            return False
+        claims, _ = claims_on(adapters, base)
+        edits_of(claims, base, dtype=lambda _info: "F32")
+    except AdapterMergeError:
+        return False
+    return True
+
+
+def why_quantised(config: Mapping[str, Any], checkpoint: Checkpoint) -> str | None:
+    """What says that a base's weights are quantised; None where nothing does."""
+    for key in ("quantization_config", "quantization"):  # the second is MLX's
+        if config.get(key):
+            return f"`{key}` in `config.json`"
+    sizes: dict[str, int] = {}
+    for tensor in checkpoint.tensors.values():
+        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.nbytes
+    packed = {dtype: size for dtype, size in sizes.items() if dtype not in FLOATS}
+    if 2 * sum(packed.values()) <= sum(sizes.values()):
+        return None
+    return f"most of its weights are {max(packed, key=lambda d: packed[d])}"

@@ -1,0 +1,94 @@
+"""Folders on this machine that may hold a base: beside the adapter, here, and in the Hub's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from adapter_merge.bases.candidates import Candidate
+from adapter_merge.bases.fit import fits
+from adapter_merge.bases.search import Search
+
+
+def fitting(
+    search: Search, candidates: tuple[Candidate, ...], *, beside: Path | None = None
+) -> tuple[str, ...]:
+    """The folders that are called like a candidate and fit every adapter, as refs that can be written.
+
+    Looked at are the current folder, the folders in which the adapters and `beside` lie, and the cache.
+    """
+    here = Path.cwd()
+    roots = [adapter.pinned.root for adapter in search.adapters]
+    places = dict.fromkeys([here, *(p.parent for p in (*roots, *([beside] if beside else ())))])
+    target = search.request.target.folder
+    others = {root.resolve() for root in roots}
+    others |= {target.expanduser().resolve()} if target is not None else set()
+    found: dict[Path, str] = {}
+    for folder in _called(candidates, places, search.cache):
+        real = folder.resolve()
+        if real not in others and real not in found and fits(folder, search.adapters):
+            found[real] = _ref(folder, here)
+    return tuple(found.values())
+
+
+def free_folder(search: Search, name: str) -> str:
+    """Where a base called `name` can be downloaded to without coming into another folder."""
+    folder, target = Path(name), search.request.target.folder
+    taken = target is not None and target.expanduser().resolve() == folder.resolve()
+    # `hf download` leaves its notes there, and goes on with what it began.
+    ours = (folder / ".cache" / "huggingface").is_dir()
+    return f"./{name}-base" if taken or (folder.exists() and not ours) else f"./{name}"
+
+
+def _called(
+    candidates: tuple[Candidate, ...], places: Iterable[Path], cache: Path | None
+) -> Iterator[Path]:
+    # Tools change the case of ids: `unsloth/llama-3.2-1b` was published as `Llama-3.2-1B`.
+    for place in places:
+        for candidate in candidates:
+            name, repo = candidate.base.name, candidate.base.repo
+            yield from _below(place, name)
+            if repo is not None and "/" in repo:
+                owner = repo.partition("/")[0]
+                yield from (
+                    deep for folder in _below(place, owner) for deep in _below(folder, name)
+                )
+    if cache is not None:
+        for candidate in candidates:
+            yield from _cached(candidate, cache)
+
+
+def _below(place: Path, name: str) -> list[Path]:
+    return [folder for folder in _folders(place) if folder.name.lower() == name.lower()]
+
+
+def _folders(place: Path) -> list[Path]:
+    try:
+        return sorted(path for path in place.iterdir() if path.is_dir())
+    except OSError:
+        return []
+
+
+def _cached(candidate: Candidate, cache: Path) -> Iterator[Path]:
+    """Snapshots in the Hub's cache; of a repository the one that its revision points to, where it says."""
+    wanted = candidate.title.lower()
+    for folder in _folders(cache):
+        kind, _, repo = folder.name.lower().partition("--")
+        whole = repo.replace("--", "/")
+        # A lone name may have any owner; the headers decide.
+        same = whole == wanted or ("/" not in wanted and whole.endswith(f"/{wanted}"))
+        if kind == "models" and same:
+            yield from _snapshots(folder, candidate.revision or "main")
+
+
+def _snapshots(folder: Path, revision: str) -> list[Path]:
+    try:
+        pinned = (folder / "refs" / revision).read_text().strip()
+    except OSError:
+        pinned = revision
+    snapshots = _folders(folder / "snapshots")
+    return [path for path in snapshots if path.name == pinned] or snapshots
+
+
+def _ref(folder: Path, here: Path) -> str:
+    return f"./{folder.relative_to(here)}" if folder.is_relative_to(here) else str(folder)
