@@ -32,7 +32,7 @@ def _codes() -> str:
             "",
             "## Checks",
             "",
-            "`F` looks at files, `T` at tensors, `E` at outputs. `--ignore CODE` turns a failure into a warning,",
+            "`F` looks at files, `T` at tensors, `L` at licences, `E` at outputs. `--ignore CODE` turns a failure into a warning,",
             "`--strict CODE` a warning into a failure.",
             "",
             "| code | what must hold | why | what to do |",

@@ -15,8 +15,8 @@ from tests.checks.tiny import Case, having, make_case, outcomes
 
 def test_codes_are_unique_and_in_order() -> None:
     codes = [check.code for check in CHECKS]
-    assert all(re.fullmatch(r"[FTE]\d{3}", code) for code in codes)
-    assert codes == sorted(set(codes), key=lambda code: ("FTE".index(code[0]), code))
+    assert all(re.fullmatch(r"[FTLE]\d{3}", code) for code in codes)
+    assert codes == sorted(set(codes), key=lambda code: ("FTLE".index(code[0]), code))
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda c: c.code)

@@ -24,6 +24,8 @@ from adapter_merge.plan import (
     SideFile,
     WeighedAdapter,
 )
+from adapter_merge.readme import Readme
+from adapter_merge.receipt import MethodRecord
 from adapter_merge.report import Merged
 from adapter_merge.sources import (
     Adapter,
@@ -40,6 +42,7 @@ EMBED, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 FIRST, SECOND = "model.layers.0.proj.weight", "model.layers.1.proj.weight"
 NORM, ADDED = "model.norm.weight", "score.weight"
 SCALE = 2.0
+CARD = Readme.parse("---\nlicense: apache-2.0\n---\n")
 Tensors = dict[str, torch.Tensor]
 
 
@@ -190,7 +193,7 @@ def _sources(root: Path, base: Checkpoint, adapter: Checkpoint) -> Sources:
             checkpoint=base,
             files={},
             tied=(EMBED, HEAD),
-            readme=None,
+            readme=CARD,
         ),
         target=Target(
             source="./merged",
@@ -235,7 +238,11 @@ def _plan(sources: Sources, out: Checkpoint, base: Path) -> Plan:
         for p in ("config.json", "tokenizer.json")
     )
     return Plan(
-        adapters=(WeighedAdapter(source="./adapter", weight=1.0),),
+        adapters=(
+            WeighedAdapter(
+                source="./adapter", weight=1.0, method=MethodRecord(peft_type="LORA")
+            ),
+        ),
         base="./base",
         to="./merged",
         layout="merged",
@@ -244,9 +251,10 @@ def _plan(sources: Sources, out: Checkpoint, base: Path) -> Plan:
         side_files=side,
         left_behind=(),
         changes=(),
-        adapter_tensors=tuple(
-            AdapterTensor(adapter=0, name=n) for n in sources.adapters[0].checkpoint.tensors
-        ),
+        adapter_tensors={
+            AdapterTensor(adapter=0, name=n): info
+            for n, info in sources.adapters[0].checkpoint.tensors.items()
+        },
         recipe="",
         settings={},
         naming=(),

@@ -52,9 +52,9 @@ def passed(check: Check, seen: Seen, message: str, **evidence: object) -> Findin
     return _finding(check, seen, Outcome.PASS, message, evidence)
 
 
-def skipped(check: Check, seen: Seen, message: str) -> Finding:
+def skipped(check: Check, seen: Seen, message: str, **evidence: object) -> Finding:
     """It can't be told; the message says what it needs."""
-    return _finding(check, seen, Outcome.SKIP, message, {})
+    return _finding(check, seen, Outcome.SKIP, message, evidence)
 
 
 def failed(check: Check, seen: Seen, message: str, **evidence: object) -> Finding:
