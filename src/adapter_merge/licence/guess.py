@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from adapter_merge.licence.known import known
 from adapter_merge.sources import Base
@@ -13,7 +12,7 @@ from adapter_merge.sources import Base
 _LLAMA = re.compile(r"(?<![a-z])llama[-_ ]?(\d(?:\.\d)?)(?![\d.]*b)", re.IGNORECASE)
 # Gemma 4 is under Apache 2.0. Source: https://ai.google.dev/gemma/terms
 _GEMMA = re.compile(r"gemma(?![-_]?4(?!b))", re.IGNORECASE)
-_GEMMA_TYPES = re.compile(r"(?:pali|t5)?gemma(?!4)")
+_GEMMA_TYPES = re.compile(r"(?:pali|t5)?gemma(?!4)\w{,20}")
 _LLAMA_TYPES = frozenset({"llama", "llama4", "llama4_text", "mllama"})
 
 
@@ -24,7 +23,9 @@ def guess(base: Base) -> str:
         if found is not None:
             return f"; by the name `{name}` it is probably `{found}`"
     kind = base.config.get("model_type")
-    if isinstance(kind, str) and _GEMMA_TYPES.match(kind):
+    if not isinstance(kind, str):
+        return ""
+    if _GEMMA_TYPES.fullmatch(kind):
         return f"; by its `model_type` `{kind}` it is probably `gemma`"
     if kind in _LLAMA_TYPES:
         # Many models that don't descend from Meta's are built like them.
@@ -34,8 +35,7 @@ def guess(base: Base) -> str:
 
 def _names(base: Base) -> Iterator[str]:
     """The end of each path or id that the base is called by."""
-    config: Mapping[str, Any] = base.config
-    for text in (base.pinned.source, config.get("_name_or_path")):
+    for text in (base.pinned.source, base.config.get("_name_or_path")):
         if isinstance(text, str) and text.strip("/"):
             yield text.replace("`", "'").rstrip("/").rsplit("/", 1)[-1][:80]
 
