@@ -17,9 +17,10 @@ def fitting(
 
     Looked at are the current folder, the folders in which the adapters and `beside` lie, and the cache.
     """
-    here = Path.cwd()
+    here = Path.cwd().resolve()
     roots = [adapter.pinned.root for adapter in search.adapters]
-    places = dict.fromkeys([here, *(p.parent for p in (*roots, *([beside] if beside else ())))])
+    homes = [p.parent.resolve() for p in (*roots, beside) if p is not None]
+    places = dict.fromkeys([here, *homes])
     target = search.request.target.folder
     others = {root.resolve() for root in roots}
     others |= {target.expanduser().resolve()} if target is not None else set()
