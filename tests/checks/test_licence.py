@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from collections.abc import Mapping
 
 import pytest
@@ -11,6 +10,7 @@ from adapter_merge.checks import CHECKS
 from adapter_merge.checks.seen import Seen
 from adapter_merge.checks.side import SideLook
 from adapter_merge.finding import Finding, Outcome
+from adapter_merge.licence import decide
 from adapter_merge.readme import Readme
 from adapter_merge.sources import Adapter, Base, Sources
 from tests.licence.cards import adapter, base, card, files, pinned, sources, under
@@ -154,7 +154,11 @@ def test_lost_licence_files(
 def test_files_that_a_family_asks_for(licence: str, result: tuple[str, ...], lacking: str) -> None:
     subject = seen(sources(base(under(licence))), *result, name="Llama-mine")
     assert outcome(subject) == {"L004": "warn"}
-    assert lacking in judged(subject)["L004"].message
+    finding = judged(subject)["L004"]
+    assert lacking in finding.message
+    assert finding.evidence["notices"] == [
+        family.notice for family in decide(under(licence), []).families
+    ]
 
 
 def test_a_licence_of_its_own_without_its_text() -> None:

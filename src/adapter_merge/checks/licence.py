@@ -138,7 +138,8 @@ class LicenceFilesCarried:
         if lost or lacking:
             what = [f"not carried: {listed(lost)}"] if lost else []
             message = "; ".join([*what, *lacking])
-            yield warned(self, seen, message, lost=first(lost), public=True, private=True)
+            evidence = {"lost": first(lost), "notices": [f.notice for f in terms.families]}
+            yield warned(self, seen, message, **evidence, public=True, private=True)
             return
         found = sum(map(is_licence_file, seen.files))
         message = f"{number(found, 'file')}, none lost" if found else "base and adapter have none"
@@ -187,16 +188,15 @@ class FamilyHonoured:
         """The target's name; the family's files are L004's."""
         wrong = [family for family in terms.families if not _is_named(seen.name, family)]
         if wrong:
-            asked = "; ".join(
-                f"{f.name}'s licence wants one that begins with `{f.prefix}`" for f in wrong
+            message = "; ".join(
+                f"{f.name}'s licence wants a name that begins with `{f.prefix}`" for f in wrong
             )
             prefixes = [family.prefix for family in wrong]
-            message = f"the name is `{seen.name}`: {asked}"
             yield warned(self, seen, message, prefixes=prefixes, public=True, private=True)
             return
         names = " and ".join(family.name for family in terms.families)
-        message = f"{names}'s licence is met" if names else "no licence asks for a name"
-        yield passed(self, seen, message)
+        asks = f"{names}'s licence asks" if names else "no licence asks"
+        yield passed(self, seen, f"{asks} for no other name")
 
 
 def _is_named(name: str, family: Family) -> bool:
