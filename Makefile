@@ -52,7 +52,7 @@ test: setup ## Run the tests on two processes
 	$(BIN)/python -m pytest -n 2
 
 fuzz: setup ## Ten thousand cases of each kind of stranger's file
-	$(BIN)/python -m pytest -n 2 tests/test_fuzz.py tests/test_weights.py --hypothesis-profile=fuzz
+	$(BIN)/python -m pytest -n 2 tests/test_fuzz.py tests/test_header.py --hypothesis-profile=fuzz
 
 demo: setup ## Train an adapter on a small real model, merge it and compare embeddings
 	$(BIN)/adapter-merge demo
