@@ -6,6 +6,14 @@ To add one: a small class in its family's file, a line in `CHECKS`, a planted fa
 from __future__ import annotations
 
 from adapter_merge.checks.agreement import ConfigAgrees
+from adapter_merge.checks.card import (
+    CardCheck,
+    CardSeen,
+    MetadataHolds,
+    NamesItsBase,
+    NothingActive,
+    SaysWhatWasMerged,
+)
 from adapter_merge.checks.check import Check
 from adapter_merge.checks.files import (
     FilesPresent,
@@ -15,12 +23,19 @@ from adapter_merge.checks.files import (
     SizesRecorded,
 )
 from adapter_merge.checks.fit import ConfigFits, TokenizerFits
+from adapter_merge.checks.licence import (
+    DerivativesAllowed,
+    FamilyHonoured,
+    LicenceFilesCarried,
+    LicenceKnown,
+    LicencesAgree,
+)
 from adapter_merge.checks.outputs import OutputsEqual
 from adapter_merge.checks.tensors import ChangedSet, Dtypes, Names, Shapes, TieHolds, UsedOnce
 from adapter_merge.checks.training import TrainedUnquantised
 from adapter_merge.checks.values import Finite, Recomputed, RoundingLoss, Untouched
 
-__all__ = ["CHECKS", "Check"]
+__all__ = ["CARD_CHECKS", "CHECKS", "CardCheck", "CardSeen", "Check"]
 
 CHECKS: tuple[Check, ...] = (
     FilesPresent(),
@@ -42,5 +57,18 @@ CHECKS: tuple[Check, ...] = (
     RoundingLoss(),
     ConfigAgrees(),
     TrainedUnquantised(),
+    LicenceKnown(),
+    DerivativesAllowed(),
+    LicencesAgree(),
+    LicenceFilesCarried(),
+    FamilyHonoured(),
     OutputsEqual(),
+)
+
+# The card is written after all others have judged, as it lists what they found.
+CARD_CHECKS: tuple[CardCheck, ...] = (
+    MetadataHolds(),
+    SaysWhatWasMerged(),
+    NothingActive(),
+    NamesItsBase(),
 )
