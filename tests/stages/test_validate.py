@@ -118,9 +118,9 @@ def test_right_merge_passes(tmp_path: Path, dtype: torch.dtype, cast: str) -> No
     write_base(tmp_path / "base", dtype)
     write_adapter(tmp_path / "one", saved=True)
     judged = make(tmp_path, "one", dtype=cast).judged()
-    # There is no tokenizer, and nothing runs the model.
+    # There is no tokenizer and no card, and nothing runs the model.
     unsaid = {c for c, f in judged.items() if f.outcome is Outcome.SKIP}
-    assert unsaid == {"F006", "E001"}
+    assert unsaid == {"F006", "L001", "E001"}
     assert {f.outcome for c, f in judged.items() if c not in unsaid} == {Outcome.PASS}
 
 
