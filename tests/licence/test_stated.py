@@ -72,7 +72,9 @@ def test_other_may_be_the_name_of_a_known_one() -> None:
 
 
 def test_the_file_with_the_text_is_the_link_that_is_missing() -> None:
-    said = stated(card(license="other", license_name="own"), ["config.json", "LICENSE.txt"])
+    said = stated(
+        card(license="other", license_name="own"), ["config.json", "LICENSE (1).txt", "LICENSE.txt"]
+    )
     assert (said.link, said.trouble) == ("LICENSE.txt", None)
     assert stated(under("mit"), ["LICENSE"]).link is None
 
@@ -91,6 +93,7 @@ def test_the_file_with_the_text_is_the_link_that_is_missing() -> None:
         ("https://example.org/) [x](y", None),
         ("https://example.org/" + "a" * 500, None),
         ("LICENSE\nNOTICE", None),
+        ("LICENSE (1)", None),
     ],
 )
 def test_links_lead_to_the_web_or_into_the_repository(link: str, kept: str | None) -> None:

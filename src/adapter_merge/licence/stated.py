@@ -14,8 +14,8 @@ UNKNOWN, OTHER = "unknown", "other"
 _LONGEST = 200  # characters of a stranger's name; no licence's is longer
 _LONGEST_LINK = 500
 _WEB = re.compile(r"https?://[^\s<>\"'`()]+", re.IGNORECASE)
-# No step leads up or starts with a dot, so it stays below the repository's root.
-_PATH = re.compile(r"(?:\./)?[\w+-][\w .+-]*(?:/[\w+-][\w .+-]*)*")
+# No step leads up or starts with a dot, so it stays below the repository's root; none would end a Markdown link.
+_PATH = re.compile(r"(?:\./)?[\w+-][\w.+-]*(?:/[\w+-][\w.+-]*)*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +121,7 @@ def _link(readme: Readme, files: Collection[str]) -> str | None:
     text = readme.text("license_link") or ""
     if len(text) <= _LONGEST_LINK and (_WEB.fullmatch(text) or _PATH.fullmatch(text)):
         return text.removeprefix("./")
-    return next(iter(licence_texts(files)), None)
+    return next(filter(_PATH.fullmatch, licence_texts(files)), None)
 
 
 def _clean(text: str) -> str:
