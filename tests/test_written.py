@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapter_merge.written import read_written
 
@@ -47,7 +49,7 @@ def test_what_a_name_says(text: str, repo: str | None, name: str, path: bool) ->
 @pytest.mark.parametrize(
     "text",
     [None, "", " ", "None", "null", ".", "./", "../", "/", "C:\\", "unsloth_model", "models",
-     "./output/checkpoint-500", "results/model", "/kaggle/working", "a b", "~", SHA, "--", "'\"'"],
+     "./output/checkpoint-500", "results/model", "/kaggle/working", "a b", "~", SHA, "--", "'\"'", "x" * 300],
 )  # fmt: skip
 def test_what_names_nothing(text: str | None) -> None:
     assert read_written(text) is None
@@ -88,9 +90,29 @@ def test_a_quantised_name_and_what_it_was_made_from(
 @pytest.mark.parametrize(
     "text",
     ["org/Llama-4bit-finetuned", "openai/gpt-oss-20b", "org/x-BF16", "org/x-fp16", "org/int8-notes",
-     "google/gemma-3-12b-it-qat-q4_0-unquantized", "org/awqward"],
+     "google/gemma-3-12b-it-qat-q4_0-unquantized", "org/awqward", "org/x-awqward"],
 )  # fmt: skip
 def test_what_only_looks_quantised(text: str) -> None:
     written = read_written(text)
     assert written is not None
     assert written.quantised == ""
+
+
+PARTS = st.sampled_from(
+    ["org", "x", "models--", "--", "/", "\\", "@", "-4bit", "-gptq", "..", "~", " "]
+)
+
+
+@given(st.one_of(st.text(), st.lists(PARTS).map("".join)))
+def test_any_text_says_something_usable_or_nothing(text: str) -> None:
+    written = read_written(text)
+    if written is not None:
+        for value in (written, written.plain):
+            assert value.name
+            assert "/" not in value.name
+            assert value.repo is None or value.repo.rpartition("/")[2] == value.name
+
+
+def test_long_names_are_read_in_no_time() -> None:
+    for part in ("-gptq", "-4bit", "models--", "a/", "-unsloth"):
+        read_written(part * 100_000 + "--b")

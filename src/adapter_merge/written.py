@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+_LONGEST = 255  # of a folder's name
 _CACHED = re.compile(r"models--(?:(?P<owner>[^/]+?)--)?(?P<name>[^/]+)")
 _URL = re.compile(r"(?:hf://|https?://(?:www\.)?(?:huggingface\.co|hf\.co)/)(?P<rest>.*)")
 
@@ -44,7 +45,7 @@ _QUANTISERS = re.compile(
 _ENDING = re.compile(
     r"""
     (?:[-_.](?:unsloth|hf|mlx|quantized))?
-    (?: [-_.](?:gptq|awq|gguf|exl2)(?:[-_.]?\w+)*
+    (?: [-_.](?:gptq|awq|gguf|exl2)(?:[-_.\d][\w.-]*)?
       | (?: [-_.](?:bnb|[2-8]-?bits?|int[48]|nf4|(?:nv|mx)?fp[48]|w\d+a\d+|hqq)
             (?:[-_.](?:dynamic|static|block|kv|mlx|\d+g|g\d+))* )+
     )$
@@ -107,7 +108,7 @@ def _is_id(parts: list[str]) -> bool:
 
 def _written(name: str, owner: str | None, *, path: bool) -> Written | None:
     name = name.replace("___", ".")  # as the cache of ModelScope spells a dot
-    if _NAME.fullmatch(name) is None:
+    if len(name) > _LONGEST or _NAME.fullmatch(name) is None:
         return None
     ending = _ENDING.search(name)
     if owner is not None:

@@ -164,9 +164,26 @@ def test_cards_are_read_after_configs(case: Case) -> None:
     assert commands(found.hint)[0][2] == "first/Llama-1B"
 
 
-def test_the_revision_that_the_adapter_was_trained_on(case: Case) -> None:
+@pytest.mark.parametrize(
+    ("revision", "part"),
+    [("v2", ["--revision", "v2"]), ("refs/pr/1", ["--revision", "refs/pr/1"]), ("main", []),
+     (None, []), ("", []), ("/dev/zero", []), ("../x", []), ("a/../x", []), ("--token", []), ("a b", [])],
+)  # fmt: skip
+def test_the_revision_that_the_adapter_was_trained_on(
+    case: Case, tmp_path: Path, revision: str | None, part: list[str]
+) -> None:
+    snapshot(tmp_path / "hub", ID, write_base(tmp_path / "other", {"x": np.ones(1)}), "a1")
+    change_json(case.adapter / "adapter_config.json", base_model_name_or_path=ID, revision=revision)
+    fetch, _ = commands(error(cache=tmp_path / "hub").hint)
+    assert fetch == ["hf", "download", ID, *part, "--local-dir", "./Llama-1B"]
+
+
+def test_a_revision_points_to_its_snapshot(case: Case, tmp_path: Path) -> None:
     change_json(case.adapter / "adapter_config.json", base_model_name_or_path=ID, revision="v2")
-    assert commands(error().hint)[0][3:5] == ["--revision", "v2"]
+    snapshot(tmp_path / "hub", ID, case.base, "a1", ref="main")
+    folder = snapshot(tmp_path / "hub", ID, case.base, "a2", ref="v2")
+    (found,) = commands(error(cache=tmp_path / "hub").hint)
+    assert found[-1] == str(folder)
 
 
 def test_a_quantised_base_leads_to_what_it_was_made_from(case: Case) -> None:
@@ -240,14 +257,40 @@ def test_auto_takes_the_one_that_fits(case: Case) -> None:
     assert case.run(base=f"./{ID}").status == "unchanged"
 
 
+@pytest.mark.parametrize("name", ["./base", "./old/../Llama-1B", "models/Llama-1B"])
+def test_auto_takes_a_written_path_too(case: Case, name: str) -> None:
+    writes(case, name)
+    Path("old").mkdir()
+    shutil.copytree(case.base, name)
+    found = sources(base="auto").base.pinned
+    assert found.root.resolve() == Path(name).resolve()
+    assert found.source.startswith("./")
+
+
+def test_a_neighbour_of_a_written_path_is_found(case: Case) -> None:
+    writes(case, str(case.base.parent / "Llama-1B-4bit"))
+    case.base.rename(case.base.parent / "Llama-1B")
+    (found,) = commands(error().hint)
+    assert found[-1] == str(case.base.parent / "Llama-1B")
+
+
+@pytest.mark.parametrize(
+    "name", [f"./{'x' * 300}", "~nobody-of-this-name/x", "./a\0b", "a\0b", "./[31mx"], ids=ascii
+)
+def test_no_text_is_a_bug(case: Case, name: str) -> None:
+    writes(case, name)
+    assert commands(error().hint)
+    assert commands(error(base="auto").hint)
+
+
 def test_auto_asks_where_several_fit(case: Case) -> None:
     writes(case, ID)
     for folder in ("Llama-1B", ID):
         shutil.copytree(case.base, folder)
     found = error(base="auto")
     assert type(found) is RequestError
-    assert "found 2 folders that fit: `./Llama-1B`, `./org/Llama-1B`" in found.message
-    assert [c[-1] for c in commands(found.hint)] == ["./Llama-1B", f"./{ID}"]
+    assert "found 2 folders that fit: `./org/Llama-1B`, `./Llama-1B`" in found.message
+    assert [c[-1] for c in commands(found.hint)] == [f"./{ID}", "./Llama-1B"]
 
 
 @pytest.mark.parametrize(("name", "last"), [(ID, "./Llama-1B"), (None, "./folder")])

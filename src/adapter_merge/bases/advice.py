@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 
 from adapter_merge.bases.candidates import Candidate, candidates
 from adapter_merge.bases.nearby import fitting, free_folder
@@ -24,17 +23,15 @@ class Survey:
     found: tuple[str, ...]
 
     @classmethod
-    def of(
-        cls, search: Search, *, beside: Path | None = None, quantised: Base | None = None
-    ) -> Survey:
-        """Look around; `beside` is a path whose neighbours count too."""
+    def of(cls, search: Search, *, quantised: Base | None = None) -> Survey:
+        """Look around; `quantised` is a base that was opened, and whose card says what it was made from."""
         given = search.request.base
         named = candidates(
             search.adapters,
             given=None if given is None or given.text == AUTO else given,
             quantised=quantised,
         )
-        return cls(search=search, candidates=named, found=fitting(search, named, beside=beside))
+        return cls(search=search, candidates=named, found=fitting(search, named))
 
     def told(self, *, besides: str | None = None) -> str:
         """The candidates as the end of a sentence; empty where `besides` is the only one."""
@@ -86,4 +83,4 @@ def command(search: Search, base: str) -> str:
 
 
 def _spelled(adapter: AdapterRef) -> str:
-    return adapter.ref.text if adapter.weight == 1 else f"{adapter.ref.text}={adapter.weight:g}"
+    return adapter.ref.text if adapter.weight == 1 else f"{adapter.ref.text}={adapter.weight}"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from adapter_merge.request import RepoRef
 from adapter_merge.sources import Adapter, Base
 from adapter_merge.written import Written, read_written
+
+# Strangers write revisions too: nothing that leads out of a folder, or that a command takes for an option.
+_REVISION = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,8 +66,9 @@ def _read(text: str | None, who: str, *, revision: str | None = None) -> Iterato
         return
     how = ["the end of a path"] if written.path else []
     how += [f"without `{written.quantised}`"] if written.quantised else []
+    pinned = revision not in {None, "main"} and not how and _REVISION.fullmatch(revision or "")
     yield Candidate(
         base=written.plain,
         origin=", ".join([who, *how]),
-        revision=None if how or revision == "main" else revision,
+        revision=revision if pinned else None,
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import ValidationError
 
 from adapter_merge.bases.advice import Survey, command
 from adapter_merge.bases.fit import why_quantised
+from adapter_merge.bases.nearby import there
 from adapter_merge.bases.search import AUTO, Search
 from adapter_merge.errors import NotFound, QuantisedBase, RequestError
 from adapter_merge.request import RepoRef
@@ -24,7 +23,8 @@ def choose_base(search: Search) -> RepoRef:
     """
     given = search.request.base
     if given is None:
-        return _existing(_named(search), search, by=search.adapters[0])
+        adapter, text = _named(search)
+        return _existing(_ref(text), search, by=adapter)
     return _automatic(search) if given.text == AUTO else _existing(given, search)
 
 
@@ -36,22 +36,19 @@ def refuse_quantised(search: Search, base: Base) -> None:
     """
     why = why_quantised(base.config, base.checkpoint)
     if why is not None:
-        survey = Survey.of(search, beside=base.pinned.root, quantised=base)
+        survey = Survey.of(search, quantised=base)
         raise QuantisedBase(
             f"the base `{base.pinned.source}` is quantised ({why}){survey.told()}",
             hint=survey.hint(),
         )
 
 
-def _named(search: Search) -> RepoRef | str:
-    """The base that the adapters name; an adapter that names none doesn't disagree with the others."""
+def _named(search: Search) -> tuple[Adapter, str]:
+    """The base that the adapters name, and one that does; who names none disagrees with nobody."""
     names = {name: a for a in search.adapters if (name := _name(a)) is not None}
     if len(names) == 1:
-        name = next(iter(names))
-        try:
-            return RepoRef.model_validate(name)
-        except ValidationError:
-            return name
+        ((name, adapter),) = names.items()
+        return adapter, name
     survey = Survey.of(search)
     if names:
         raise RequestError(
@@ -73,6 +70,14 @@ def _name(adapter: Adapter) -> str | None:
     return text if is_path or read_written(text) is not None else None
 
 
+def _ref(text: str) -> RepoRef | str:
+    """The ref that a text is; the text itself where it is none, such as a path of Windows."""
+    try:
+        return RepoRef.model_validate(text)
+    except ValidationError:
+        return text
+
+
 def _existing(ref: RepoRef | str, search: Search, *, by: Adapter | None = None) -> RepoRef:
     """The ref, where its folder is there; `by` is the adapter that names it, None the request."""
     text = ref if isinstance(ref, str) else ref.text
@@ -81,10 +86,9 @@ def _existing(ref: RepoRef | str, search: Search, *, by: Adapter | None = None) 
         raise _unusable(f"`{text}`{whose} is not a folder on this machine", search)
     if ref.folder is None:
         raise _id(ref, whose, search)
-    path = ref.folder.expanduser().absolute()
-    if path.exists():
+    if there(text) is not None:
         return ref
-    survey = Survey.of(search, beside=path)
+    survey = Survey.of(search)
     raise NotFound(
         f"there is no folder `{text}`{whose.removesuffix(',')}{survey.told()}", hint=survey.hint()
     )
@@ -92,7 +96,8 @@ def _existing(ref: RepoRef | str, search: Search, *, by: Adapter | None = None) 
 
 def _id(ref: RepoRef, whose: str, search: Search) -> RequestError:
     text = ref.text
-    if Path(text).is_dir():
+    folder = there(text)
+    if folder is not None and folder.is_dir():
         return RequestError(
             f"`{text}`{whose} is a folder here, and could be a Hub id",
             hint=f"For the folder: `{command(search, f'./{text}')}`; "

@@ -7,25 +7,33 @@ from pathlib import Path
 
 from adapter_merge.bases.candidates import Candidate
 from adapter_merge.bases.fit import fits
-from adapter_merge.bases.search import Search
+from adapter_merge.bases.search import AUTO, Search
 
 
-def fitting(
-    search: Search, candidates: tuple[Candidate, ...], *, beside: Path | None = None
-) -> tuple[str, ...]:
-    """The folders that are called like a candidate and fit every adapter, as refs that can be written.
+def there(text: str) -> Path | None:
+    """What stands at a path that anybody wrote; None where nothing does."""
+    try:
+        path = Path(text).expanduser().absolute()
+        return path if path.exists() else None
+    except (OSError, RuntimeError, ValueError):  # too long, nobody's home, or no path at all
+        return None
 
-    Looked at are the current folder, the folders in which the adapters and `beside` lie, and the cache.
+
+def fitting(search: Search, candidates: tuple[Candidate, ...]) -> tuple[str, ...]:
+    """The folders that may be the base and fit every adapter, as refs that can be written.
+
+    Looked at are the paths that are written, and what is called like a candidate in the current folder,
+    beside the adapters, beside the written paths and in the cache.
     """
     here = Path.cwd().resolve()
     roots = [adapter.pinned.root for adapter in search.adapters]
-    homes = [p.parent.resolve() for p in (*roots, beside) if p is not None]
-    places = dict.fromkeys([here, *homes])
-    target = search.request.target.folder
-    others = {root.resolve() for root in roots}
-    others |= {target.expanduser().resolve()} if target is not None else set()
+    written = list(_written_paths(search))
+    themselves = [path for text in written if (path := there(text)) is not None]
+    homes = [home for text in written if (home := there(str(Path(text).parent))) is not None]
+    places = dict.fromkeys(p.resolve() for p in (here, *(root.parent for root in roots), *homes))
+    others = {p.resolve() for p in (*roots, there(search.request.target.text)) if p is not None}
     found: dict[Path, str] = {}
-    for folder in _called(candidates, places, search.cache):
+    for folder in (*themselves, *_called(candidates, places, search.cache)):
         real = folder.resolve()
         if real not in others and real not in found and fits(folder, search.adapters):
             found[real] = _ref(folder, here)
@@ -39,6 +47,17 @@ def free_folder(search: Search, name: str) -> str:
     # `hf download` leaves its notes there, and goes on with what it began.
     ours = (folder / ".cache" / "huggingface").is_dir()
     return f"./{name}-base" if taken or (folder.exists() and not ours) else f"./{name}"
+
+
+def _written_paths(search: Search) -> Iterator[str]:
+    """What request and adapters wrote, where it could be a path."""
+    given = search.request.base
+    for text in (
+        None if given is None or given.text == AUTO else given.text,
+        *(adapter.config.base_model_name_or_path for adapter in search.adapters),
+    ):
+        if text is not None and text.strip(" ./~"):
+            yield text.strip()
 
 
 def _called(
@@ -85,7 +104,7 @@ def _cached(candidate: Candidate, cache: Path) -> Iterator[Path]:
 def _snapshots(folder: Path, revision: str) -> list[Path]:
     try:
         pinned = (folder / "refs" / revision).read_text().strip()
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         pinned = revision
     snapshots = _folders(folder / "snapshots")
     return [path for path in snapshots if path.name == pinned] or snapshots
