@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from adapter_merge.checks import CHECKS
 from adapter_merge.checks.seen import Seen
-from adapter_merge.checks.side import SideLook
+from adapter_merge.checks.side import look_beside
 from adapter_merge.finding import Finding, Outcome
 from adapter_merge.licence import decide
 from adapter_merge.readme import Readme
@@ -32,7 +33,7 @@ def seen(
         recorded=None,
         checkpoint=None,
         trouble=None,
-        side=SideLook(config=None, largest_token=None, modules=(), troubles={}),
+        side=look_beside(Path("nowhere"), {}),
         plan=None,
         sources=made_from,
         looks={},
