@@ -260,8 +260,11 @@ def test_a_report_says_how_far_the_run_came(
     assert report.peak_rss_bytes > 1e6
     assert report.to == str(merged.to)
     is_resolved, is_planned = "base" not in settings, not {"base", "probe"} & set(settings)
-    assert [a.source for a in report.adapters] == [str(merged.adapter)] * is_resolved
-    assert (report.base is not None) == is_resolved
+    assert [a.source for a in report.adapters] == [str(merged.adapter)]
+    assert bool(report.adapters[0].digests) == is_resolved
+    assert report.base is not None
+    assert report.base.source == settings.get("base", str(merged.base))
+    assert bool(report.left_behind) == is_planned
     assert report.recipe == (
         assemble.plan(merged.request(**settings)).recipe if is_planned else None
     )

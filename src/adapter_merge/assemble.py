@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from adapter_merge import audit, pipeline
+from adapter_merge.forecast import Forecast
 from adapter_merge.pipeline import Machine
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Reporter, Silent
@@ -40,6 +42,14 @@ def plan(request: Request) -> Plan:
         AdapterMergeError: the merge can't be done.
     """
     return pipeline.drafted(request, resolve(request, verb="plan", cache=_hub_cache()))
+
+
+def forecast(request: Request, plan: Plan) -> Forecast:
+    """What `run` would ask of this machine for a plan of this request."""
+    target = request.target.folder
+    assert target is not None  # noqa: S101 - a plan has a target that was resolved
+    root = target.expanduser().resolve()
+    return pipeline.forecast(request, root, plan, machine=_machine())
 
 
 def check(
@@ -79,6 +89,7 @@ def _machine() -> Machine:
         peak_rss=_peak_rss,
         versions=_versions(),
         workers=min(processors or 1, _MOST_WORKERS),
+        free=_free,
         hub_cache=_hub_cache(),
     )
 
@@ -89,6 +100,12 @@ def _hub_cache() -> Path:
         os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface"
     )
     return Path(os.environ.get("HF_HUB_CACHE") or Path(home, "hub")).expanduser()
+
+
+def _free(folder: Path) -> int:
+    """Bytes that are free where `folder` lies, or would lie."""
+    standing = next(p for p in (folder, *folder.parents) if p.exists())
+    return shutil.disk_usage(standing).free
 
 
 def _peak_rss() -> int:

@@ -9,15 +9,17 @@ from pathlib import Path
 
 from adapter_merge.errors import AdapterMergeError, CheckFailed, Interrupted, TargetNotOurs
 from adapter_merge.finding import Finding, Verdict
+from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Reporter
 from adapter_merge.readme import README
-from adapter_merge.receipt import RECEIPT_NAME, Receipt
+from adapter_merge.receipt import RECEIPT_NAME, Receipt, SourceRecord
 from adapter_merge.record import receipt_of, source_record
 from adapter_merge.report import ErrorRecord, Report
 from adapter_merge.request import Request, Settings
 from adapter_merge.sources import Sources, TargetState
 from adapter_merge.stages.draft import draft
+from adapter_merge.stages.foresee import foresee
 from adapter_merge.stages.merge import merge
 from adapter_merge.stages.resolve import resolve
 from adapter_merge.stages.seal import seal
@@ -35,6 +37,7 @@ class Machine:
         peak_rss: largest resident memory of this process so far, in bytes.
         versions: of this program, Python and the libraries that compute.
         workers: threads to merge with where the request doesn't say.
+        free: bytes that are free where a folder lies, or would lie.
         hub_cache: the folder of the Hub's cache; it need not exist.
     """
 
@@ -42,6 +45,7 @@ class Machine:
     peak_rss: Callable[[], int]
     versions: Mapping[str, str]
     workers: int
+    free: Callable[[Path], int]
     hub_cache: Path
 
 
@@ -76,13 +80,28 @@ def run(request: Request, *, reporter: Reporter, machine: Machine) -> Report:
     state = _Run(
         machine=machine,
         start=machine.now(),
-        report=Report(status="failed", to=request.target.text, versions=machine.versions),
+        report=_nothing_yet(request, machine),
     )
     with _failures(state):
         _stages(request, state, reporter)
     report = state.finished()
     reporter.finished(report)
     return report
+
+
+def _nothing_yet(request: Request, machine: Machine) -> Report:
+    """The report of a run that has read nothing: its inputs as they were written."""
+    adapters = (
+        SourceRecord(source=a.ref.text, weight=a.weight, digests={}) for a in request.adapters
+    )
+    base = request.base and SourceRecord(source=request.base.text, digests={})
+    return Report(
+        status="failed",
+        adapters=tuple(adapters),
+        base=base,
+        to=request.target.text,
+        versions=machine.versions,
+    )
 
 
 def reported(to: str, work: Callable[[], Report], *, machine: Machine) -> Report:
@@ -125,8 +144,14 @@ def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
     )
     with state.timed("draft"):
         plan = drafted(request, sources)
-    state.report = replace(state.report, recipe=plan.recipe, counts=plan.counts)
-    reporter.planned(plan)
+    state.report = replace(
+        state.report,
+        recipe=plan.recipe,
+        counts=plan.counts,
+        changes=plan.changes,
+        left_behind=plan.left_behind,
+    )
+    reporter.planned(plan, forecast(request, sources.target.root, plan, machine=state.machine))
     receipt = _unchanged(plan, sources)
     if receipt is not None:
         findings = tuple(f.finding() for f in receipt.findings)
@@ -167,6 +192,12 @@ def drafted(request: Request, sources: Sources) -> Plan:
             hint="Name another folder with `--to`, or replace it with `--overwrite`.",
         )
     return draft(request, sources)
+
+
+def forecast(settings: Settings, target: Path, plan: Plan, *, machine: Machine) -> Forecast:
+    """What the merge will ask of this machine."""
+    workers = settings.workers or machine.workers
+    return foresee(plan, workers=workers, free_bytes=machine.free(target))
 
 
 def _unchanged(plan: Plan, sources: Sources) -> Receipt | None:
@@ -211,8 +242,8 @@ def _build(
         relative_changes=inspection.relative_changes,
     )
     kept = bool(verdict.failures) and request.keep_failed
-    where = f"Look at `{keep_aside(work)}`." if kept else "Nothing was written."
-    stop_on_failure(verdict, hint=f"{where} `adapter-merge codes` says what each code means.")
+    where = f"Look at `{keep_aside(work)}`. " if kept else ""
+    stop_on_failure(verdict, hint=f"{where}`adapter-merge codes` says what each code means.")
     return receipt_of(plan, sources, merged, inspection, versions=state.machine.versions)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from adapter_merge.checkpoint import TensorInfo
+from adapter_merge.receipt import MethodRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -187,10 +188,11 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WeighedAdapter:
-    """An adapter as it was written, and the factor on its scale."""
+    """An adapter as it was written, the factor on its scale, and how it was trained."""
 
     source: str
     weight: float
+    method: MethodRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +205,7 @@ class Plan:
         to: the target.
         shards: the weight files, in order.
         side_files: all other files, the index among them; not README.md and the receipt.
-        adapter_tensors: every adapter tensor; each is used exactly once.
+        adapter_tensors: every adapter tensor, as its header describes it; each is used exactly once.
         recipe: sha256 over settings that change bytes and the digests of what is read.
         naming: how the adapters' modules found their tensors, one sentence an adapter.
         tied: see `Base.tied`.
@@ -218,7 +220,7 @@ class Plan:
     side_files: tuple[SideFile, ...]
     left_behind: tuple[LeftBehind, ...]
     changes: tuple[Change, ...]
-    adapter_tensors: tuple[AdapterTensor, ...]
+    adapter_tensors: Mapping[AdapterTensor, TensorInfo]
     recipe: str
     settings: Mapping[str, str]
     naming: tuple[str, ...]

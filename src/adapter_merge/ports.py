@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from adapter_merge.finding import Verdict
+from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan
 from adapter_merge.report import Report
 
@@ -14,7 +15,7 @@ from adapter_merge.report import Report
 class Reporter(Protocol):
     """Shows a run to the person who waits for it; never part of the result."""
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: Plan, forecast: Forecast) -> None:
         """The plan is final."""
         ...
 
@@ -34,7 +35,7 @@ class Reporter(Protocol):
 class Silent:
     """A reporter that shows nothing."""
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: Plan, forecast: Forecast) -> None:
         """Show nothing."""
 
     def working(self, stage: str, total: int) -> AbstractContextManager[Callable[[int], None]]:

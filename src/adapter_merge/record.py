@@ -20,12 +20,13 @@ def source_record(source: Adapter | Base) -> SourceRecord:
         source=source.pinned.source,
         commit=source.pinned.commit,
         weight=adapter.weight if adapter else None,
-        method=_method(adapter.config) if adapter else None,
+        method=method_record(adapter.config) if adapter else None,
         digests=digests(source.files),
     )
 
 
-def _method(config: AdapterConfig) -> MethodRecord:
+def method_record(config: AdapterConfig) -> MethodRecord:
+    """How an adapter was trained, as far as its config says."""
     options = config.model_extra or {}
     return MethodRecord(
         peft_type=config.peft_type or "LORA",

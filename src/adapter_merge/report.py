@@ -9,6 +9,7 @@ from typing import Literal
 
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.finding import Finding
+from adapter_merge.plan import Change, LeftBehind
 from adapter_merge.receipt import FileRecord, SourceRecord
 
 
@@ -65,11 +66,15 @@ class Report:
         status: `merged`, `unchanged`, `failed`, `skipped` (not tried, with its reason) or `done`
             (a command that merges nothing).
         to: the target as the user wrote it, or its default.
+        adapters, base: without digests where they were not read.
+        changes: the plan's declared changes.
+        left_behind: files of the sources that the result doesn't get.
         published: what was sent to a Hub; None for a folder.
         relative_changes: see `Inspection`; how far each edited tensor moved.
         files: every file of the result with size and sha256; empty unless merged or unchanged.
         seconds: wall-clock seconds by stage, and `total`.
         peak_rss_bytes: largest resident memory of the process so far.
+        error: None where all is well; with `merged` the result stands, and its report couldn't be written.
     """
 
     status: Status
@@ -79,6 +84,8 @@ class Report:
     recipe: str | None = None
     published: Mapping[str, object] | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+    left_behind: tuple[LeftBehind, ...] = ()
     findings: tuple[Finding, ...] = ()
     relative_changes: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, FileRecord] = field(default_factory=dict)

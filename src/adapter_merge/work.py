@@ -22,7 +22,7 @@ from pathlib import Path
 from adapter_merge.errors import DiskFull, MergeError
 from adapter_merge.weights import write_error
 
-_SPARE = 16 << 20  # bytes that must stay free beside the result: receipt, card, directories
+SPARE = 16 << 20  # bytes that must stay free beside the result: receipt, card, directories
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,9 +129,9 @@ def _make_held(path: Path) -> int:
 
 def _check_room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
-    if free < size + _SPARE:
+    if free < size + SPARE:
         raise DiskFull(
-            f"the result needs {(size + _SPARE) / 1e9:.2f} GB, but `{folder}` has {free / 1e9:.2f} GB free",
+            f"the result needs {(size + SPARE) / 1e9:.2f} GB, but `{folder}` has {free / 1e9:.2f} GB free",
             hint="Free some space, or put the target on another disk with `--to`.",
         )
 

@@ -7,7 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from adapter_merge.cli.show import findings_table, nbytes, summary
+from adapter_merge.cli.ended import summary
+from adapter_merge.cli.show import findings_table
 from adapter_merge.cli.talk import Talk
 from adapter_merge.finding import Finding, Outcome, Verdict
 from adapter_merge.receipt import FileRecord, SourceRecord
@@ -33,6 +34,7 @@ MERGED = Report(
         "adapter_tensors_used": 8,
     },
     findings=FINDINGS[:3],
+    relative_changes={"h.0.weight": 0.01, "h.1.weight": 0.04},
     files={"model.safetensors": FileRecord(size=90_868_376, sha256="0")},
     seconds={"merge": 1.25, "total": 1.5},
     peak_rss_bytes=412_000_000,
@@ -83,12 +85,12 @@ def test_a_summary_has_what_one_looks_for() -> None:
     for part in (
         "merged",
         "./a-merged",
-        "./a (weight 0.5)",
+        "./a (weight 0.5) onto ./b",
         "4 edited and 5 copied; 8 of 8 adapter tensors used",
         "1 warn, 1 skip, 1 pass",
         "90.9 MB",
-        "total 1.5",
-        "412.0 MB at its peak",
+        "1.5 s (merge 1.2); 412.0 MB of memory",
+        "2.5 % in the median, 4 % at most: `h.1.weight`",
         "adapter-merge verify ./a-merged",
     ):
         assert part in text
@@ -98,7 +100,7 @@ def test_a_summary_has_what_one_looks_for() -> None:
 def test_an_error_is_always_shown(quiet: bool) -> None:
     console = _screen()
     Talk(quiet=quiet, console=console).finished(FAILED)
-    assert "they [don't] fit (PlanError)" in _text(console)
+    assert "they [don't] fit (PlanError, exit code 5)" in _text(console)
     assert "Try `plan`." in _text(console)
 
 
@@ -144,21 +146,6 @@ def test_color_can_be_turned_off_and_carries_no_meaning(color: bool) -> None:
     console.print(findings_table(FINDINGS))
     assert ("\x1b[31m" in _text(console)) == color
     assert "fail" in _text(console)
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 bytes"),
-        (999, "999 bytes"),
-        (1000, "1.0 kB"),
-        (90_868_376, "90.9 MB"),
-        (5_000_000_000, "5.0 GB"),
-        (7 * 10**12, "7.0 TB"),
-    ],
-)
-def test_sizes_are_written_in_powers_of_a_thousand(count: int, text: str) -> None:
-    assert nbytes(count) == text
 
 
 def test_names_of_strangers_do_not_steer_the_terminal() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -15,7 +16,7 @@ from cyclopts import App, CycloptsError, Parameter
 import adapter_merge
 from adapter_merge.cli import check, codes, demo, plan, run, schema, usage, verify
 from adapter_merge.cli.options import Output
-from adapter_merge.errors import AdapterMergeError, Interrupted
+from adapter_merge.errors import AdapterMergeError, Interrupted, RequestError
 from adapter_merge.report import ErrorRecord, Report
 
 _HELP = """\
@@ -109,5 +110,6 @@ def _bug(error: Exception) -> ErrorRecord:
 def _fail(error: ErrorRecord, argv: Sequence[str]) -> int:
     report = Report(status="failed", error=error)
     output = Output(json="--json" in argv, quiet="--quiet" in argv)
-    output.talk().finished(report)
+    done = "; nothing was done" if error.type == RequestError.__name__ else ""
+    output.talk().gave_up(error, f"`{shlex.join(['adapter-merge', *argv])}`{done}")
     return output.give(report)

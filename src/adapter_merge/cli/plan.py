@@ -10,8 +10,10 @@ from cyclopts import Parameter
 
 from adapter_merge.cli.options import Output, write
 from adapter_merge.cli.run import request
-from adapter_merge.cli.show import on_stdout, plan_screen
-from adapter_merge.plan import Plan, PlannedTensor, ShardPlan, SideFile
+from adapter_merge.cli.screen import plan_screen
+from adapter_merge.cli.show import on_stdout
+from adapter_merge.forecast import Forecast
+from adapter_merge.plan import Plan, PlannedTensor, ShardPlan, SideFile, WeighedAdapter
 from adapter_merge.request import AdapterRef, Settings
 
 
@@ -32,17 +34,18 @@ def plan(
     from adapter_merge import assemble
 
     drafted = assemble.plan(wanted)
+    forecast = assemble.forecast(wanted, drafted)
     if output.json:
-        write(json.dumps(plan_json(drafted), indent=2, default=str))
+        write(json.dumps(plan_json(drafted, forecast), indent=2, default=str))
     elif not output.quiet:
-        on_stdout().print(plan_screen(drafted))
+        on_stdout().print(plan_screen(drafted, forecast))
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
+def plan_json(plan: Plan, forecast: Forecast) -> dict[str, Any]:
     """A plan as JSON values: sizes in bytes, edits as the tensors that they join."""
     return {
         "schema": 1,
-        "adapters": [asdict(adapter) for adapter in plan.adapters],
+        "adapters": [_adapter(adapter) for adapter in plan.adapters],
         "base": plan.base,
         "to": plan.to,
         "layout": plan.layout,
@@ -58,6 +61,15 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "left_behind": [asdict(file) for file in plan.left_behind],
         "changes": [asdict(change) for change in plan.changes],
         "adapter_tensors": [asdict(tensor) for tensor in plan.adapter_tensors],
+        "forecast": asdict(forecast),
+    }
+
+
+def _adapter(adapter: WeighedAdapter) -> dict[str, Any]:
+    return {
+        "source": adapter.source,
+        "weight": adapter.weight,
+        "method": adapter.method.model_dump(),
     }
 
 

@@ -17,10 +17,14 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from adapter_merge.cli.show import findings_table, nbytes, on_stderr, plan_screen, summary
+from adapter_merge.cli.ended import failure, summary
+from adapter_merge.cli.screen import plan_screen
+from adapter_merge.cli.show import findings_table, on_stderr
+from adapter_merge.figures import nbytes
 from adapter_merge.finding import Verdict
+from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan
-from adapter_merge.report import Report
+from adapter_merge.report import ErrorRecord, Report
 
 # A log gets a line each tenth of the work, but not more often than this.
 _LOG_SECONDS = 2.0
@@ -33,16 +37,16 @@ class Talk:
         self._quiet = quiet
         self._console = console or on_stderr()
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: Plan, forecast: Forecast) -> None:
         """Show the plan on one screen."""
         if not self._quiet:
-            self._console.print(plan_screen(plan))
+            self._console.print(plan_screen(plan, forecast))
 
     def working(self, stage: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
         """Show bytes, rate and time left of a stage."""
         if self._quiet or total == 0:
             return nullcontext(lambda _done: None)
-        if self._console.is_terminal:
+        if self._console.is_interactive:
             return _bar(self._console, stage, total)
         return _lines(self._console, stage, total)
 
@@ -55,6 +59,10 @@ class Talk:
         """Show what came of the run."""
         if not self._quiet or report.error is not None:
             self._console.print(summary(report))
+
+    def gave_up(self, error: ErrorRecord, command: str) -> None:
+        """Show why a command ended before there was anything to report on."""
+        self._console.print(failure(error, command))
 
 
 @contextmanager

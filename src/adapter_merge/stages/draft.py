@@ -26,6 +26,7 @@ from adapter_merge.plan import (
     SideFile,
     WeighedAdapter,
 )
+from adapter_merge.record import method_record
 from adapter_merge.request import Dtype, Settings
 from adapter_merge.sources import Base, Sources, digests
 
@@ -63,7 +64,8 @@ def draft(settings: Settings, sources: Sources) -> Plan:
     }
     return Plan(
         adapters=tuple(
-            WeighedAdapter(source=a.pinned.source, weight=a.weight) for a in sources.adapters
+            WeighedAdapter(source=a.pinned.source, weight=a.weight, method=method_record(a.config))
+            for a in sources.adapters
         ),
         base=base.pinned.source,
         to=sources.target.source,
@@ -180,12 +182,12 @@ def _index(weights: Weights, base: Base) -> tuple[SideFile, ...]:
     )
 
 
-def _adapter_tensors(sources: Sources) -> tuple[AdapterTensor, ...]:
-    return tuple(
-        AdapterTensor(adapter=index, name=name)
+def _adapter_tensors(sources: Sources) -> Mapping[AdapterTensor, TensorInfo]:
+    return {
+        AdapterTensor(adapter=index, name=name): info
         for index, adapter in enumerate(sources.adapters)
-        for name in adapter.checkpoint.tensors
-    )
+        for name, info in adapter.checkpoint.tensors.items()
+    }
 
 
 def _recipe(settings: Mapping[str, str], sources: Sources) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from adapter_merge.streaming.adapter_tensors import AdapterReader, open_source
 from adapter_merge.streaming.chunks import Chunk, chunks
 from adapter_merge.streaming.device import prepare
+from adapter_merge.streaming.memory import peak_bytes
 from adapter_merge.streaming.output import OutputFile
 from adapter_merge.streaming.worker import Prepared, Worker
 
@@ -16,5 +17,6 @@ __all__ = [
     "Worker",
     "chunks",
     "open_source",
+    "peak_bytes",
     "prepare",
 ]

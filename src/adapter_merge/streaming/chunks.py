@@ -70,10 +70,7 @@ def _copied(shard: str, tensor: PlannedTensor) -> Iterator[Copied]:
 def _computed(shard: str, tensor: PlannedTensor) -> Iterator[Computed]:
     count = rows_of(tensor)
     row_bytes = tensor.info.nbytes // count
-    base_bytes = tensor.base.info.nbytes // count if tensor.base else 0
-    step = COMPUTED // max(row_bytes, base_bytes)
-    whole = tensor.edit is not None and not tensor.edit.by_rows
-    for rows in row_blocks(slice(0, count), count if whole else max(step, FEWEST_ROWS)):
+    for rows in row_blocks(slice(0, count), rows_at_a_time(tensor)):
         yield Computed(
             shard=shard,
             start=tensor.info.start + rows.start * row_bytes,
@@ -81,6 +78,15 @@ def _computed(shard: str, tensor: PlannedTensor) -> Iterator[Computed]:
             tensor=tensor,
             rows=rows,
         )
+
+
+def rows_at_a_time(tensor: PlannedTensor) -> int:
+    """Rows of a chunk of an edited or cast tensor, which isn't empty."""
+    count = rows_of(tensor)
+    if tensor.edit is not None and not tensor.edit.by_rows:
+        return count
+    base_bytes = tensor.base.info.nbytes if tensor.base else 0
+    return max(COMPUTED * count // max(tensor.info.nbytes, base_bytes), FEWEST_ROWS)
 
 
 def rows_of(tensor: PlannedTensor) -> int:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Blocks this small stay in the cache from the product to the rounding; whole tensors take ten times as long.
 _BLOCK_BYTES = 1 << 20
 _BLOCK_ROWS = (64, 256)
-_KEPT_EDITS = 8
+KEPT_EDITS = 8  # edits whose adapter tensors stay in memory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +41,7 @@ class Prepared:
         with self.lock:
             if edit.target not in self.applies:
                 self.applies[edit.target] = edit.prepare(self.reader.load)
-                if len(self.applies) > _KEPT_EDITS:
+                if len(self.applies) > KEPT_EDITS:
                     self.applies.popitem(last=False)
             return self.applies[edit.target]
 
@@ -76,7 +76,7 @@ class Worker:
         target = _matrix(target_bytes, tensor.info.dtype, columns)
         apply = self._prepared.get(tensor.edit) if tensor.edit is not None else None
         whole = tensor.edit is not None and not tensor.edit.by_rows
-        for block in row_blocks(slice(0, count), count if whole else _block_rows(columns)):
+        for block in row_blocks(slice(0, count), count if whole else block_rows(columns)):
             size = block.stop - block.start
             values = self._matrix("values", tensor, size, columns)
             if source is not None:
@@ -122,7 +122,8 @@ def _matrix(buffer: memoryview, dtype: str, columns: int) -> torch.Tensor:
     return torch.frombuffer(buffer, dtype=torch_dtype(dtype)).view(-1, columns)
 
 
-def _block_rows(columns: int) -> int:
+def block_rows(columns: int) -> int:
+    """Rows that are computed at a time."""
     fewest, most = _BLOCK_ROWS
     return min(max(_BLOCK_BYTES // (columns * 4), fewest), most)
 

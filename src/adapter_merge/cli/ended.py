@@ -1,0 +1,85 @@
+"""The end of a command: a summary that can be scanned, or in three lines what failed, on what, and what is next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from statistics import median
+
+from rich.table import Table
+from rich.text import Text
+
+from adapter_merge.cli.screen import tensors, weighed
+from adapter_merge.cli.show import WEIGHT, Cell, grid, labelled, printable
+from adapter_merge.figures import counted, nbytes, percent
+from adapter_merge.report import ErrorRecord, Report
+
+Row = tuple[str, Cell]
+
+
+def summary(report: Report) -> Table:
+    """What came of a command, and what to do next."""
+    if report.error is not None:
+        return failure(report.error, _inputs(report))
+    return labelled(_rows(report))
+
+
+def failure(error: ErrorRecord, inputs: Cell) -> Table:
+    """Three rows: what happened to which thing, with which inputs, and the next step."""
+    what = f"{error.message} ({error.type}, exit code {error.code})"
+    return grid(
+        [
+            (Text("failed", style="bold red"), what),
+            (Text("with", style="bold"), inputs),
+            (Text("next", style="bold"), error.hint),
+        ]
+    )
+
+
+def _inputs(report: Report) -> str:
+    if report.status == "merged":
+        return f"{report.to}, which is merged and in its place"
+    if not report.adapters:
+        return f"{report.to}; nothing was changed"
+    adapters = " and ".join(weighed(a.source, a.weight) for a in report.adapters)
+    base = report.base.source if report.base is not None else "the base that it names"
+    return f"{adapters} onto {base}, to {report.to}; nothing was written there"
+
+
+def _rows(report: Report) -> Iterator[Row]:
+    yield report.status, Text(printable(report.to or ""), style="bold")
+    if report.base is not None and report.adapters:
+        adapters = " and ".join(weighed(a.source, a.weight) for a in report.adapters)
+        yield "from", f"{adapters} onto {report.base.source}"
+    yield from _numbers(report)
+    if report.status in ("merged", "unchanged"):
+        yield "next", f"adapter-merge verify {report.to}"
+
+
+def _numbers(report: Report) -> Iterator[Row]:
+    if report.counts:
+        yield "tensors", tensors(report.counts)
+    if report.relative_changes:
+        yield "moved", _moved(report)
+    if report.findings:
+        by_outcome = Counter(f.outcome for f in report.findings)
+        yield "findings", ", ".join(f"{by_outcome[o]} {o}" for o in WEIGHT if by_outcome[o])
+    if report.files:
+        size = sum(file.size for file in report.files.values())
+        yield "files", f"{counted(len(report.files), 'file')}, {nbytes(size)}"
+    if report.seconds:
+        yield "took", _took(report)
+
+
+def _moved(report: Report) -> str:
+    values = report.relative_changes
+    most = max(values, key=lambda name: values[name])
+    return f"{percent(median(values.values()))} in the median, {percent(values[most])} at most: `{most}`"
+
+
+def _took(report: Report) -> str:
+    stages = [(n, s) for n, s in report.seconds.items() if n != "total" and round(s, 1) > 0]
+    total = f"{report.seconds.get('total', 0):.1f} s"
+    parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in stages)
+    memory = f"; {nbytes(report.peak_rss_bytes)} of memory" if report.peak_rss_bytes else ""
+    return f"{total} ({parts}){memory}" if parts else f"{total}{memory}"

@@ -1,0 +1,52 @@
+"""Figures as people write them: sizes, shares, times that are only guessed."""
+
+from __future__ import annotations
+
+import math
+
+
+def nbytes(count: int) -> str:
+    """A size in powers of 1000: `91.2 MB`."""
+    size = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{count} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def about(count: int) -> str:
+    """A size that is only guessed, with two digits that count: `260 MB`."""
+    least = 10 ** max(len(str(count)) - 2, 0)
+    return nbytes(round(count / least) * least).replace(".0 ", " ")
+
+
+def percent(share: float) -> str:
+    """A share of 1 with two digits that count: `0.57 %`, `12 %`, `3.1e-05 %`."""
+    if not math.isfinite(share):
+        return "not a number"
+    value = 100 * share
+    if value >= 10:
+        return f"{value:.0f} %"
+    return f"{value:.2g} %"
+
+
+def guessed(seconds: float) -> str:
+    """A time that nobody measured, no finer than such a guess is."""
+    if seconds < 10:
+        return "some seconds"
+    if seconds < 55:
+        return f"about {math.ceil(seconds / 10) * 10} s"
+    if seconds < 55 * 60:
+        return f"about {math.ceil(seconds / 60)} min"
+    return f"about {math.ceil(seconds / 3600)} h"
+
+
+def number(value: float) -> str:
+    """A number without a fraction that says nothing: `16`, `0.5`."""
+    return f"{value:g}"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: `1 file`, `7 files`."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"

@@ -1,0 +1,24 @@
+"""Foresee what a merge asks of the machine, from its plan."""
+
+from __future__ import annotations
+
+from adapter_merge.forecast import Forecast
+from adapter_merge.plan import Plan
+from adapter_merge.streaming import peak_bytes
+from adapter_merge.work import SPARE
+
+# As `benchmarks/RESULTS.md` has it, for two cores: a run of 2.54 GB takes 5.2 s, 3.7 s of them to merge and
+# validate; Python with torch's CPU build holds 260 MB.
+_STARTUP_SECONDS = 1.5
+_BYTES_PER_SECOND = 0.7e9
+_PROGRAM_BYTES = 260_000_000
+
+
+def foresee(plan: Plan, *, workers: int, free_bytes: int) -> Forecast:
+    """Guess memory, room and time; `free_bytes` is what the target's file system has free."""
+    return Forecast(
+        memory_bytes=_PROGRAM_BYTES + peak_bytes(plan, workers),
+        needed_bytes=plan.size + SPARE,
+        free_bytes=free_bytes,
+        seconds=_STARTUP_SECONDS + plan.size / _BYTES_PER_SECOND,
+    )

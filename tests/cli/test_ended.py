@@ -1,0 +1,89 @@
+"""The end of a command: three labelled lines for a failure, a summary for a success."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from adapter_merge.cli.ended import failure, summary
+from adapter_merge.receipt import SourceRecord
+from adapter_merge.report import ErrorRecord, Report
+from tests.cli.conftest import Command
+
+ERROR = ErrorRecord(
+    type="MissingTarget", code=5, message="the base has no `x.weight`", hint="Try `--base ./b`."
+)
+FAILED = Report(
+    status="failed",
+    adapters=(SourceRecord(source="./a", weight=0.5, digests={}),),
+    base=SourceRecord(source="./b", digests={}),
+    to="./a-merged",
+    error=ERROR,
+)
+
+
+def lines(report: Report, width: int = 80) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, markup=False, highlight=False)
+    console.print(summary(report))
+    assert isinstance(console.file, io.StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def labels(shown: list[str]) -> list[str]:
+    return [line.split()[0] for line in shown if not line.startswith(" ")]
+
+
+def test_a_failure_is_three_lines() -> None:
+    assert lines(FAILED, 100) == [
+        "failed  the base has no `x.weight` (MissingTarget, exit code 5)",
+        "with    ./a (weight 0.5) onto ./b, to ./a-merged; nothing was written there",
+        "next    Try `--base ./b`.",
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_long_message_folds_below_its_label(width: int) -> None:
+    error = replace(ERROR, message="word " * 90 + "x" * 300, hint="Next. " * 30)
+    shown = lines(replace(FAILED, error=error), width)
+    assert labels(shown) == ["failed", "with", "next"]
+    assert max(map(len, shown)) <= width
+
+
+@pytest.mark.parametrize(
+    ("report", "inputs"),
+    [
+        (replace(FAILED, base=None), "onto the base that it names, to ./a-merged; nothing"),
+        (replace(FAILED, adapters=(), base=None), "with ./a-merged; nothing was changed"),
+        (replace(FAILED, status="merged"), "./a-merged, which is merged and in its place"),
+    ],
+)
+def test_a_failure_says_what_it_was_about(report: Report, inputs: str) -> None:
+    assert inputs in " ".join(" ".join(lines(report, 200)).split())
+
+
+def test_a_mistake_on_the_command_line_shows_the_line(command: Command) -> None:
+    ended = command("run", "./my adapter", "--bse", "x")
+    assert labels(ended.err.splitlines()) == ["failed", "with", "next"]
+    assert "(RequestError, exit code 2)" in ended.talk
+    assert "`adapter-merge run './my adapter' --bse x`; nothing was done" in ended.talk
+
+
+def test_a_failed_run_ends_with_its_three_lines(command: Command) -> None:
+    ended = command("run", "./nowhere", "--base", "./b")
+    assert labels(ended.err.splitlines()) == ["failed", "with", "next"]
+    assert "./nowhere onto ./b, to ./nowhere-merged; nothing was written there" in ended.talk
+
+
+def test_nothing_is_said_by_colour_alone() -> None:
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="standard")
+    console.print(failure(ERROR, "./a"))
+    assert isinstance(console.file, io.StringIO)
+    assert "\x1b[1;31mfailed\x1b[0m" in console.file.getvalue()
+
+
+def test_a_stage_that_took_no_time_is_left_out() -> None:
+    done = Report(status="done", to="./x", seconds={"resolve": 0.01, "merge": 2.0, "total": 2.02})
+    assert "took  2.0 s (merge 2.0)" in lines(done)

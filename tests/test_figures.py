@@ -1,0 +1,69 @@
+"""Figures are written for people, and no finer than they are known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from adapter_merge.figures import about, counted, guessed, nbytes, number, percent
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (90_868_376, "90.9 MB"),
+        (5_000_000_000, "5.0 GB"),
+        (7 * 10**12, "7.0 TB"),
+    ],
+)
+def test_sizes_are_written_in_powers_of_a_thousand(count: int, text: str) -> None:
+    assert nbytes(count) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (264_042_752, "260 MB"), (999_999_999, "1 GB"), (1_247_000_000, "1.2 GB")],
+)
+def test_a_guessed_size_has_two_digits(count: int, text: str) -> None:
+    assert about(count) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0 %"),
+        (0.005678, "0.57 %"),
+        (0.0301, "3 %"),
+        (0.1249, "12 %"),
+        (31.0, "3100 %"),
+        (3.14e-7, "3.1e-05 %"),
+        (math.nan, "not a number"),
+    ],
+)
+def test_a_share_has_two_digits_that_count(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (1.5, "some seconds"),
+        (11.2, "about 20 s"),
+        (58, "about 1 min"),
+        (1000, "about 17 min"),
+        (9000, "about 3 h"),
+    ],
+)
+def test_a_guessed_time_is_coarse(seconds: float, text: str) -> None:
+    assert guessed(seconds) == text
+
+
+def test_counts_agree_with_their_nouns() -> None:
+    assert counted(1, "file") == "1 file"
+    assert counted(7, "file") == "7 files"
+    assert counted(2, "list of layers", "lists of layers") == "2 lists of layers"
+    assert (number(16.0), number(0.5)) == ("16", "0.5")
