@@ -6,14 +6,6 @@ To add one: a small class in its family's file, a line in `CHECKS`, a planted fa
 from __future__ import annotations
 
 from adapter_merge.checks.agreement import ConfigAgrees
-from adapter_merge.checks.card import (
-    CardCheck,
-    CardSeen,
-    MetadataHolds,
-    NamesItsBase,
-    NothingActive,
-    SaysWhatWasMerged,
-)
 from adapter_merge.checks.check import Check
 from adapter_merge.checks.files import (
     FilesPresent,
@@ -35,7 +27,7 @@ from adapter_merge.checks.tensors import ChangedSet, Dtypes, Names, Shapes, TieH
 from adapter_merge.checks.training import TrainedUnquantised
 from adapter_merge.checks.values import Finite, Recomputed, RoundingLoss, Untouched
 
-__all__ = ["CARD_CHECKS", "CHECKS", "CardCheck", "CardSeen", "Check"]
+__all__ = ["CHECKS", "Check"]
 
 CHECKS: tuple[Check, ...] = (
     FilesPresent(),
@@ -63,12 +55,4 @@ CHECKS: tuple[Check, ...] = (
     LicenceFilesCarried(),
     FamilyHonoured(),
     OutputsEqual(),
-)
-
-# The card is written after all others have judged, as it lists what they found.
-CARD_CHECKS: tuple[CardCheck, ...] = (
-    MetadataHolds(),
-    SaysWhatWasMerged(),
-    NothingActive(),
-    NamesItsBase(),
 )
