@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from adapter_merge.checks import CHECKS
+from adapter_merge.checks import ALL_CHECKS
 from adapter_merge.cli.codes import exit_codes
 from adapter_merge.request import Settings
 
@@ -37,7 +37,7 @@ def _codes() -> str:
             "",
             "| code | what must hold | why | what to do |",
             "|---|---|---|---|",
-            *(f"| `{c.code}` | {c.title} | {c.why} | {c.fix} |" for c in CHECKS),
+            *(f"| `{c.code}` | {c.title} | {c.why} | {c.fix} |" for c in ALL_CHECKS),
             "",
             "## Exit codes",
             "",

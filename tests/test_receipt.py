@@ -49,7 +49,7 @@ class Filled:
     def seal(self) -> Receipt:
         inspection = Inspection(findings=(PASSED, WARNED), relative_changes={"w": 0.25})
         made = receipt_of(self.plan, self.sources, self.merged, inspection, versions=VERSIONS)
-        seal(made, self.sources.target, work=self.work)
+        seal(made, "# Card\n", self.sources.target, work=self.work)
         return made
 
 

@@ -58,6 +58,7 @@ def check(
     base: RepoRef | None,
     adapters: tuple[AdapterRef, ...],
     settings: Settings,
+    wanted: frozenset[str] = frozenset(),
     reporter: Reporter | None = None,
 ) -> Report:
     """Run the checks on anybody's merge; with adapters (and their base) all of them."""
@@ -67,10 +68,20 @@ def check(
         folder,
         adapters,
         settings.model_copy(update={"base": base}),
+        wanted=wanted,
         reporter=reporter or Silent(),
         machine=machine,
     )
     return pipeline.reported(folder.text, work, machine=machine)
+
+
+def card(folder: RepoRef) -> str:
+    """The model card of a folder of ours, written anew; nothing is changed.
+
+    Raises:
+        NotFound: there is no folder, or no receipt in it.
+    """
+    return audit.card(folder)
 
 
 def verify(folder: RepoRef) -> Report:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from adapter_merge.checks import CARD_CHECKS, CardSeen
+from adapter_merge.checks.consumers import NAMES
 from adapter_merge.errors import NotFound, RequestError
 from adapter_merge.finding import Finding, Outcome
-from adapter_merge.folder import list_files, read_receipt, sha256
+from adapter_merge.folder import list_files, read_readme, read_receipt, sha256
 from adapter_merge.pipeline import Machine, judge, stop_on_failure
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Reporter
@@ -16,6 +18,7 @@ from adapter_merge.record import source_record
 from adapter_merge.report import Report
 from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
 from adapter_merge.sources import Sources
+from adapter_merge.stages.describe import Subject, describe
 from adapter_merge.stages.draft import draft
 from adapter_merge.stages.resolve import folder_of, resolve
 from adapter_merge.stages.validate import inspect
@@ -30,15 +33,26 @@ def check(
     adapters: tuple[AdapterRef, ...],
     settings: Settings,
     *,
+    wanted: frozenset[str],
     reporter: Reporter,
     machine: Machine,
 ) -> Report:
     """Run the checks on anybody's merge; without adapters, only those that need nothing else.
 
+    Args:
+        folder: the merge.
+        adapters: what was merged, with the base in `settings`.
+        settings: how findings are weighed.
+        wanted: programs that must be able to load it.
+        reporter: told how far it is.
+        machine: what it runs on.
+
     Raises:
+        RequestError: a program is not one that there are rules for.
         AdapterMergeError: as `resolve` and `draft` do.
         CheckFailed: a check failed.
     """
+    _known(wanted)
     root = _existing(folder)
     sources, plan = _made_from(folder, adapters, settings, machine.hub_cache)
     total = sum(list_files(root).values())
@@ -49,8 +63,9 @@ def check(
             sources,
             workers=settings.workers or machine.workers,
             advance=advance,
+            wanted=wanted,
         )
-    verdict = judge(inspection.findings, settings)
+    verdict = judge((*inspection.findings, *_of_card(root)), settings)
     reporter.judged(verdict)
     stop_on_failure(verdict, hint="`adapter-merge codes` says what each code means.")
     return Report(
@@ -63,6 +78,27 @@ def check(
         relative_changes=inspection.relative_changes,
         versions=machine.versions,
     )
+
+
+def _known(wanted: frozenset[str]) -> None:
+    unknown = sorted(wanted - {*NAMES})
+    if unknown:
+        raise RequestError(
+            f"there are no rules for the program `{unknown[0]}`",
+            hint=f"Name some of these with `--for`: {', '.join(NAMES)}.",
+        )
+
+
+def _of_card(root: Path) -> Iterator[Finding]:
+    seen = CardSeen(
+        name=root.resolve().name,
+        readme=read_readme(root),
+        receipt=read_receipt(root),
+        foreign=True,
+        people=True,
+    )
+    for check in CARD_CHECKS:
+        yield from check.judge(seen)
 
 
 def _existing(folder: RepoRef) -> Path:
@@ -86,6 +122,33 @@ def _made_from(
     return sources, draft(request, sources)
 
 
+def card(folder: RepoRef) -> str:
+    """The model card of a folder of ours, with its block written anew; nothing is changed.
+
+    Raises:
+        NotFound: there is no folder, or no receipt in it.
+    """
+    root = _existing(folder)
+    subject = Subject(
+        title=root.resolve().name,
+        folder=root,
+        receipt=_receipt(root, folder, "so nothing is known of what was merged"),
+        standing=read_readme(root),
+        sources=None,
+    )
+    return describe(subject).text
+
+
+def _receipt(root: Path, folder: RepoRef, so: str) -> Receipt:
+    receipt = read_receipt(root)
+    if receipt is None:
+        raise NotFound(
+            f"`{folder.text}` has no valid `{RECEIPT_NAME}`, {so}",
+            hint="`adapter-merge check` looks at folders that other programs made.",
+        )
+    return receipt
+
+
 def verify(folder: RepoRef, *, machine: Machine) -> Report:
     """Compare every file with the receipt, by size and sha256.
 
@@ -94,12 +157,7 @@ def verify(folder: RepoRef, *, machine: Machine) -> Report:
         CheckFailed: a file is missing, is another, or isn't listed.
     """
     root = _existing(folder)
-    receipt = read_receipt(root)
-    if receipt is None:
-        raise NotFound(
-            f"`{folder.text}` has no valid `{RECEIPT_NAME}`, so there is nothing to verify it against",
-            hint="`adapter-merge check` looks at folders that other programs made.",
-        )
+    receipt = _receipt(root, folder, "so there is nothing to verify it against")
     wrong = dict(_mismatches(root, receipt))
     verdict = judge((_finding(root.name, receipt, wrong),), Settings.model_validate({}))
     stop_on_failure(

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from adapter_merge.checkpoint import Checkpoint, Index, WeightFile
 from adapter_merge.errors import Corrupt, Layout, NotFound, NotSafetensors, RequestError
+from adapter_merge.readme import README, Readme
 from adapter_merge.receipt import RECEIPT_NAME, FileRecord, Receipt
 from adapter_merge.weights import read_header
 
@@ -246,6 +247,18 @@ def _no_weights(root: Path, top: set[str]) -> Exception:
         f"`{root}` has no `{SINGLE}` and no `{INDEX}`{more}",
         hint="Name the folder of a saved model; a base is more than a config.",
     )
+
+
+def read_readme(root: Path) -> Readme | None:
+    """The card of a repository; None where it has none.
+
+    Raises:
+        NotFound: it is there, and can't be read.
+    """
+    path = root / README
+    if not path.exists() and not path.is_symlink():
+        return None
+    return Readme.parse(read_bytes(root, README).decode(errors="replace"))
 
 
 def read_receipt(root: Path) -> Receipt | None:

@@ -7,17 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from adapter_merge.card import people_text
+from adapter_merge.checks import CARD_CHECKS
 from adapter_merge.errors import AdapterMergeError, CheckFailed, Interrupted, TargetNotOurs
 from adapter_merge.finding import Finding, Verdict
+from adapter_merge.folder import read_readme
 from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Reporter
-from adapter_merge.readme import README
+from adapter_merge.readme import README, Readme
 from adapter_merge.receipt import RECEIPT_NAME, Receipt, SourceRecord
-from adapter_merge.record import receipt_of, source_record
+from adapter_merge.record import finding_records, receipt_of, source_record
 from adapter_merge.report import ErrorRecord, Report
 from adapter_merge.request import Request, Settings
 from adapter_merge.sources import Sources, TargetState
+from adapter_merge.stages.describe import Card, Subject, describe
 from adapter_merge.stages.draft import draft
 from adapter_merge.stages.foresee import foresee
 from adapter_merge.stages.merge import merge
@@ -25,7 +29,10 @@ from adapter_merge.stages.resolve import resolve
 from adapter_merge.stages.seal import seal
 from adapter_merge.stages.validate import validate
 from adapter_merge.streaming import prepare
-from adapter_merge.work import WorkFolder, keep_aside, recover, work_folder
+from adapter_merge.work import WorkFolder, keep_aside, put_card, recover, work_folder
+
+_CODES = "`adapter-merge codes` says what each code means."
+_CARD_CODES = frozenset(check.code for check in CARD_CHECKS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +54,16 @@ class Machine:
     workers: int
     free: Callable[[Path], int]
     hub_cache: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    """One merge, decided; `text` is people's own for a first card."""
+
+    request: Request
+    sources: Sources
+    plan: Plan
+    text: str
 
 
 @dataclass(kw_only=True, slots=True)
@@ -152,31 +169,83 @@ def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
         left_behind=plan.left_behind,
     )
     reporter.planned(plan, forecast(request, sources.target.root, plan, machine=state.machine))
+    text = people_text(request.card_body, sources.adapters)
+    job = _Job(request=request, sources=sources, plan=plan, text=text)
     receipt = _unchanged(plan, sources)
-    if receipt is not None:
-        findings = tuple(f.finding() for f in receipt.findings)
-        state.report = replace(
-            state.report,
-            status="unchanged",
-            files=receipt.files,
-            findings=findings,
-            relative_changes=receipt.relative_changes,
-        )
-        return
+    if receipt is None:
+        _merge(job, state, reporter)
+    else:
+        _refresh(job, state, receipt)
+
+
+def _refresh(job: _Job, state: _Run, receipt: Receipt) -> None:
+    """Merge nothing; the card alone follows its sources."""
+    target = job.sources.target
+    known = tuple(f.finding() for f in receipt.findings if f.code not in _CARD_CODES)
+    state.report = replace(
+        state.report,
+        files=receipt.files,
+        findings=known,
+        relative_changes=receipt.relative_changes,
+    )
+    with state.timed("describe"):
+        card = _described(job, receipt, target.root, target.readme)
+        verdict = judge(card.findings, job.request)
+        state.report = replace(state.report, findings=(*known, *verdict.findings))
+        stop_on_failure(verdict, hint=_CODES)
+        put_card(target.root, README, card.text)
+    state.report = replace(state.report, status="unchanged")
+
+
+def _merge(job: _Job, state: _Run, reporter: Reporter) -> None:
+    """Merge into a work folder, judge it, and put it in its place."""
+    target = job.sources.target
     with state.timed("import"):
-        device = prepare(request.device)
-    with work_folder(sources.target.root, size=plan.size) as work:
-        receipt = _build(
-            request.model_copy(update={"device": device}),
-            plan,
-            sources,
-            state,
-            reporter=reporter,
-            work=work,
-        )
+        device = prepare(job.request.device)
+    with work_folder(target.root, size=job.plan.size) as work:
+        made = _make(job, state, reporter, device=device, work=work)
+        with state.timed("describe"):
+            # Somebody may have written in the card while the merge ran.
+            standing = read_readme(target.root) if target.state is TargetState.OURS else None
+            card = _described(job, made, work.path, standing)
+        of_card = judge(card.findings, job.request).findings
+        verdict = Verdict(findings=(*state.report.findings, *of_card))
+        state.report = replace(state.report, findings=verdict.findings)
+        reporter.judged(verdict)
+        if verdict.failures:
+            kept = f"Look at `{keep_aside(work)}`. " if job.request.keep_failed else ""
+            stop_on_failure(verdict, hint=f"{kept}{_CODES}")
+        receipt = made.model_copy(update={"findings": finding_records(verdict.findings)})
         with state.timed("seal"):
-            seal(receipt, sources.target, work=work)
+            seal(receipt, card.text, target, work=work)
     state.report = replace(state.report, status="merged", files=receipt.files)
+
+
+def _make(job: _Job, state: _Run, reporter: Reporter, *, device: str, work: WorkFolder) -> Receipt:
+    """Fill the work folder and look at it; the receipt lacks what the checks of the card will say."""
+    plan, sources = job.plan, job.sources
+    workers = job.request.workers or state.machine.workers
+    nbytes = sum(t.info.nbytes for t in plan.tensors.values())
+    with state.timed("merge"), reporter.working("merge", nbytes) as advance:
+        merged = merge(plan, sources, work.path, workers=workers, device=device, advance=advance)
+    with state.timed("validate"), reporter.working("validate", nbytes) as advance:
+        inspection = validate(plan, sources, merged, workers=workers, advance=advance)
+    weighed = judge(inspection.findings, job.request).findings
+    changes = inspection.relative_changes
+    state.report = replace(state.report, findings=weighed, relative_changes=changes)
+    inspection = replace(inspection, findings=weighed)
+    return receipt_of(plan, sources, merged, inspection, versions=state.machine.versions)
+
+
+def _described(job: _Job, receipt: Receipt, folder: Path, standing: Readme | None) -> Card:
+    subject = Subject(
+        title=job.sources.target.root.name,
+        folder=folder,
+        receipt=receipt,
+        standing=standing,
+        sources=job.sources,
+    )
+    return describe(subject, text=job.text)
 
 
 def drafted(request: Request, sources: Sources) -> Plan:
@@ -209,42 +278,6 @@ def _unchanged(plan: Plan, sources: Sources) -> Receipt | None:
     recorded = {p: r.size for p, r in target.receipt.files.items()}
     same = target.receipt.recipe == plan.recipe and sizes == recorded
     return target.receipt if same else None
-
-
-def _build(
-    request: Request,
-    plan: Plan,
-    sources: Sources,
-    state: _Run,
-    *,
-    reporter: Reporter,
-    work: WorkFolder,
-) -> Receipt:
-    workers = request.workers or state.machine.workers
-    nbytes = sum(t.info.nbytes for t in plan.tensors.values())
-    with state.timed("merge"), reporter.working("merge", nbytes) as advance:
-        merged = merge(
-            plan,
-            sources,
-            work.path,
-            workers=workers,
-            device=request.device,
-            advance=advance,
-        )
-    with state.timed("validate"), reporter.working("validate", nbytes) as advance:
-        inspection = validate(plan, sources, merged, workers=workers, advance=advance)
-    verdict = judge(inspection.findings, request)
-    reporter.judged(verdict)
-    inspection = replace(inspection, findings=verdict.findings)
-    state.report = replace(
-        state.report,
-        findings=verdict.findings,
-        relative_changes=inspection.relative_changes,
-    )
-    kept = bool(verdict.failures) and request.keep_failed
-    where = f"Look at `{keep_aside(work)}`. " if kept else ""
-    stop_on_failure(verdict, hint=f"{where}`adapter-merge codes` says what each code means.")
-    return receipt_of(plan, sources, merged, inspection, versions=state.machine.versions)
 
 
 def judge(findings: tuple[Finding, ...], settings: Settings) -> Verdict:

@@ -59,14 +59,14 @@ def receipt_of(
         counts=plan.counts,
         changes=tuple(ChangeRecord(**asdict(c)) for c in plan.changes),
         left_behind={f"{f.origin}: {f.path}": f.why for f in plan.left_behind},
-        findings=findings(inspection.findings),
+        findings=finding_records(inspection.findings),
         relative_changes=dict(inspection.relative_changes),
         versions=dict(versions),
         files=dict(merged.files),
     )
 
 
-def findings(found: tuple[Finding, ...]) -> tuple[FindingRecord, ...]:
+def finding_records(found: tuple[Finding, ...]) -> tuple[FindingRecord, ...]:
     """Findings as a receipt keeps them."""
     return tuple(FindingRecord.model_validate(_plain(asdict(f))) for f in found)
 

@@ -146,7 +146,8 @@ class Settings(_Value):
         None, ge=1, le=256, description="Threads that merge; left out, one a processor, at most 8."
     )
     chat_template: Path | None = Field(
-        None, description="File with the chat template of the result; left out, the sources' counts."
+        None,
+        description="File with the chat template of the result; left out, the sources' counts.",
     )
     generation_config: Literal["auto", "base"] = Field(
         "auto",
@@ -159,6 +160,10 @@ class Settings(_Value):
     )
     probe: Literal["auto", "require", "off"] = Field(
         "auto", description="Whether the result is also proved by running it."
+    )
+    card_body: str = Field(
+        "adapter",
+        description="Text of a first model card: the `adapter`'s own, `none`, or a Markdown file.",
     )
     ignore: tuple[str, ...] = Field((), description="Check codes whose failure only warns.")
     strict: tuple[str, ...] = Field((), description="Check codes whose warning fails, or `all`.")

@@ -69,6 +69,8 @@ def _clean(target: Path) -> None:
                 hint="Wait until it has finished, or stop it.",
             )
         shutil.rmtree(debris)
+    for part in _left(target, "card"):
+        part.unlink()
     for aside in _left(target, "old"):
         if target.exists():
             shutil.rmtree(aside)
@@ -159,6 +161,27 @@ def _exchange(work: WorkFolder, aside: Path) -> None:
     finally:  # for an interrupt too: until the new target stands, the old one is the target
         if aside.exists() and not work.target.exists():
             aside.rename(work.target)
+
+
+def put_card(target: Path, name: str, text: str) -> None:
+    """Give a target that stands another card, in one step; nothing is done where it has that one.
+
+    Raises:
+        MergeError: another run is filling this target, or the folder can't be written.
+    """
+    part = target.parent / f".{target.name}.card-{secrets.token_hex(4)}"
+    try:
+        if (target / name).exists() and (target / name).read_text(encoding="utf-8") == text:
+            return
+        with _turn(target.parent):
+            _clean(target)
+            try:
+                part.write_text(text, encoding="utf-8")
+                part.replace(target / name)
+            finally:
+                part.unlink(missing_ok=True)
+    except OSError as e:
+        raise write_error(e, name=name) from e
 
 
 def keep_aside(work: WorkFolder) -> Path:

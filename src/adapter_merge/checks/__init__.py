@@ -6,7 +6,16 @@ To add one: a small class in its family's file, a line in `CHECKS`, a planted fa
 from __future__ import annotations
 
 from adapter_merge.checks.agreement import ConfigAgrees
-from adapter_merge.checks.check import Check
+from adapter_merge.checks.card import (
+    CardCheck,
+    CardSeen,
+    MetadataHolds,
+    NamesItsBase,
+    NothingActive,
+    SaysWhatWasMerged,
+)
+from adapter_merge.checks.check import Check, Explained
+from adapter_merge.checks.downstream import DOWNSTREAM
 from adapter_merge.checks.files import (
     FilesPresent,
     IndexAgrees,
@@ -27,7 +36,7 @@ from adapter_merge.checks.tensors import ChangedSet, Dtypes, Names, Shapes, TieH
 from adapter_merge.checks.training import TrainedUnquantised
 from adapter_merge.checks.values import Finite, Recomputed, RoundingLoss, Untouched
 
-__all__ = ["CHECKS", "Check"]
+__all__ = ["ALL_CHECKS", "CARD_CHECKS", "CHECKS", "CardCheck", "CardSeen", "Check", "Explained"]
 
 CHECKS: tuple[Check, ...] = (
     FilesPresent(),
@@ -54,5 +63,16 @@ CHECKS: tuple[Check, ...] = (
     LicencesAgree(),
     LicenceFilesCarried(),
     FamilyHonoured(),
+    *DOWNSTREAM,
     OutputsEqual(),
 )
+
+# The card is written after all others have judged, as it lists what they found.
+CARD_CHECKS: tuple[CardCheck, ...] = (
+    MetadataHolds(),
+    SaysWhatWasMerged(),
+    NothingActive(),
+    NamesItsBase(),
+)
+
+ALL_CHECKS: tuple[Explained, ...] = (*CHECKS, *CARD_CHECKS)

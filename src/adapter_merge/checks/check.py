@@ -20,8 +20,8 @@ NEEDS_SOURCES = (
 NEEDS_WEIGHTS = "not checked: the weights can't be read"
 
 
-class Check(Protocol):
-    """One question about a result.
+class Explained(Protocol):
+    """What stands behind a code.
 
     Attributes:
         code: a letter and three digits, never reused.
@@ -39,42 +39,55 @@ class Check(Protocol):
     @property
     def fix(self) -> str: ...  # noqa: D102
 
+
+class Check(Explained, Protocol):
+    """One question about a result."""
+
     def judge(self, seen: Seen) -> Iterable[Finding]:
         """At least one finding; at most one of each outcome."""
         ...
 
 
+class Named(Protocol):
+    """What findings are about: how they call it, and whether another program made it."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def foreign(self) -> bool: ...  # noqa: D102
+
+
 _C = TypeVar("_C", bound=Check)
 
 
-def passed(check: Check, seen: Seen, message: str, **evidence: object) -> Finding:
+def passed(check: Explained, seen: Named, message: str, **evidence: object) -> Finding:
     """It holds; `evidence` has the counts."""
     return _finding(check, seen, Outcome.PASS, message, evidence)
 
 
-def skipped(check: Check, seen: Seen, message: str, **evidence: object) -> Finding:
+def skipped(check: Explained, seen: Named, message: str, **evidence: object) -> Finding:
     """It can't be told; the message says what it needs."""
     return _finding(check, seen, Outcome.SKIP, message, evidence)
 
 
-def failed(check: Check, seen: Seen, message: str, **evidence: object) -> Finding:
+def failed(check: Explained, seen: Named, message: str, **evidence: object) -> Finding:
     """It doesn't hold."""
     return _finding(check, seen, Outcome.FAIL, message, evidence)
 
 
-def warned(check: Check, seen: Seen, message: str, **evidence: object) -> Finding:
+def warned(check: Explained, seen: Named, message: str, **evidence: object) -> Finding:
     """It doesn't hold, and may be meant so."""
     return _finding(check, seen, Outcome.WARN, message, evidence)
 
 
-def milder(check: Check, seen: Seen, message: str, **evidence: object) -> Finding:
+def milder(check: Explained, seen: Named, message: str, **evidence: object) -> Finding:
     """A failure of our own result; of another program's only a warning."""
     outcome = Outcome.WARN if seen.foreign else Outcome.FAIL
     return _finding(check, seen, outcome, message, evidence)
 
 
 def _finding(
-    check: Check, seen: Seen, outcome: Outcome, message: str, evidence: dict[str, object]
+    check: Explained, seen: Named, outcome: Outcome, message: str, evidence: dict[str, object]
 ) -> Finding:
     return Finding(
         code=check.code, outcome=outcome, subject=seen.name, message=message, evidence=evidence

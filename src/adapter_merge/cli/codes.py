@@ -22,11 +22,11 @@ class ExitCode:
 
 def codes() -> None:
     """List the codes of the checks, and the exit codes with their error classes."""
-    from adapter_merge.checks import CHECKS
+    from adapter_merge.checks import ALL_CHECKS
 
     console = on_stdout()
     console.print("Checks")
-    console.print(grid((check.code, check.title) for check in CHECKS))
+    console.print(grid((check.code, check.title) for check in ALL_CHECKS))
     console.print("\nExit codes")
     console.print(grid(_lines()))
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 import adapter_merge
-from adapter_merge.cli import check, codes, demo, plan, run, schema, usage, verify
+from adapter_merge.cli import card, check, codes, demo, plan, run, schema, usage, verify
 from adapter_merge.cli.options import Output
 from adapter_merge.errors import AdapterMergeError, Interrupted, RequestError
 from adapter_merge.report import ErrorRecord, Report
@@ -40,9 +40,10 @@ def build() -> App:
     app.command(plan.plan, sort_key=2, usage=_usage("plan ADAPTER[=WEIGHT]... [OPTIONS]"))
     app.command(check.check, sort_key=3)
     app.command(verify.verify, sort_key=4)
-    app.command(codes.codes, sort_key=5)
-    app.command(schema.schema, sort_key=6)
-    app.command(demo.demo, sort_key=7)
+    app.command(card.card, sort_key=5)
+    app.command(codes.codes, sort_key=6)
+    app.command(schema.schema, sort_key=7)
+    app.command(demo.demo, sort_key=8)
     return app
 
 

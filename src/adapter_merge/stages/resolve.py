@@ -21,14 +21,14 @@ from adapter_merge.folder import (
     list_files,
     open_adapter,
     open_checkpoint,
-    read_bytes,
     read_json,
+    read_readme,
     read_receipt,
     sha256,
 )
 from adapter_merge.layouts import Repo, counting_files
 from adapter_merge.naming import tied_tensors
-from adapter_merge.readme import README, Readme
+from adapter_merge.readme import README
 from adapter_merge.receipt import RECEIPT_NAME
 from adapter_merge.request import AdapterRef, RepoRef, Request
 from adapter_merge.sources import (
@@ -102,7 +102,7 @@ def resolve_adapter(wanted: AdapterRef) -> Adapter:
         config=_adapter_config(root, wanted.ref.text),
         checkpoint=open_adapter(root),
         files=_adapter_files(root, wanted.ref.text, files),
-        readme=_readme(root, files),
+        readme=read_readme(root) if README in files else None,
     )
 
 
@@ -162,7 +162,7 @@ def resolve_base(ref: RepoRef) -> Base:
         checkpoint=checkpoint,
         files=_base_files(root, files, weights),
         tied=tied_tensors(config, checkpoint, equal=lambda a, b: _equal(root, checkpoint, a, b)),
-        readme=_readme(root, files),
+        readme=read_readme(root) if README in files else None,
     )
 
 
@@ -255,14 +255,8 @@ def _target(ref: RepoRef) -> Target:
         state=state,
         receipt=receipt,
         sizes=sizes,
-        readme=_readme(root, sizes) if ours else None,
+        readme=read_readme(root) if ours else None,
     )
-
-
-def _readme(root: Path, files: Mapping[str, int]) -> Readme | None:
-    if README not in files:
-        return None
-    return Readme.parse(read_bytes(root, README).decode(errors="replace"))
 
 
 def _keep_apart(target: Target, source: Pinned) -> None:

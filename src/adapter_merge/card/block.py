@@ -1,0 +1,232 @@
+"""Our block of the card: how to load the model, what was merged, what was seen of it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from statistics import median
+
+from jinja2 import Environment, StrictUndefined
+
+from adapter_merge.card.markdown import code, fenced, plain, sentence
+from adapter_merge.card.names import name, named
+from adapter_merge.figures import nbytes, percent
+from adapter_merge.licence import Terms
+from adapter_merge.modules import seat
+from adapter_merge.receipt import FindingRecord, Receipt, SourceRecord
+from adapter_merge.request import Settings
+
+_TEMPLATE = "block.md.jinja"
+_METHODS = {"LORA": "LoRA"}
+_WEIGHT = ("fail", "warn", "skip", "pass")
+_DOWNSTREAM, _CARD = "D", "C"  # families of codes that aren't listed among the checks
+_KINDS, _FILES, _NAMES = 12, 40, 3
+_UNITS = ((10**9, "GB"), (10**6, "MB"), (1000, "KB"))
+_VALUE = 60  # characters of a changed value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What the block is made of.
+
+    Attributes:
+        title: the result's name.
+        receipt: findings of the card's own checks may be in it, and aren't shown.
+        base_id: the base's id on the Hub, where it is known.
+        snippet: Python that loads the model.
+        citations: BibTeX entries of the base.
+    """
+
+    title: str
+    receipt: Receipt
+    base_id: str | None
+    snippet: str
+    terms: Terms
+    citations: tuple[str, ...]
+
+
+def line(facts: Facts) -> str:
+    """The first line of the card: what was merged into what."""
+    adapters = " and ".join(named(a) for a in facts.receipt.adapters)
+    base = named(facts.receipt.base, facts.base_id)
+    return f"{adapters} merged into {base}; load it like any model, peft isn't needed."
+
+
+def block(facts: Facts) -> str:
+    """The block as Markdown; every value of a stranger is text in it, never markup."""
+    receipt = facts.receipt
+    loud, passed = _checks(receipt.findings)
+    environment = Environment(  # noqa: S701 - Markdown, whose values are made inert one by one
+        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    environment.filters |= {"code": code, "fenced": fenced, "sentence": sentence}
+    text = files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8")
+    return environment.from_string(text).render(
+        snippet=facts.snippet,
+        base=named(receipt.base, facts.base_id),
+        adapters=[_adapter(a) for a in receipt.adapters],
+        changed=_changed(receipt.counts),
+        modules=_modules(receipt),
+        relative_change=_relative_change(receipt.relative_changes),
+        version=plain(receipt.versions.get("adapter-merge", "unknown")),
+        changes=[
+            {
+                "subject": c.subject,
+                "before": _value(c.before),
+                "after": _value(c.after),
+                "why": c.why,
+            }
+            for c in receipt.changes
+        ],
+        loud=loud,
+        passed=passed,
+        loads=list(_loads(receipt.findings)),
+        commands=_commands(facts),
+        recipe=receipt.recipe,
+        files=_sizes(receipt),
+        versions=", ".join(f"{k} {v}" for k, v in receipt.versions.items()),
+        left_behind=_left_behind(receipt.left_behind),
+        licence=_licence(facts.terms),
+        statements=facts.terms.statements,
+        citations=facts.citations,
+    )
+
+
+def _adapter(record: SourceRecord) -> str:
+    method = record.method
+    said = [named(record)]
+    if method is not None:
+        said.append(_METHODS.get(method.peft_type, plain(method.peft_type)))
+        said += [f"rank {method.rank:g}"] if method.rank is not None else []
+        said += [f"alpha {method.alpha:g}"] if method.alpha is not None else []
+    said += [f"weight {record.weight:g}"] if record.weight not in {None, 1} else []
+    return ", ".join(said)
+
+
+def _changed(counts: Mapping[str, int]) -> str:
+    edited, total = counts.get("tensors_edited", 0), counts.get("tensors_total", 0)
+    return f"{edited:,} of {total:,} tensors; all others are the base's"
+
+
+def _modules(receipt: Receipt) -> str:
+    """Kinds of modules and the number of layers that they were changed in, by stack."""
+    stacks: dict[str, dict[str, set[int | None]]] = {}
+    for tensor in receipt.relative_changes:
+        at = seat(tensor)
+        stacks.setdefault(at.stack, {}).setdefault(at.kind, set()).add(at.layer)
+    return "; ".join(_stack(path, kinds) for path, kinds in sorted(stacks.items()))
+
+
+def _stack(path: str, kinds: Mapping[str, set[int | None]]) -> str:
+    shown = ", ".join(code(k) for k in sorted(kinds)[:_KINDS])
+    more = f" and {len(kinds) - _KINDS} more" if len(kinds) > _KINDS else ""
+    layers = len(set().union(*kinds.values()))
+    where = f" in {layers} layers of {code(path)}" if path else ""
+    return f"{shown}{more}{where}"
+
+
+def _relative_change(changes: Mapping[str, float]) -> str:
+    """How far tensors moved; empty where no figure is known."""
+    values = sorted(changes.values())
+    if not values:
+        return ""
+    middle, least, most = (percent(v) for v in (median(values), values[0], values[-1]))
+    return (
+        f"{middle} in the median, {least} to {most} (norm of the delta over the norm of the weight)"
+    )
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "\N{EM DASH}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return code(plain(text, _VALUE))
+
+
+def _checks(findings: Sequence[FindingRecord]) -> tuple[list[FindingRecord], list[FindingRecord]]:
+    """What a reader has to know, the heaviest first, and what passed."""
+    shown = [f for f in findings if f.code[0] not in {_DOWNSTREAM, _CARD}]
+    shown.sort(key=lambda f: (_WEIGHT.index(f.outcome), f.code))
+    loud = [f for f in shown if f.outcome != "pass"]
+    return loud, [f for f in shown if f.outcome == "pass"]
+
+
+def _loads(findings: Sequence[FindingRecord]) -> Iterator[Mapping[str, str]]:
+    """One row for each program that serves such models."""
+    for finding in findings:
+        known = {
+            key: str(finding.evidence.get(key, "")) for key in ("consumer", "version", "status")
+        }
+        if finding.code[0] != _DOWNSTREAM or known["status"] in {"", "not served"}:
+            continue
+        loads = known["status"] == "loads"
+        yield {**known, "message": "yes" if loads else finding.message}
+
+
+def _commands(facts: Facts) -> str:
+    receipt = facts.receipt
+    adapters = [_weighed(a) for a in receipt.adapters]
+    to = f"./{facts.title}"
+    run = ["adapter-merge", "run", *adapters, "--base", _folder(receipt.base), "--to", to]
+    options = [part for option in _options(receipt.settings) for part in option]
+    return f"{shlex.join([*run, *options])}\n{shlex.join(['adapter-merge', 'verify', to])}"
+
+
+def _options(settings: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    """The options that a receipt's settings stand for, where they aren't the default."""
+    for setting, value in settings.items():
+        option = f"--{setting.replace('_', '-')}"
+        field = Settings.model_fields.get(setting)
+        if field is None or value in {str(field.default), "None", ""}:
+            continue
+        if setting == "max_shard_size":
+            yield option, _size(int(value))
+        elif field.annotation is bool:
+            yield (option,)
+        else:
+            yield option, "FILE" if setting == "chat_template" else value
+
+
+def _size(count: int) -> str:
+    """Bytes as the option takes them."""
+    unit, name = next((u for u in _UNITS if count % u[0] == 0), (1000, "KB"))
+    return f"{count / unit:g}{name}" if count % unit == 0 else f"{count / unit:.3f}{name}"
+
+
+def _weighed(record: SourceRecord) -> str:
+    text = _folder(record)
+    return text if record.weight in {None, 1} else f"{text}={record.weight:g}"
+
+
+def _folder(record: SourceRecord) -> str:
+    known = name(record.source)
+    return f"{known}@{record.commit}" if record.commit is not None else f"./{known}"
+
+
+def _sizes(receipt: Receipt) -> list[Mapping[str, str]]:
+    largest = sorted(receipt.files.items(), key=lambda item: -item[1].size)[:_FILES]
+    return [{"path": path, "size": nbytes(file.size)} for path, file in largest]
+
+
+def _left_behind(left: Mapping[str, str]) -> list[Mapping[str, str]]:
+    groups: dict[str, list[str]] = {}
+    for path, why in left.items():
+        groups.setdefault(why, []).append(path.rpartition(": ")[2])
+    return [{"files": _listed(paths), "why": why} for why, paths in groups.items()]
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _NAMES} more" if len(paths) > _NAMES else ""
+    return ", ".join(code(p) for p in paths[:_NAMES]) + more
+
+
+def _licence(terms: Terms) -> str:
+    if not terms.license:
+        return "The licence of the base is not known: ask its publisher before you pass the weights on."
+    names = " and ".join(sentence(x.name) for x in terms.licences)
+    link = f" ([text]({terms.license_link}))" if terms.license_link else ""
+    whose = "the base" if terms.adapter is None else "an adapter, which asks for more than the base"
+    return f"{names}{link}, as stated by {whose}."

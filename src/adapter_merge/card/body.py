@@ -1,0 +1,73 @@
+"""The text of the card: people's own, with one line and one block of ours in it."""
+
+from __future__ import annotations
+
+import re
+
+from adapter_merge.markup import defused, heading_lines
+
+BEGIN, END = "<!-- adapter-merge:begin -->", "<!-- adapter-merge:end -->"
+LINE = "<!-- adapter-merge:line -->"
+
+_MOST = 100_000  # characters of an adapter's text
+_BLOCK = re.compile(rf"{BEGIN}.*?{END}\n?", re.DOTALL)
+_LINE = re.compile(rf"^.*{LINE}[ \t]*\n?", re.MULTILINE)
+# PEFT's template of a card, where nobody filled it in.
+_UNFILLED = re.compile(
+    r"\[More Information Needed\]|^#+ Model Card for Model ID\s*$", re.IGNORECASE
+)
+
+
+def block_of(body: str) -> str:
+    """Our block as it stands in a text; empty where there is none."""
+    match = _BLOCK.search(body)
+    return match[0] if match is not None else ""
+
+
+def updated(body: str, *, line: str, block: str) -> str:
+    """A text that stands, with our line and our block written anew; all else as people left it.
+
+    A line that people deleted stays deleted, a block that they deleted comes back at the end.
+    """
+    body = _LINE.sub(lambda _: f"{line} {LINE}\n", body, count=1)
+    first, *others = _BLOCK.split(body)
+    rest = "".join(others)
+    whole = f"{BEGIN}\n{block.strip()}\n{END}\n"
+    if _BLOCK.search(body) is None:
+        return f"{body.rstrip()}\n\n{whole}"
+    return f"{first}{whole}{rest}"
+
+
+def first(text: str, *, line: str, block: str, title: str) -> str:
+    """The text of a new card around people's own."""
+    text = text.strip() or f"# {title}"
+    return f"\n{line} {LINE}\n\n{text}\n\n{BEGIN}\n{block.strip()}\n{END}\n"
+
+
+def own_text(body: str) -> str:
+    """An adapter's text: defused, without marks that look like ours, and without what nobody filled in."""
+    if len(body) > _MOST:
+        body = (
+            f"{body[:_MOST].rpartition(chr(10))[0]}\n\n(The text goes on in the adapter's card.)\n"
+        )
+    text = defused(body.replace("\r\n", "\n")).replace("<!-- adapter-merge:", "<!-- ")
+    return _filled(text).strip()
+
+
+def _filled(text: str) -> str:
+    """The text without unfilled lines of PEFT's template, and without headings that have nothing below them."""
+    lines = text.split("\n")
+    filled = [line for line in lines if not _UNFILLED.search(line)]
+    if len(filled) == len(lines):
+        return text
+    levels = heading_lines("\n".join(filled))
+    kept: list[str] = []
+    below = 0  # what follows: the level of a heading, 7 for text, 0 for the end
+    for number in reversed(range(len(filled))):
+        line, level = filled[number], levels.get(number)
+        if level is not None and below <= level:
+            continue
+        if line.strip():
+            below = level or 7
+        kept.append(line)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(reversed(kept)))

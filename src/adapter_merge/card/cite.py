@@ -1,0 +1,17 @@
+"""Citations that a card asks for: its BibTeX blocks."""
+
+from __future__ import annotations
+
+import re
+
+_BIBTEX = re.compile(
+    r"^(?P<fence>```+|~~~+)[ \t]*(?:bibtex|latex)?[ \t]*\n(?P<text>@\w+\{.*?)^(?P=fence)[ \t]*$",
+    re.DOTALL | re.MULTILINE | re.IGNORECASE,
+)
+_MOST, _LONGEST = 5, 4000
+
+
+def citations(body: str) -> tuple[str, ...]:
+    """The BibTeX entries of a text, each block once."""
+    found = (m["text"].strip() for m in _BIBTEX.finditer(body.replace("\r\n", "\n")))
+    return tuple(dict.fromkeys(text for text in found if len(text) <= _LONGEST))[:_MOST]

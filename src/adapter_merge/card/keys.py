@@ -1,0 +1,146 @@
+"""The keys of the card's metadata that are ours, from the cards and configs of adapters and base."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+
+from adapter_merge.licence import Terms
+from adapter_merge.readme import Readme
+from adapter_merge.request import RepoRef
+from adapter_merge.sources import Sources
+from adapter_merge.written import Written, read_written
+
+# Written in this order; a rerun writes them again, and leaves all other keys alone.
+OURS = (
+    "base_model",
+    "base_model_relation",
+    "library_name",
+    "pipeline_tag",
+    "license",
+    "license_name",
+    "license_link",
+    "language",
+    "datasets",
+    "tags",
+)
+# Keys of a single adapter's card that speak of what it does, and so of the merged model too.
+_CARRIED = ("metrics", "model-index", "widget", "thumbnail")
+_TAG = "adapter-merge"
+# Tags that are wrong once an adapter is merged: they name a form that the result doesn't have.
+_DROPPED_TAGS = (
+    "peft",
+    "lora",
+    "adapter*",
+    "mistral-common",
+    "bitsandbytes",
+    "4-bit",
+    "8-bit",
+    "gguf",
+    "onnx",
+    "openvino",
+    "mlx",
+    "base_model:*",
+)
+_MOST = 40  # values of one list
+_LONGEST = 200  # characters of one value
+_DEEPEST, _LARGEST = 12, 10_000  # levels, and characters and values of a carried key
+
+
+def keys_of(
+    sources: Sources, *, task: Mapping[str, str | None], terms: Terms
+) -> Mapping[str, object]:
+    """Our keys; one that nothing tells is left out.
+
+    `task` has the flavour's `library_name` and `pipeline_tag`; a card that states a task knows better.
+    `base_model_relation` is `finetune`: `merge` would speak of several bases, `adapter` of one that isn't merged.
+    """
+    readmes = (*(a.readme for a in sources.adapters), sources.base.readme)
+    cards = [readme for readme in readmes if readme is not None]
+    base = base_id(sources)
+    stated = next(_values(cards, "pipeline_tag"), None)
+    found: dict[str, object] = {
+        "base_model": base,
+        "base_model_relation": "finetune" if base else None,
+        **task,
+        **({"pipeline_tag": stated} if stated else {}),
+        **terms.keys,
+        "language": list(dict.fromkeys(_values(cards, "language"))),
+        "datasets": list(dict.fromkeys(_values(cards, "datasets"))),
+        "tags": tags([*_values(cards, "tags")]),
+    }
+    return {key: found[key] for key in OURS if found.get(key)}
+
+
+def tags(given: Iterable[str]) -> list[str]:
+    """Tags that hold for merged weights, and ours."""
+    kept = (t for t in given if t != _TAG and not is_dropped(t))
+    return [*list(dict.fromkeys(kept))[:_MOST], _TAG]
+
+
+def is_dropped(tag: str) -> bool:
+    """Whether a tag names a form that merged weights don't have."""
+    return any(fnmatchcase(tag.lower(), pattern) for pattern in _DROPPED_TAGS) and tag != _TAG
+
+
+def _values(cards: Iterable[Readme], key: str) -> Iterator[str]:
+    """The texts of a key in all cards, in their order; long ones and lists' ends are left out."""
+    for card in cards:
+        yield from (text for text in card.texts(key)[:_MOST] if len(text) <= _LONGEST)
+
+
+def base_id(sources: Sources) -> str | None:
+    """The base's id on the Hub; None where nothing names it, or where the folder's name contradicts.
+
+    A local path is never one, and a quantised name counts for what it was made from.
+    """
+    pinned = sources.base.pinned
+    if pinned.commit is not None:
+        return RepoRef.model_validate(pinned.source).repo
+    cached = read_written(str(pinned.root))
+    if cached is not None and not cached.path:
+        return cached.repo
+    folder = read_written(f"./{pinned.root.resolve().name}")
+    named = next(_named(sources), None)
+    return named.repo if named is not None and _agrees(folder, named) else None
+
+
+def _named(sources: Sources) -> Iterator[Written]:
+    for adapter in sources.adapters:
+        cards = adapter.readme.texts("base_model") if adapter.readme is not None else ()
+        for text in (adapter.config.base_model_name_or_path, *cards):
+            written = read_written(text)
+            if written is not None and not written.path and written.plain.repo is not None:
+                yield written.plain
+
+
+def _agrees(folder: Written | None, named: Written) -> bool:
+    return folder is None or folder.plain.name.lower() == named.name.lower()
+
+
+def carried_keys(adapters: Iterable[Readme | None]) -> Mapping[str, object]:
+    """Further keys of the card of a single adapter; several adapters would contradict each other."""
+    cards = list(adapters)
+    if len(cards) != 1 or cards[0] is None:
+        return {}
+    metadata = cards[0].metadata
+    return {k: metadata[k] for k in _CARRIED if k in metadata and _is_small(metadata[k])}
+
+
+def _is_small(value: object) -> bool:
+    """Whether a value is plain and small; YAML's references can make little text large."""
+    level, seen = [value], 0
+    for _ in range(_DEEPEST):
+        seen += sum(len(value) if isinstance(value, str) else 1 for value in level)
+        if seen > _LARGEST:
+            return False
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return True
+    return False
+
+
+def _inside(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    return list(value) if isinstance(value, list) else []

@@ -1,0 +1,92 @@
+"""The ColPali family: one vector for each token of a query and each patch of a page."""
+
+from __future__ import annotations
+
+from adapter_merge.flavours.flavour import arguments
+from adapter_merge.flavours.look import Look
+
+# Class -> processor in colpali-engine, which transformers doesn't know.
+# Source: colpali_engine/models/__init__.py, 0.3.18.
+_ENGINE = {
+    "BiGemma3": "BiGemmaProcessor3",
+    "BiIdefics3": "BiIdefics3Processor",
+    "BiModernVBert": "BiModernVBertProcessor",
+    "BiPali": "BiPaliProcessor",
+    "BiPaliProj": "BiPaliProcessor",
+    "BiQwen2": "BiQwen2Processor",
+    "BiQwen2_5": "BiQwen2_5_Processor",
+    "BiQwen3": "BiQwen3Processor",
+    "BiQwen3_5": "BiQwen3_5Processor",
+    "ColGemma3": "ColGemmaProcessor3",
+    "ColIdefics3": "ColIdefics3Processor",
+    "ColModernVBert": "ColModernVBertProcessor",
+    "ColPali": "ColPaliProcessor",
+    "ColQwen2": "ColQwen2Processor",
+    "ColQwen2_5": "ColQwen2_5_Processor",
+    "ColQwen2_5Omni": "ColQwen2_5OmniProcessor",
+    "ColQwen3": "ColQwen3Processor",
+    "ColQwen3_5": "ColQwen3_5Processor",
+}
+
+
+class Native:
+    """A retrieval class of transformers (`ColPaliForRetrieval`)."""
+
+    library_name = "transformers"
+
+    def fits(self, look: Look) -> bool:
+        """Such classes end in `ForRetrieval`."""
+        return look.architecture.startswith("Col") and look.architecture.endswith("ForRetrieval")
+
+    def pipeline_tag(self, look: Look) -> str:
+        """Pages are found by their picture."""
+        return "visual-document-retrieval"
+
+    def snippet(self, look: Look, source: str, revision: str | None) -> str:
+        """A query and a page, scored."""
+        model = look.architecture
+        processor = model.replace("ForRetrieval", "Processor")
+        head = _load("transformers", model, processor, arguments(source, revision))
+        return f"""{head}\
+with torch.inference_mode():
+    query, page = model(**queries).embeddings, model(**pages).embeddings
+print(processor.score_retrieval(query, page))
+"""
+
+
+class Engine:
+    """A class of colpali-engine (`ColQwen2`)."""
+
+    # Not `colpali`: the Hub counts that library's downloads by `adapter_config.json`.
+    library_name = "colpali-engine"
+
+    def fits(self, look: Look) -> bool:
+        """By the name of the class."""
+        return look.architecture in _ENGINE
+
+    def pipeline_tag(self, look: Look) -> str:
+        """Pages are found by their picture."""
+        return "visual-document-retrieval"
+
+    def snippet(self, look: Look, source: str, revision: str | None) -> str:
+        """A query and a page, scored."""
+        model = look.architecture
+        where = arguments(source, revision)
+        return f"""{_load("colpali_engine.models", model, _ENGINE[model], where)}\
+with torch.inference_mode():
+    query, page = model(**queries), model(**pages)
+print(processor.score(query, page))
+"""
+
+
+def _load(package: str, model: str, processor: str, where: str) -> str:
+    return f"""\
+import torch
+from PIL import Image
+from {package} import {model}, {processor}
+
+model = {model}.from_pretrained({where}).eval()
+processor = {processor}.from_pretrained({where})
+queries = processor.process_queries(["What does the chart show?"])
+pages = processor.process_images([Image.new("RGB", (448, 448), "white")])
+"""

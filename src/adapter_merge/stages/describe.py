@@ -1,0 +1,112 @@
+"""Describe: the model card of a result, from its receipt, its sources and the card that stands there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapter_merge import card
+from adapter_merge.checks import CARD_CHECKS, CardSeen
+from adapter_merge.finding import Finding
+from adapter_merge.flavours import Look, flavour_of
+from adapter_merge.licence import Terms, decide, terms_of
+from adapter_merge.readme import Readme
+from adapter_merge.receipt import Receipt
+from adapter_merge.sources import Sources
+from adapter_merge.written import read_written
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """What is described.
+
+    Attributes:
+        title: the result's name.
+        folder: where its files lie now; only its config and the names of its files are looked at.
+        receipt: what was merged; findings of the card's own checks aren't shown.
+        standing: the card of an earlier result; people may have written in it.
+        sources: what it was made from; None leaves the metadata and the licence as they stand.
+    """
+
+    title: str
+    folder: Path
+    receipt: Receipt
+    standing: Readme | None
+    sources: Sources | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """README.md, and what the checks say of it."""
+
+    text: str
+    findings: tuple[Finding, ...]
+
+
+def describe(subject: Subject, *, text: str = "") -> Card:
+    """Write the card, and have it checked; `text` is people's own for a card that isn't there yet."""
+    content = _content(subject, text)
+    seen = CardSeen(
+        name=subject.title,
+        readme=Readme.parse(content),
+        receipt=subject.receipt,
+        foreign=False,
+        people=subject.standing is not None,
+    )
+    return Card(text=content, findings=tuple(f for c in CARD_CHECKS for f in c.judge(seen)))
+
+
+def _content(subject: Subject, text: str) -> str:
+    look = Look.at(subject.folder)
+    flavour = flavour_of(look)
+    terms = _terms(subject, look)
+    task = {"library_name": flavour.library_name, "pipeline_tag": flavour.pipeline_tag(look)}
+    keys = _keys(subject, terms, task)
+    facts = card.Facts(
+        title=subject.title,
+        receipt=subject.receipt,
+        base_id=_base_id(keys, subject.standing),
+        snippet=flavour.snippet(look, f"./{subject.title}", None),
+        terms=terms,
+        citations=_citations(subject),
+    )
+    line, block = card.line(facts), card.block(facts)
+    standing = subject.standing
+    body = (
+        card.first(text, line=line, block=block, title=subject.title)
+        if standing is None
+        else card.updated(standing.body, line=line, block=block)
+    )
+    return f"---\n{card.front(keys, standing)}---\n{body}"
+
+
+def _keys(subject: Subject, terms: Terms, task: Mapping[str, str | None]) -> Mapping[str, object]:
+    sources = subject.sources
+    if sources is None:
+        return {} if subject.standing is not None else {k: v for k, v in task.items() if v}
+    keys = card.keys_of(sources, task=task, terms=terms)
+    if subject.standing is not None:
+        return keys
+    return {**keys, **card.carried_keys([a.readme for a in sources.adapters])}
+
+
+def _base_id(keys: Mapping[str, object], standing: Readme | None) -> str | None:
+    """As our keys have it, or where nothing tells it as people wrote it."""
+    written = keys.get("base_model") or (standing.text("base_model") if standing else None)
+    named = read_written(str(written)) if written else None
+    return named.repo if named is not None and not named.path else None
+
+
+def _terms(subject: Subject, look: Look) -> Terms:
+    if subject.sources is not None:
+        return terms_of(subject.sources, look.files)
+    return decide(subject.standing, [])
+
+
+def _citations(subject: Subject) -> tuple[str, ...]:
+    """Those of the base; where it isn't known any more, those that our block has."""
+    if subject.sources is None:
+        return card.citations(card.block_of(subject.standing.body)) if subject.standing else ()
+    readme = subject.sources.base.readme
+    return card.citations(readme.body) if readme is not None else ()
