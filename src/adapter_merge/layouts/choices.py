@@ -16,6 +16,7 @@ from adapter_merge.layouts.families import (
     choose,
     module_folders,
 )
+from adapter_merge.layouts.licences import licence_files
 from adapter_merge.layouts.repo import Repo
 from adapter_merge.plan import Change
 
@@ -96,4 +97,5 @@ def counting_files(repo: Repo) -> frozenset[str]:
     kept = {p for p in repo.files if why_left(p, repo.origin, folders) is None}
     if repo.is_base:
         return frozenset(kept)
-    return frozenset(path for family in FAMILIES for path in family.files(repo) if path in kept)
+    of_families = {path for family in FAMILIES for path in family.files(repo) if path in kept}
+    return frozenset(of_families.union(licence_files(repo)))

@@ -39,19 +39,19 @@ def config_assignments(config: Mapping[str, Any], edits: ConfigEdits) -> tuple[A
     return (*_dtypes(config, edits), *_vocabulary(config, edits), *_head(config, edits))
 
 
-def _configs(config: Mapping[str, Any], where: tuple[str, ...] = ()) -> Iterator[_Nested]:
+def nested_configs(config: Mapping[str, Any], where: tuple[str, ...] = ()) -> Iterator[_Nested]:
     """The config and all in it; those of an encoder-decoder pair have no `_config` in their keys."""
     yield where, config
     for key, value in config.items():
         if isinstance(value, dict) and (key.endswith("_config") or "model_type" in value):
-            yield from _configs(value, (*where, key))
+            yield from nested_configs(value, (*where, key))
 
 
 def _dtypes(config: Mapping[str, Any], edits: ConfigEdits) -> Iterator[Assignment]:
     if edits.dtype == "keep":
         return
     value, why = _DTYPES[edits.dtype], f"`--dtype {edits.dtype}`"
-    for where, holder in _configs(config):
+    for where, holder in nested_configs(config):
         for key in _DTYPE_KEYS:
             if key in holder:
                 yield Assignment(file=CONFIG, where=where, key=key, value=value, why=why)
@@ -60,7 +60,7 @@ def _dtypes(config: Mapping[str, Any], edits: ConfigEdits) -> Iterator[Assignmen
 def _vocabulary(config: Mapping[str, Any], edits: ConfigEdits) -> Iterator[Assignment]:
     if edits.vocab_size is None:
         return
-    texts = [c for c in _configs(config) if c[0][-1:] in {(), ("text_config",)}]
+    texts = [c for c in nested_configs(config) if c[0][-1:] in {(), ("text_config",)}]
     # Where none names a size, the class decides; the config of the text model has to say it now.
     homes = [c for c in texts if "vocab_size" in c[1]] or texts[-1:]
     why = f"the merged embedding has {edits.vocab_size} rows"

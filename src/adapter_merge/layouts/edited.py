@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from adapter_merge.layouts.choices import Choices
+from adapter_merge.layouts.compat import compat_config, compat_tokenizer
 from adapter_merge.layouts.config import CONFIG, ConfigEdits, config_assignments
 from adapter_merge.layouts.repo import Repo
 from adapter_merge.layouts.rewrite import Assignment, Rewrite, rewrite
+from adapter_merge.layouts.sentence import older_modules
 from adapter_merge.layouts.stop import generates, stop_token, stopping
 from adapter_merge.layouts.template import (
     Templates,
@@ -28,27 +31,34 @@ def edited(base: Repo, choices: Choices, edits: ConfigEdits, wishes: Wishes) -> 
     """
     chat = None if choices.template is None else choices.template.winner
     templates = given_template(wishes.chat_template or "") if chat is None else templates_of(chat)
-    said = _of_tokenizer(base, choices, templates)
+    config, tokenizer = base.object(CONFIG), choices.tokenizer.winner
+    said = tuple(_on_tokenizer(base, choices, templates, wishes))
     rewrites = (
-        *rewrite(base, config_assignments(base.object(CONFIG), edits)),
-        *rewrite(choices.tokenizer.winner, said),
+        *rewrite(base, _on_config(config, edits, wishes)),
+        *rewrite(tokenizer, said),
+        *(older_modules(choices.modules.winner) if wishes.compat else ()),
         *files_of_templates(base, templates, chat),
     )
-    if wishes.generation_config == "base" or not generates(base.object(CONFIG), edits.architecture):
+    if wishes.generation_config == "base" or not generates(config, edits.architecture):
         return rewrites
-    return (*rewrites, *_of_generation(base, choices, templates, said))
+    stop = None if templates.default is None else stop_token(templates.default, tokenizer, said)
+    return rewrites if stop is None else (*rewrites, *stopping(base, stop))
 
 
-def _of_tokenizer(base: Repo, choices: Choices, templates: Templates) -> tuple[Assignment, ...]:
-    equal = choices.tokenizer.equal
-    declared = () if equal is None else declared_differences(base, equal)
-    return (*declared, *key_of_template(templates, choices.tokenizer.winner))
+def _on_config(
+    config: Mapping[str, Any], edits: ConfigEdits, wishes: Wishes
+) -> Iterator[Assignment]:
+    yield from config_assignments(config, edits)
+    if wishes.compat:
+        yield from compat_config(config)
 
 
-def _of_generation(
-    base: Repo, choices: Choices, templates: Templates, said: Sequence[Assignment]
-) -> tuple[Rewrite, ...]:
-    if templates.default is None:
-        return ()
-    stop = stop_token(templates.default, choices.tokenizer.winner, said)
-    return () if stop is None else stopping(base, stop)
+def _on_tokenizer(
+    base: Repo, choices: Choices, templates: Templates, wishes: Wishes
+) -> Iterator[Assignment]:
+    winner, equal = choices.tokenizer.winner, choices.tokenizer.equal
+    if equal is not None:
+        yield from declared_differences(base, equal)
+    yield from key_of_template(templates, winner)
+    if wishes.compat:
+        yield from compat_tokenizer(winner)

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from adapter_merge.layouts import template, tokenizer
 from adapter_merge.layouts.repo import Repo
 
-_MODULES = "modules.json"
+MODULES_FILE = "modules.json"
 _PROCESSORS = ("image_processor", "feature_extractor", "video_processor")
 
 
@@ -27,7 +27,7 @@ def same_files(base: Repo, adapter: Repo, paths: tuple[str, ...]) -> bool:
 def _same_file(base: Repo, adapter: Repo, path: str) -> bool:
     if base.bytes(path) == adapter.bytes(path):
         return True
-    if path == _MODULES:
+    if path == MODULES_FILE:
         return base.objects(path) == adapter.objects(path)
     return path.endswith(".json") and base.object(path) == adapter.object(path)
 
@@ -105,28 +105,32 @@ def module_folders(repo: Repo) -> frozenset[str]:
     Raises:
         Corrupt: it isn't a list of modules.
     """
-    return frozenset(path for path, _ in _modules(repo) if path)
+    return frozenset(path for path, _ in module_kinds(repo) if path)
 
 
-def _modules(repo: Repo) -> tuple[tuple[str, str], ...]:
-    """Folder and class of each module; the folder of the model itself is empty."""
+def module_kinds(repo: Repo) -> tuple[tuple[str, str], ...]:
+    """Folder and class of each module; the folder of the model itself is empty.
+
+    Raises:
+        Corrupt: `modules.json` isn't a list of modules.
+    """
     found: list[tuple[str, str]] = []
-    for module in repo.objects(_MODULES):
+    for module in repo.objects(MODULES_FILE):
         path, kind = module.get("path"), module.get("type")
         if not isinstance(path, str) or not isinstance(kind, str):
-            raise repo.corrupt(_MODULES, "has a module without `path` or `type`")
+            raise repo.corrupt(MODULES_FILE, "has a module without `path` or `type`")
         found.append(("/".join(PurePosixPath(path).parts), kind))
     return tuple(found)
 
 
 def _modules_lack(repo: Repo) -> str | None:
-    if _MODULES not in repo.files:
-        return f"there is no `{_MODULES}`"
-    for folder, kind in _modules(repo):
+    if MODULES_FILE not in repo.files:
+        return f"there is no `{MODULES_FILE}`"
+    for folder, kind in module_kinds(repo):
         is_there = any(p.startswith(f"{folder}/") for p in repo.files)
         # A Normalize module has no settings: nothing is written for it, and git keeps no empty folder.
         if folder and not is_there and not kind.endswith("Normalize"):
-            return f"`{_MODULES}` names the folder `{folder}`, which isn't there"
+            return f"`{MODULES_FILE}` names the folder `{folder}`, which isn't there"
     return None
 
 
@@ -187,7 +191,7 @@ PROCESSOR = Family(
 )
 MODULES = Family(
     name="sentence-transformers setup",
-    patterns=(_MODULES, "config_sentence_transformers.json", "sentence_*_config.json"),
+    patterns=(MODULES_FILE, "config_sentence_transformers.json", "sentence_*_config.json"),
     folders=module_folders,
     lacks=_modules_lack,
     same=_same_modules,

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from adapter_merge.layouts.choices import Choices
 from adapter_merge.layouts.config import ConfigEdits
 from adapter_merge.layouts.edited import edited
+from adapter_merge.layouts.licences import Licence, licences
 from adapter_merge.layouts.repo import Repo
 from adapter_merge.layouts.rewrite import Rewrite
 from adapter_merge.layouts.side import Side
@@ -43,16 +44,31 @@ class Merged:
         base = Repo.of(sources.base)
         adapters = tuple(Repo.of(a) for a in sources.adapters)
         choices = Choices.of(base, adapters, given_template=wishes.chat_template is not None)
-        taken = [(a, choices.fates(a)) for a in adapters]
+        terms = tuple(licences(base, adapters))
+        taken = [(a, _with_terms(a, choices.fates(a), terms)) for a in adapters]
         kept = _fates_of_base(choices.fates(base), sources, weight_files, _paths(taken))
         rewrites = edited(base, choices, edits, wishes)
         sorted_out = ((base, kept), *taken)
-        files = {f.path: f for f in (*_copies(sorted_out), *map(_made, rewrites))}
+        renamed = [t.file for t in terms if t.file is not None]
+        files = {f.path: f for f in (*_copies(sorted_out), *renamed, *map(_made, rewrites))}
         return Side(
             files=tuple(files[path] for path in sorted(files)),
             left_behind=tuple(_left_behind(sorted_out)),
-            changes=(*choices.changes(base), *(c for r in rewrites for c in r.changes)),
+            changes=(
+                *choices.changes(base),
+                *(t.change for t in terms if t.change is not None),
+                *(c for r in rewrites for c in r.changes),
+            ),
         )
+
+
+def _with_terms(
+    repo: Repo, fates: Mapping[str, str | None], terms: Iterable[Licence]
+) -> Mapping[str, str | None]:
+    """An adapter's files without the licence files that the result has under a name of its own choice."""
+    own = {t.path: t for t in terms if t.repo is repo}
+    left = {path: own[path].why if path in own else why for path, why in fates.items()}
+    return {path: why for path, why in left.items() if path not in own or not own[path].name}
 
 
 def _paths(sources: Iterable[_Sorted]) -> frozenset[str]:

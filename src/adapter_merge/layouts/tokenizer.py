@@ -12,14 +12,14 @@ from adapter_merge.layouts.repo import Repo
 from adapter_merge.layouts.rewrite import Assignment
 
 TOKENIZER_CONFIG = "tokenizer_config.json"
-_FAST = "tokenizer.json"
+FAST = "tokenizer.json"
 _SPECIAL = "special_tokens_map.json"
 _ADDED = "added_tokens.json"
 _ADDED_LIST = re.compile(r'"added_tokens"\s*:\s*\[')
 
 # Each of these alone can make a tokenizer. Source: `vocab_files_names` in transformers' tokenizers.
 VOCABULARIES = (
-    _FAST,
+    FAST,
     "vocab.txt",
     "vocab.json",
     "vocab.bpe",
@@ -74,7 +74,7 @@ def same_tokenizer(base: Repo, adapter: Repo) -> bool:
     Raises:
         Corrupt: a JSON file isn't an object, or isn't what its name says.
     """
-    if _FAST in base.files and _FAST in adapter.files:
+    if FAST in base.files and FAST in adapter.files:
         return _fast(base) == _fast(adapter)
     common = [p for p in base.files if p in adapter.files and is_vocabulary(p)]
     return (
@@ -122,10 +122,10 @@ def _like(before: object, token: object) -> object:
 
 
 def _fast(repo: Repo) -> Mapping[str, object]:
-    content = repo.object(_FAST)
+    content = repo.object(FAST)
     model = content.get("model")
     if not isinstance(model, dict):
-        raise repo.corrupt(_FAST, "has no `model`")
+        raise repo.corrupt(FAST, "has no `model`")
     # Library versions differ in which defaults they write out, and in how they write a merge.
     options = {k: v for k, v in model.items() if v not in (None, "") and v is not False}
     if isinstance(merges := options.get("merges"), list):
@@ -175,13 +175,13 @@ def _added_of_fast(repo: Repo) -> Any:
 
     They stand before the vocabulary, which takes half a second to parse in a large file.
     """
-    if _FAST not in repo.files:
+    if FAST not in repo.files:
         return []
-    text = repo.text(_FAST)
+    text = repo.text(FAST)
     at = _ADDED_LIST.search(text)
     if at is not None:
         try:
             return json.JSONDecoder().raw_decode(text, at.end() - 1)[0]
         except (ValueError, RecursionError) as e:
-            raise repo.corrupt(_FAST, f"is not valid JSON: {e}") from e
-    return repo.object(_FAST).get("added_tokens") or []
+            raise repo.corrupt(FAST, f"is not valid JSON: {e}") from e
+    return repo.object(FAST).get("added_tokens") or []

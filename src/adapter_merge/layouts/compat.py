@@ -1,0 +1,97 @@
+"""What transformers 5 writes, in the words that transformers 4.57 and vLLM know.
+
+What is added says the same as what stands there, and today's versions read both alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from adapter_merge.layouts.config import CONFIG, nested_configs
+from adapter_merge.layouts.repo import Repo
+from adapter_merge.layouts.rewrite import Assignment
+from adapter_merge.layouts.tokenizer import FAST, TOKENIZER_CONFIG
+
+_WHY = "`--compat`: transformers 4.57 and vLLM"
+# Classes that only transformers 5 has, for tokenizers that `tokenizer.json` describes whole.
+_NEW_TOKENIZERS = ("TokenizersBackend", "Qwen3_5Tokenizer", "Siglip2Tokenizer")
+_OLD_TOKENIZER = "PreTrainedTokenizerFast"
+
+_EXTRA, _ADDITIONAL = "extra_special_tokens", "additional_special_tokens"
+_SPECIFIC = "model_specific_special_tokens"
+
+_ROPE, _THETA, _SCALING = "rope_parameters", "rope_theta", "rope_scaling"
+_PARTIAL = "partial_rotary_factor"
+_OLD_TYPES = ("default", "linear", "dynamic", "yarn", "longrope", "llama3")
+# Where a model's config of 4.57 has another name. Source: `configuration_*.py` of both versions.
+_ROPE_NAMES = {
+    "gpt_neox": {_THETA: "rotary_emb_base", _PARTIAL: "rotary_pct"},
+    "gpt_neox_japanese": {_THETA: "rotary_emb_base", _PARTIAL: "rotary_pct"},
+}
+# Models with another base in their local layers: names of the global and of the local one.
+_TWO_BASES = {
+    "gemma3_text": (_THETA, "rope_local_base_freq"),
+    "gemma3n_text": (_THETA, "rope_local_base_freq"),
+    "modernbert": ("global_rope_theta", "local_rope_theta"),
+    "modernbert-decoder": ("global_rope_theta", "local_rope_theta"),
+}
+
+
+def compat_tokenizer(repo: Repo) -> Iterator[Assignment]:
+    """What `tokenizer_config.json` has to say for older versions.
+
+    Raises:
+        Corrupt: it isn't a JSON object.
+    """
+    config = repo.object(TOKENIZER_CONFIG)
+    if config.get("tokenizer_class") in _NEW_TOKENIZERS and FAST in repo.files:
+        why = f"{_WHY} don't know `{config['tokenizer_class']}`"
+        yield _of_tokenizer("tokenizer_class", _OLD_TOKENIZER, why)
+    extra, specific = config.get(_EXTRA), config.get(_SPECIFIC)
+    by_name = specific if isinstance(specific, dict) else {}
+    if isinstance(extra, list):
+        named = config.get(_ADDITIONAL) or []
+        why = f"{_WHY} want names for `{_EXTRA}`, and lists here"
+        yield _of_tokenizer(_ADDITIONAL, [*named, *(t for t in extra if t not in named)], why)
+    if isinstance(extra, list) or (by_name and not extra):
+        yield _of_tokenizer(_EXTRA, by_name, f"{_WHY} want names here")
+
+
+def _of_tokenizer(key: str, value: object, why: str) -> Assignment:
+    return Assignment(file=TOKENIZER_CONFIG, key=key, value=value, why=why)
+
+
+def compat_config(config: Mapping[str, Any]) -> Iterator[Assignment]:
+    """The rotary parameters of a `config.json` where older versions look for them.
+
+    They would take the class's default instead, in silence. Keys that are there are left alone, and
+    dtype keys are never touched.
+    """
+    for where, holder in nested_configs(config):
+        rope = holder.get(_ROPE)
+        if isinstance(rope, dict):
+            why = f"{_WHY} don't know `{_ROPE}` and would take their default"
+            for key, value in _old_rope(str(holder.get("model_type")), rope).items():
+                if holder.get(key) is None:
+                    yield Assignment(file=CONFIG, where=where, key=key, value=value, why=why)
+
+
+def _old_rope(kind: str, rope: Mapping[str, Any]) -> Mapping[str, object]:
+    both = [rope.get("full_attention"), rope.get("sliding_attention")]
+    full, sliding = (b if isinstance(b, dict) else {} for b in both)
+    if not full:
+        return _flat_rope(rope, _ROPE_NAMES.get(kind, {}))
+    if kind not in _TWO_BASES:
+        return {}
+    names = _TWO_BASES[kind]
+    local = {names[1]: sliding[_THETA]} if _THETA in sliding else {}
+    return {**_flat_rope(full, {_THETA: names[0]}), **local}
+
+
+def _flat_rope(rope: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, object]:
+    if rope.get("rope_type", "default") not in _OLD_TYPES:
+        return {}
+    said = {names.get(key, key): rope[key] for key in (_THETA, _PARTIAL) if key in rope}
+    scaling = {key: value for key, value in rope.items() if key not in (_THETA, _PARTIAL)}
+    return said if scaling in ({}, {"rope_type": "default"}) else {**said, _SCALING: scaling}
