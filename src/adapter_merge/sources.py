@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from adapter_merge.checkpoint import Checkpoint
+from adapter_merge.patterns import Patterns
 from adapter_merge.readme import Readme
 from adapter_merge.receipt import Receipt
 
@@ -39,35 +39,49 @@ class AdapterConfig(BaseModel):
     layers_to_transform: int | tuple[int, ...] | None = None
     layers_pattern: str | tuple[str, ...] | None = None
 
-    def selects(self, module: str) -> bool:
-        """Whether PEFT would adapt a module of this path: `target_modules` and what narrows it.
+    def selected(self, modules: Iterable[str], *, label: str) -> frozenset[str]:
+        """Those modules, by their paths, that PEFT would adapt: `target_modules` and what narrows it.
 
         Source: peft `check_target_module_exists`.
+
+        Raises:
+            Corrupt: a pattern is no regular expression, or takes too long; `label` is the adapter.
         """
-        saved = self.modules_to_save or ()
-        if any(re.match(rf"(^|.*\.){re.escape(m)}($|\..*)", module) for m in saved):
-            return False
-        if _matches(self.exclude_modules, module) or not _matches(self.target_modules, module):
-            return False
+        saved = [f".{m}." for m in self.modules_to_save or ()]
+        free = [m for m in modules if not any(s in f".{m}." for s in saved)]
+        chosen = _matching(self.target_modules, free, label)
+        chosen -= _matching(self.exclude_modules, chosen, label)
         if isinstance(self.target_modules, str) or self.layers_to_transform in {None, ()}:
-            return True
-        return _layer(module, self.layers_pattern) in _as_tuple(self.layers_to_transform)
+            return chosen
+        layers = _layers(chosen, self.layers_pattern, label)
+        return frozenset(m for m, n in layers.items() if n in _as_tuple(self.layers_to_transform))
 
 
-def _matches(patterns: str | tuple[str, ...] | None, module: str) -> bool:
+def _matching(
+    patterns: str | tuple[str, ...] | None, modules: Iterable[str], label: str
+) -> frozenset[str]:
     """A text is a regular expression for the whole path, a list holds endings of paths."""
     if isinstance(patterns, str):
-        return re.fullmatch(patterns, module) is not None
-    return any(module == p or module.endswith(f".{p}") for p in patterns or ())
+        return frozenset(Patterns(texts=(patterns,), label=label).first_matches(modules))
+    endings = frozenset(patterns or ())
+    return frozenset(m for m in modules if not endings.isdisjoint(_endings(m)))
 
 
-def _layer(module: str, patterns: str | tuple[str, ...] | None) -> int | None:
+def _endings(module: str) -> Iterator[str]:
+    yield module
+    for at, letter in enumerate(module):
+        if letter == ".":
+            yield module[at + 1 :]
+
+
+def _layers(
+    modules: Iterable[str], patterns: str | tuple[str, ...] | None, label: str
+) -> Mapping[str, int]:
     """The number of the layer that a module lies in; without a pattern the first number counts."""
-    for pattern in _as_tuple(patterns or r"[^.]*"):
-        match = re.match(rf".*?\.{pattern}\.(\d+)\.", module)
-        if match is not None:
-            return int(match[1])
-    return None
+    found = Patterns(
+        texts=_as_tuple(patterns or r"[^.]*"), form=r".*?\.{}\.(\d+)\.(?s:.*)", label=label
+    ).first_matches(modules)
+    return {m: int(number) for m, (_, number) in found.items() if number and number.isdecimal()}
 
 
 def _as_tuple(value: _T | tuple[_T, ...]) -> tuple[_T, ...]:

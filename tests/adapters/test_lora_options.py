@@ -44,13 +44,14 @@ def adapter(root: Path, **config: object) -> Adapter:
 def test_scale(
     tmp_path: Path, config: dict[str, Any], q: tuple[float, float], k: tuple[float, float]
 ) -> None:
-    options = LoraOptions.of(adapter(tmp_path, **config))
-    assert (options.scale(Q), options.scale(K)) == (q, k)
+    scales = LoraOptions.of(adapter(tmp_path, **config)).scales((Q, K), label="a")
+    found = [(s.alpha, s.divisor) for s in scales.values()]
+    assert found == [q, k]
 
 
 def test_the_root_is_not_rounded(tmp_path: Path) -> None:
     options = LoraOptions.of(adapter(tmp_path, r=5, use_rslora=True))
-    assert options.scale(Q)[1] == math.sqrt(5)
+    assert options.scales((Q,), label="a")[Q].divisor == math.sqrt(5)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,6 @@ def test_the_root_is_not_rounded(tmp_path: Path) -> None:
 def test_impossible_values_are_corrupt(tmp_path: Path, config: dict[str, Any], part: str) -> None:
     found = adapter(tmp_path, **config)
     with pytest.raises(Corrupt) as caught:
-        LoraOptions.of(found)
+        LoraOptions.of(found).scales((Q,), label="a")
     assert part in caught.value.message
     assert caught.value.hint

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from adapter_merge.adapters.contribution import Contribution, Step
-from adapter_merge.adapters.lora_options import LoraOptions
+from adapter_merge.adapters.lora_options import LoraOptions, Scale
 from adapter_merge.adapters.refused import lora_refusal
 from adapter_merge.adapters.saved_modules import saved_tensor
 from adapter_merge.adapters.steps import BiasDelta, ConvLowRank, LowRank
@@ -57,7 +57,11 @@ class Lora:
         _refuse(adapter, options)
         factors, plain, beside = _sort_out(adapter)
         reader = _Reader(
-            adapter=adapter, index=index, options=options, conv1d=_uses_conv1d(base.config)
+            adapter=adapter,
+            index=index,
+            options=options,
+            scales=options.scales(factors, label=adapter.pinned.source),
+            conv1d=_uses_conv1d(base.config),
         )
         pairs = [reader.pair(module, kinds) for module, kinds in factors.items()]
         biases = [(m, kinds["bias"]) for m, kinds in factors.items() if "bias" in kinds]
@@ -158,6 +162,7 @@ class _Reader:
     adapter: Adapter
     index: int
     options: LoraOptions
+    scales: Mapping[str, Scale]
     conv1d: bool | None
 
     def pair(self, module: str, kinds: Mapping[str, TensorInfo]) -> _Pair:
@@ -177,7 +182,7 @@ class _Reader:
         return pair
 
     def _check_rank(self, pair: _Pair) -> None:
-        label, expected = self.adapter.pinned.source, self.options.rank(pair.module)
+        label, expected = self.adapter.pinned.source, self.scales[pair.module].rank
         a, b = pair.a.shape, pair.b.shape
         if min(len(a), len(b)) > 1 and (why := _known_misfit(a, b, expected)):
             raise AdapterKind(
@@ -193,8 +198,8 @@ class _Reader:
 
     def scale(self, module: str) -> float:
         """The factor on `B @ A`: the adapter's weight times alpha, divided last, as PEFT does it."""
-        alpha, divisor = self.options.scale(module)
-        return self.adapter.weight * alpha / divisor
+        scale = self.scales[module]
+        return self.adapter.weight * scale.alpha / scale.divisor
 
     def _ref(self, info: TensorInfo) -> AdapterTensor:
         return AdapterTensor(adapter=self.index, name=info.name)

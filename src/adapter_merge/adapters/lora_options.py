@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveInt, ValidationError
 
 from adapter_merge.errors import Corrupt
+from adapter_merge.patterns import Patterns
 from adapter_merge.sources import Adapter
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scale:
+    """What a module's product of factors is multiplied by: alpha, divided by the rank or by its root."""
+
+    rank: int
+    alpha: float
+    rooted: bool
+
+    @property
+    def divisor(self) -> float:
+        """The rank, or its root for rsLoRA."""
+        return math.sqrt(self.rank) if self.rooted else self.rank
 
 
 class LoraOptions(BaseModel):
@@ -39,47 +54,40 @@ class LoraOptions(BaseModel):
         """The options of an adapter.
 
         Raises:
-            Corrupt: a field can't be what it is, or a pattern is no regular expression.
+            Corrupt: a field can't be what it is.
         """
         label = adapter.pinned.source
         try:
-            options = cls.model_validate(adapter.config.model_extra or {})
+            return cls.model_validate(adapter.config.model_extra or {})
         except ValidationError as e:
             where, what = e.errors()[0]["loc"], e.errors()[0]["msg"].lower()
             raise Corrupt(
                 f"`adapter_config.json` of `{label}` has an impossible `{where[0]}`: {what}",
                 hint="Repair the field, or save the adapter again with PEFT.",
             ) from e
-        for pattern in (*(options.rank_pattern or ()), *(options.alpha_pattern or ())):
-            _check_pattern(pattern, label)
-        return options
 
-    def rank(self, module: str) -> int:
-        """The rank of a module's factors."""
-        return _by_pattern(self.rank_pattern, module, self.r)
+    def scales(self, modules: Collection[str], *, label: str) -> Mapping[str, Scale]:
+        """Rank and scale of every module.
 
-    def scale(self, module: str) -> tuple[float, float]:
-        """Alpha, and what it is divided by: the rank, or its root for rsLoRA."""
-        rank = self.rank(module)
-        alpha = _by_pattern(self.alpha_pattern, module, self.lora_alpha)
-        return alpha, math.sqrt(rank) if self.use_rslora else rank
-
-
-def _check_pattern(pattern: str, label: str) -> None:
-    try:
-        re.compile(_ending(pattern))
-    except re.error as e:
-        raise Corrupt(
-            f"the pattern `{pattern}` in `adapter_config.json` of `{label}` is not a regular expression: {e}",
-            hint="Repair `rank_pattern` or `alpha_pattern`.",
-        ) from e
+        Raises:
+            Corrupt: a pattern is no regular expression, or takes too long; `label` is the adapter.
+        """
+        ranks = _by_pattern(self.rank_pattern, modules, label)
+        alphas = _by_pattern(self.alpha_pattern, modules, label)
+        return {
+            m: Scale(
+                rank=ranks.get(m, self.r),
+                alpha=alphas.get(m, self.lora_alpha),
+                rooted=bool(self.use_rslora),
+            )
+            for m in modules
+        }
 
 
-def _ending(pattern: str) -> str:
-    return rf"(.*\.)?({pattern})$"
-
-
-def _by_pattern(patterns: Mapping[str, _T] | None, module: str, default: _T) -> _T:
-    """The value of the first pattern that the path ends with. Source: peft `get_pattern_key`."""
-    found = (v for p, v in (patterns or {}).items() if re.match(_ending(p), module))
-    return next(found, default)
+def _by_pattern(
+    patterns: Mapping[str, _T] | None, modules: Collection[str], label: str
+) -> Mapping[str, _T]:
+    """By module, the value of the first pattern that its path ends with. Source: peft `get_pattern_key`."""
+    texts, values = tuple(patterns or ()), tuple((patterns or {}).values())
+    found = Patterns(texts=texts, form=r"(.*\.)?({})$", label=label).first_matches(modules)
+    return {module: values[place] for module, (place, _) in found.items()}

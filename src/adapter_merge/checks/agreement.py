@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from adapter_merge.checks.check import against_plan, first, listed, number, passed, warned
 from adapter_merge.checks.seen import Seen
+from adapter_merge.errors import Corrupt
 from adapter_merge.finding import Finding
 from adapter_merge.plan import Plan
 from adapter_merge.sources import Adapter, Sources
@@ -34,8 +35,12 @@ class ConfigAgrees:
         """One warning that names both directions."""
         sources = seen.sources
         assert sources is not None  # noqa: S101 - a plan has sources
-        stray = [m for a in sources.adapters for m in _modules(a) if not _selects(a, m)]
-        absent = list(_absent(plan, sources))
+        try:
+            stray = [m for a in sources.adapters for m in _stray(a)]
+            absent = list(_absent(plan, sources))
+        except Corrupt as e:
+            yield warned(self, seen, e.message)
+            return
         said = []
         if stray:
             said.append(f"the config doesn't select {listed(stray)}, which the file adapts")
@@ -59,16 +64,22 @@ def _modules(adapter: Adapter) -> list[str]:
     ]
 
 
-def _selects(adapter: Adapter, module: str) -> bool:
-    # Both depend on the classes of the modules; nothing in a file can contradict them.
-    return adapter.config.target_modules in {None, "all-linear"} or adapter.config.selects(module)
+def _stray(adapter: Adapter) -> list[str]:
+    """Modules of the file that the config doesn't select."""
+    if adapter.config.target_modules in {None, "all-linear"}:
+        return []  # both depend on the classes of the modules; nothing in a file can contradict them
+    modules = _modules(adapter)
+    chosen = adapter.config.selected(modules, label=adapter.pinned.source)
+    return [m for m in modules if m not in chosen]
 
 
 def _absent(plan: Plan, sources: Sources) -> Iterable[str]:
     """Modules with a matrix in the base that some config selects by its ending, and nothing edits."""
-    lists = [a.config for a in sources.adapters if not isinstance(a.config.target_modules, str)]
-    for tensor in plan.tensors.values():
-        module = tensor.info.name.removesuffix(_WEIGHT)
-        is_matrix = tensor.info.name.endswith(_WEIGHT) and len(tensor.info.shape) > 1
-        if is_matrix and tensor.edit is None and any(c.selects(module) for c in lists):
-            yield module
+    modules = [
+        tensor.info.name.removesuffix(_WEIGHT)
+        for tensor in plan.tensors.values()
+        if tensor.info.name.endswith(_WEIGHT) and len(tensor.info.shape) > 1 and tensor.edit is None
+    ]
+    lists = [a for a in sources.adapters if not isinstance(a.config.target_modules, str)]
+    chosen = [a.config.selected(modules, label=a.pinned.source) for a in lists]
+    return [m for m in modules if any(m in c for c in chosen)]
