@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def test_a_folder_must_be_one(base: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
+        (b'{"a": "\\ud800"}', "not valid JSON"),
         (b"[]", "is not a JSON object"),
         (b"{", "is not valid JSON"),
         (b"\xff", "is not valid JSON"),
@@ -92,6 +94,28 @@ def test_a_json_file_must_hold_an_object(tmp_path: Path, content: bytes, why: st
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(Corrupt, match=why):
         read_json(tmp_path, "config.json")
+
+
+def test_a_json_file_is_read_up_to_a_size(tmp_path: Path) -> None:
+    fitting = json.dumps({"a": "b" * 3_999_991})
+    for name, text in (("config.json", fitting), ("a.json", fitting + " ")):
+        (tmp_path / name).write_text(text)
+        assert read_json(tmp_path, name)
+    (tmp_path / "config.json").write_text(fitting + " ")
+    with pytest.raises(Corrupt, match="more than the 4 MB"):
+        read_json(tmp_path, "config.json")
+    with (tmp_path / "tokenizer.json").open("wb") as file:
+        file.truncate(10**11)  # a sparse file: it takes one block
+    with pytest.raises(Corrupt, match="more than the 64 MB"):
+        read_json(tmp_path, "tokenizer.json")
+
+
+def test_a_pipe_is_no_weight_file(tmp_path: Path) -> None:
+    write_adapter(tmp_path / "adapter")
+    (tmp_path / "adapter" / ADAPTER_WEIGHTS).unlink()
+    os.mkfifo(tmp_path / "adapter" / ADAPTER_WEIGHTS)
+    with pytest.raises(NotFound, match="a pipe"):
+        open_adapter(tmp_path / "adapter")
 
 
 def test_reads_a_single_file(base: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,8 +22,13 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+MOST_BYTES = 64_000_000  # of a small file; the largest `tokenizer.json` has half of that
+_MOST_CONFIG = 4_000_000  # of a config: what it may hold takes thirty times as much memory
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _CHUNK = 4 << 20
+_HALF_PAIR = re.compile(
+    rb"\\u[dD][89a-fA-F]"
+)  # half of what JSON spells a character beyond U+FFFF with
 
 
 def list_files(root: Path) -> Mapping[str, int]:
@@ -73,19 +79,27 @@ def _stays_inside(path: Path, root: Path) -> bool:
     return any(real.is_relative_to(p) for p in (home, *(s.parent / "blobs" for s in snapshots)))
 
 
-def read_bytes(root: Path, path: str) -> bytes:
+def read_bytes(root: Path, path: str, *, most: int = MOST_BYTES) -> bytes:
     """The content of a small file.
 
     Raises:
         NotFound: it is missing, or can't be read.
+        Corrupt: it has more bytes than `most`.
     """
     try:
-        return (root / path).read_bytes()
+        with (root / path).open("rb") as file:
+            content = file.read(most + 1)
     except OSError as e:
         raise NotFound(
             f"`{path}` can't be read in `{root}`: {e.strerror}",
             hint="Check the folder and its rights.",
         ) from e
+    if len(content) > most:
+        raise Corrupt(
+            f"`{path}` in `{root}` has more than the {most // 10**6} MB that are read of such a file",
+            hint="It is no file that a model is saved with; take it away, or save it again.",
+        )
+    return content
 
 
 def read_json(root: Path, path: str) -> dict[str, Any]:
@@ -93,19 +107,32 @@ def read_json(root: Path, path: str) -> dict[str, Any]:
 
     Raises:
         NotFound: it is missing.
-        Corrupt: it holds something else.
+        Corrupt: it holds something else, or is too large.
     """
-    content = read_bytes(root, path)
+    is_config = path in {ADAPTER_CONFIG, "config.json"}
+    content = read_bytes(root, path, most=_MOST_CONFIG if is_config else MOST_BYTES)
     if content.startswith(b"version https://git-lfs"):
         raise Corrupt(
             f"`{path}` is a Git LFS pointer", hint="Run `git lfs pull` in that repository."
         )
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as e:
-        raise Corrupt(f"`{path}` in `{root}` is not valid JSON: {e}", hint="Save it again.") from e
+    value = parse_json(content, name=f"`{path}` in `{root}`")
     if not isinstance(value, dict):
         raise Corrupt(f"`{path}` in `{root}` is not a JSON object", hint="Save it again.")
+    return value
+
+
+def parse_json(content: bytes, *, name: str) -> Any:
+    """Any JSON value.
+
+    Raises:
+        Corrupt: it isn't JSON, nests without end, or holds half a surrogate pair, which is no text.
+    """
+    try:
+        value = json.loads(content)
+        if _HALF_PAIR.search(content) is not None:
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as e:
+        raise Corrupt(f"{name} is not valid JSON: {e}", hint="Save it again.") from e
     return value
 
 

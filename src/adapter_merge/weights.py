@@ -28,6 +28,11 @@ def read_header(path: Path, *, name: str) -> WeightFile:
         NotFound: there is no such file.
         Corrupt: it is not a safetensors file, or its header doesn't describe its bytes.
     """
+    if path.exists() and not path.is_file():
+        raise NotFound(
+            f"`{name}` can't be read: it is a folder, a pipe or a device",
+            hint="Put the weights themselves there.",
+        )
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from adapter_merge.errors import Corrupt
-from adapter_merge.folder import read_bytes, read_json
+from adapter_merge.folder import parse_json, read_bytes, read_json
 from adapter_merge.sources import Adapter, Base
 
 BASE = "base"
@@ -77,10 +76,7 @@ class Repo:
         """
         if path not in self.files:
             return []
-        try:
-            value = json.loads(self.bytes(path))
-        except (ValueError, RecursionError) as e:
-            raise self.corrupt(path, f"is not valid JSON: {e}") from e
+        value = parse_json(self.bytes(path), name=f"`{path}` in `{self.root}`")
         if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
             raise self.corrupt(path, "is not a JSON list of objects")
         return value
