@@ -44,6 +44,8 @@ def test_a_language_is_no_boolean(yaml: str, value: object) -> None:
         "- a list",
         "just text",
         "a: !!python/object:os.system {}",
+        "a: &a [*a]",
+        "a0: &a0 [x, x]\n" + "\n".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40)),
         "a: " + "[" * 100_000,
         "- " * 100_000,
         "? " * 100_000,

@@ -252,7 +252,7 @@ def _written(tag: str, values: dict[str, str | None]) -> str | None:
 
 def _image(values: dict[str, str | None]) -> str:
     source, width = values.get("src") or "", values.get("width") or ""
-    label = re.sub(r"[^\w .,:-]+", " ", values.get("alt") or "").strip()
+    label = " ".join(re.sub(r"[^\w .,:-]", " ", values.get("alt") or "").split())
     if not _WEB.fullmatch(source):
         return label
     sized = f' width="{width}"' if re.fullmatch(r"\d+%?", width) else ""

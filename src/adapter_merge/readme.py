@@ -6,7 +6,7 @@ It is strangers' data: what can't be parsed gives no metadata and keeps its text
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ _FRONT = re.compile(
     r"\A\s*---[ \t]*\r?\n(?P<front>.*?)(?:\r?\n)?^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE
 )
 _MOST = 1 << 20  # characters; what lies behind them is no card any more
+_MOST_VALUES = 100_000
 _DEEPEST = 64  # brackets and indents; PyYAML recurses
 
 
@@ -90,7 +91,24 @@ def _load(front: str) -> tuple[Mapping[str, Any], str | None]:
         return {}, None
     if not isinstance(value, dict):
         return {}, "its YAML is no mapping"
+    if not _is_finite(value):
+        return {}, "its YAML refers to itself, or many times to the same"
     return {str(k): v for k, v in value.items()}, None
+
+
+def _is_finite(value: object) -> bool:
+    """Whether a value can be walked through: YAML's references can make little text endless."""
+    level, seen = [value], 0
+    while level and seen <= _MOST_VALUES:
+        seen += len(level)
+        level = [inner for outer in level for inner in _inside(outer)]
+    return not level
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _depth(front: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 import yaml
@@ -31,9 +32,16 @@ def front(keys: Mapping[str, object], standing: Readme | None) -> str:
     stale = {k for k in _LICENCE if "license" in wanted and k not in wanted}
     chunks = _chunks(standing.front, before) if standing is not None else {}
     merged = {k: chunk for k, chunk in chunks.items() if k not in stale}
-    merged |= {k: _dump({k: value}) for k, value in wanted.items() if before.get(k) != value}
+    for key, value in wanted.items():
+        if key not in merged or before.get(key) != value:
+            merged[key] = _notes(merged.get(key, "")) + _dump({key: value})
     first = [k for k in OURS if k in merged and k not in chunks]
     return "".join(merged[k] for k in [*first, *(k for k in merged if k not in first)])
+
+
+def _notes(chunk: str) -> str:
+    """The comments before a key."""
+    return "".join(takewhile(lambda line: line.startswith("#"), chunk.splitlines(keepends=True)))
 
 
 def _texts(value: object) -> list[str]:
@@ -42,14 +50,18 @@ def _texts(value: object) -> list[str]:
 
 def _chunks(text: str, metadata: Mapping[str, Any]) -> dict[str, str]:
     """The text of each key with what follows it; all of it written anew where lines don't tell the keys apart."""
-    found: dict[str, str] = {"": ""}
-    key = ""
+    found: dict[str, str] = {}
+    key = notes = ""
     for line in text.splitlines():
         match = _KEY.match(line)
+        if match is None and line.startswith("#"):
+            notes += f"{line}\n"  # it speaks of what follows
+            continue
         key = match[1] if match is not None else key
-        found[key] = f"{found.get(key, '')}{line}\n"
-    if found.keys() - {""} == metadata.keys() and not found[""].strip().startswith(("{", "-")):
-        return {k: chunk for k, chunk in found.items() if chunk}
+        found[key] = f"{found.get(key, '')}{notes}{line}\n"
+        notes = ""
+    if found.keys() == metadata.keys():
+        return {**found, key: found[key] + notes} if found else {}
     return {k: _dump({k: value}) for k, value in metadata.items()}
 
 
