@@ -156,7 +156,8 @@ def merged_tensors(base: Tensors, adapter: Tensors, scale: float = SCALE) -> Ten
 def write_model(folder: Path, tensors: Tensors) -> Checkpoint:
     folder.mkdir()
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    config = {"vocab_size": 12, "hidden_size": 8, "tie_word_embeddings": True}
+    sizes = {"vocab_size": 12, "hidden_size": 8, "tie_word_embeddings": True}
+    config = {**sizes, "model_type": "llama", "architectures": ["LlamaForCausalLM"]}
     (folder / "config.json").write_text(json.dumps(config))
     vocabulary = {f"w{i}": i for i in range(11)}
     tokenizer = {"model": {"vocab": vocabulary}, "added_tokens": [{"id": 11, "content": "<s>"}]}
@@ -239,9 +240,7 @@ def _plan(sources: Sources, out: Checkpoint, base: Path) -> Plan:
     )
     return Plan(
         adapters=(
-            WeighedAdapter(
-                source="./adapter", weight=1.0, method=MethodRecord(peft_type="LORA")
-            ),
+            WeighedAdapter(source="./adapter", weight=1.0, method=MethodRecord(peft_type="LORA")),
         ),
         base="./base",
         to="./merged",

@@ -30,6 +30,7 @@ class Seen:
         looks: tensor -> what was seen, for every planned tensor, or without a plan every one found.
         tied: whether the tied tensors that are there have equal bytes; None below two of them.
         foreign: another program merged: other shards and dtypes only warn.
+        wanted: programs that must be able to load the folder, by their names; others only warn.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Seen:
     looks: Mapping[str, TensorLook]
     tied: bool | None
     foreign: bool
+    wanted: AbstractSet[str] = frozenset()
 
     @property
     def names(self) -> AbstractSet[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ from adapter_merge.errors import Corrupt, SourceError
 from adapter_merge.folder import read_bytes, read_json
 
 CONFIG, MODULES, TOKENIZER = "config.json", "modules.json", "tokenizer.json"
+# Small files that say how other programs load the folder.
+_READ_BY_OTHERS = ("tokenizer_config.json", "1_Pooling/config.json", "sentence_bert_config.json")
 
 _T = TypeVar("_T")
 
@@ -24,12 +27,16 @@ class SideLook:
         config: `config.json`; None where it can't be read.
         modules: folders that `modules.json` names and that must hold files; a Normalize module has
             none.
+        module_types: the classes that it names.
+        contents: path -> JSON object, of `config.json` and of the small files that other programs read.
         largest_token: the largest id in `tokenizer.json`; None without that file.
         troubles: file -> why it can't be read.
     """
 
     config: Mapping[str, Any] | None
     modules: tuple[str, ...]
+    module_types: tuple[str, ...]
+    contents: Mapping[str, Mapping[str, Any]]
     largest_token: int | None
     troubles: Mapping[str, SourceError]
 
@@ -47,23 +54,31 @@ def look_beside(folder: Path, files: Mapping[str, int]) -> SideLook:
             troubles[path] = e
             return otherwise
 
+    config = attempt(CONFIG, partial(read_json, path=CONFIG), None)
+    no_modules: tuple[tuple[str, str], ...] = ()
+    entries = attempt(MODULES, _modules, no_modules)
+    others = {p: attempt(p, partial(read_json, path=p), None) for p in _READ_BY_OTHERS}
     return SideLook(
-        config=attempt(CONFIG, _config, None),
-        modules=attempt(MODULES, _modules, ()),
+        config=config,
+        modules=tuple(p for p, kind in entries if p and not kind.endswith("Normalize")),
+        module_types=tuple(kind for _, kind in entries),
+        contents={p: c for p, c in {CONFIG: config, **others}.items() if c is not None},
         largest_token=attempt(TOKENIZER, _largest_token, None),
         troubles=troubles,
     )
 
 
-def _config(folder: Path) -> Mapping[str, Any] | None:
-    return read_json(folder, CONFIG)
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
-def _modules(folder: Path) -> tuple[str, ...]:
+def _modules(folder: Path) -> tuple[tuple[str, str], ...]:
+    """Folder and class of each module."""
     try:
         entries = json.loads(read_bytes(folder, MODULES))
-        pairs = [(entry["path"], entry["type"]) for entry in entries]
-        return tuple(path for path, kind in pairs if path and not kind.endswith("Normalize"))
+        return tuple((_text(entry["path"]), _text(entry["type"])) for entry in entries)
     except (ValueError, TypeError, KeyError, AttributeError) as e:
         raise Corrupt(
             f"`{MODULES}` in `{folder}` is not a list of modules with `path` and `type`",

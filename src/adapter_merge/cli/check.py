@@ -23,8 +23,18 @@ class Against(BaseModel):
     adapter: tuple[AdapterRef, ...] = Field(
         (), description="Adapter that was merged; with it, edited tensors are recomputed."
     )
+    wanted: Annotated[tuple[str, ...], Parameter(name="--for", negative="")] = Field(
+        (),
+        description="Programs that must be able to load the folder, such as `vllm,tei`; without it, what they can't load only warns.",
+    )
     ignore: tuple[str, ...] = Field((), description="Check codes whose failure only warns.")
     strict: tuple[str, ...] = Field((), description="Check codes whose warning fails, or `all`.")
+
+    @property
+    def programs(self) -> frozenset[str]:
+        """The names that `--for` lists, in one word or several."""
+        names = (name.strip() for word in self.wanted for name in word.split(","))
+        return frozenset(name for name in names if name)
 
     def settings(self) -> Settings:
         """The settings that a check depends on.
@@ -61,6 +71,7 @@ def check(
         base=against.base,
         adapters=against.adapter,
         settings=settings,
+        wanted=against.programs,
         reporter=talk,
     )
     talk.finished(report)

@@ -30,6 +30,7 @@ class _Subject:
     sources: Sources | None
     recorded: Mapping[str, int] | None
     foreign: bool
+    wanted: frozenset[str] = frozenset()
 
 
 def validate(
@@ -64,10 +65,12 @@ def inspect(
     *,
     workers: int,
     advance: Callable[[int], None],
+    wanted: frozenset[str] = frozenset(),
 ) -> Inspection:
     """Judge anybody's folder; without plan and sources only what it says about itself.
 
-    A folder that can't be opened, or is none, gives findings too.
+    A folder that can't be opened, or is none, gives findings too. `wanted` names the programs that must
+    be able to load it.
 
     Raises:
         RequestError: `folder` is a file.
@@ -82,6 +85,7 @@ def inspect(
         sources=sources,
         recorded=recorded,
         foreign=True,
+        wanted=wanted,
     )
     return _judge(_look(subject, workers=workers, advance=advance))
 
@@ -121,6 +125,7 @@ def _look(subject: _Subject, *, workers: int, advance: Callable[[int], None]) ->
         looks=looks,
         tied=tied,
         foreign=subject.foreign,
+        wanted=subject.wanted,
     )
 
 

@@ -1,0 +1,364 @@
+"""Rules about other programs: each has a fault that breaks it, and a clean folder breaks none."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter_merge.checks.consumers import NAMES, Facts, Status, consumer, judge
+from adapter_merge.checks.downstream import DOWNSTREAM
+from adapter_merge.checks.side import look_beside
+from adapter_merge.cli.main import main
+from adapter_merge.errors import RequestError
+from adapter_merge.finding import Finding, Outcome
+from adapter_merge.folder import INDEX, list_files, open_checkpoint
+from adapter_merge.stages.validate import inspect
+from tests.checks.folders import (
+    MAKERS,
+    OLD,
+    Plant,
+    both,
+    change,
+    config,
+    delete,
+    llama,
+    modules,
+    weights,
+    write,
+)
+from tests.checks.tiny import Case, outcomes
+
+ALONE = delete("tokenizer.json", "tokenizer_config.json")
+BACKEND = change("tokenizer_config.json", tokenizer_class="TokenizersBackend")
+TOKEN_LIST = change("tokenizer_config.json", extra_special_tokens=["<image>"])
+BNB = config(quantization_config={"quant_method": "bitsandbytes"})
+ADAPTER = both(write("adapter_config.json"), write("adapter_model.safetensors"))
+SHARDED = write(INDEX, {"weight_map": {"model.embed_tokens.weight": "model.safetensors"}})
+REMOTE = config(model_type="own", architectures=["Own"], auto_map={"AutoModel": "own.Own"})
+DENSE = "sentence_transformers.base.modules.dense.Dense"
+ROPE = {"rope_theta": 500000.0, "rope_type": "default"}
+
+# Program and rule -> a fault that breaks it, in the folder of `MAKERS`.
+FAULTS: dict[tuple[str, str], Plant] = {
+    ("transformers", "no-config"): config(model_type=None),
+    ("transformers", "model-type"): config(model_type="of-tomorrow"),
+    ("transformers", "remote-code"): REMOTE,
+    ("transformers", "engine-class"): config(architectures=["ColQwen2"], model_type="qwen2_vl"),
+    ("transformers", "adapter-beside"): ADAPTER,
+    ("transformers", "no-tokenizer"): ALONE,
+    ("transformers", "quantised"): BNB,
+    ("transformers-4", "no-config"): config(model_type=None),
+    ("transformers-4", "model-type"): config(model_type="qwen3_5"),
+    ("transformers-4", "tokenizers-backend"): BACKEND,
+    ("transformers-4", "extra-tokens-list"): TOKEN_LIST,
+    ("transformers-4", "rope-lost"): config(rope_parameters=ROPE),
+    ("transformers-4", "adapter-beside"): ADAPTER,
+    ("transformers-4", "no-tokenizer"): ALONE,
+    ("sentence-transformers", "module-code"): modules(f"{OLD}Transformer", "theirs.Pooling"),
+    ("colpali-engine", "no-projection"): weights("language_model.layers.0.weight"),
+    ("colpali-engine", "no-linear"): config(architectures=["ColIdefics3"], model_type="idefics3"),
+    ("colpali-engine", "no-processor"): delete("preprocessor_config.json"),
+    ("vllm", "engine-class"): config(architectures=["ColQwen2"], model_type="qwen2_vl"),
+    ("vllm", "transformers-backend"): config(architectures=["HeliumForCausalLM"]),
+    ("vllm", "remote-code"): REMOTE,
+    ("vllm", "no-architecture"): config(architectures=None),
+    ("vllm", "consolidated"): write("consolidated.safetensors"),
+    ("vllm", "adapter-as-weights"): ADAPTER,
+    ("vllm", "bundle"): both(ADAPTER, SHARDED),
+    ("vllm", "module-unknown"): modules(f"{OLD}Transformer", f"{OLD}LSTM"),
+    ("vllm", "quantisation"): BNB,
+    ("vllm", "no-tokenizer"): ALONE,
+    ("tei", "onnx"): write("onnx/model.onnx"),
+    ("tei", "pickle-first"): both(
+        lambda folder: (folder / "model.safetensors").rename(folder / "model-1.safetensors"),
+        write(INDEX, {"weight_map": {"model.embed_tokens.weight": "model-1.safetensors"}}),
+        write("pytorch_model.bin"),
+    ),
+    ("tei", "bundle"): ADAPTER,
+    ("tei", "no-tokenizer"): delete("tokenizer.json"),
+    ("tei", "no-architecture"): config(architectures=None),
+    ("tei", "no-length"): config(max_position_embeddings=None),
+    ("tei", "no-labels"): config(architectures=["BertForSequenceClassification"]),
+    ("tei", "no-pooling"): both(config(model_type="mpnet"), delete("1_Pooling/config.json")),
+    ("tei", "pooling-keys"): write("1_Pooling/config.json", {"pooling_mode": "mean"}),
+    ("tei", "sequence-length"): write("sentence_bert_config.json", {"transformer_task": "x"}),
+    ("tei", "dense-lost"): modules(f"{OLD}Transformer", f"{OLD}Pooling", DENSE),
+    ("tei", "modernbert-keys"): config(model_type="modernbert"),
+    ("tei", "gemma3-keys"): config(model_type="gemma3_text"),
+    ("tei", "nomic-keys"): config(model_type="nomic_bert"),
+    ("tei", "rope-lost"): config(rope_parameters={"rope_type": "yarn", "rope_theta": 10000.0}),
+    ("tei", "cuda-only"): config(model_type="qwen2", architectures=["Qwen2Model"]),
+    ("llama-cpp", "quantisation"): BNB,
+    ("llama-cpp", "no-tokenizer"): ALONE,
+    ("llama-cpp", "tokenizers-backend"): BACKEND,
+    ("llama-cpp", "extra-tokens-list"): TOKEN_LIST,
+    ("llama-cpp", "dense-lost"): modules(f"{OLD}Transformer", f"{OLD}Dense"),
+    ("llama-cpp", "dense-flag"): both(
+        config(architectures=["Gemma3TextModel"]), modules(f"{OLD}Transformer", f"{OLD}Dense")
+    ),
+    ("llama-cpp", "bundle"): ADAPTER,
+}
+
+
+def data(name: str) -> dict[str, Any]:
+    """A data file as it stands there."""
+    path = files("adapter_merge.checks.consumers") / f"{name}.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+RULES = [(name, rule["id"]) for name in NAMES for rule in data(name)["rule"]]
+
+
+def facts(folder: Path, *, bundled: bool = False) -> Facts:
+    found = list_files(folder)
+    side = look_beside(folder, found)
+    return Facts(
+        files=found.keys(),
+        tensors=open_checkpoint(folder).tensors.keys(),
+        contents=side.contents,
+        modules=side.module_types,
+        bundled=bundled,
+    )
+
+
+def inspected(folder: Path, *wanted: str) -> dict[str, Finding]:
+    """The findings about programs, by their names."""
+    found = inspect(
+        folder, None, None, workers=1, advance=lambda _n: None, wanted=frozenset(wanted)
+    )
+    codes = {check.code: check.name for check in DOWNSTREAM}
+    return {codes[f.code]: f for f in found.findings if f.code in codes}
+
+
+def test_every_rule_has_its_fault() -> None:
+    assert [*FAULTS] == RULES
+
+
+@pytest.mark.parametrize(("name", "rule"), RULES)
+def test_planted_fault_breaks_its_rule(tmp_path: Path, name: str, rule: str) -> None:
+    folder = tmp_path / "merged"
+    MAKERS[name](folder)
+    FAULTS[name, rule](folder)
+    judged = judge(consumer(name), facts(folder, bundled=rule == "bundle"))
+    assert rule in {broken.id for broken in judged.broken}
+    worst = next(r for r in consumer(name).rules if r.id == rule).outcome.value
+    assert judged.status.value in {"fails", worst} or worst == "warns"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_clean_folder_breaks_no_rule(tmp_path: Path, name: str) -> None:
+    MAKERS[name](tmp_path / "merged")
+    finding = inspected(tmp_path / "merged", name)[name]
+    assert finding.outcome is Outcome.PASS, finding.message
+    assert finding.evidence["status"] == "loads"
+    assert consumer(name).version in finding.message
+
+
+# What looks like a fault and is none, with the program that it might alarm.
+LOOKALIKES: dict[str, tuple[str, Plant]] = {
+    "positions by the class's default": (
+        "transformers-4",
+        config(rope_parameters={"rope_theta": 10000.0, "rope_type": "default"}),
+    ),
+    "positions said in both ways": (
+        "transformers-4",
+        config(rope_theta=500000.0, rope_parameters=ROPE),
+    ),
+    "scaling said in both ways": (
+        "transformers-4",
+        config(rope_scaling={"factor": 8.0}, rope_parameters={"rope_type": "llama3"}),
+    ),
+    "two kinds of attention by default": (
+        "transformers-4",
+        config(
+            model_type="gemma3_text",
+            rope_parameters={
+                "full_attention": {"rope_theta": 1000000.0, "rope_type": "default"},
+                "sliding_attention": {"rope_theta": 10000.0, "rope_type": "default"},
+            },
+        ),
+    ),
+    "positions of a class that has none": (
+        "transformers-4",
+        config(model_type="bert", rope_parameters=ROPE),
+    ),
+    "extra tokens in a table": (
+        "transformers-4",
+        change("tokenizer_config.json", extra_special_tokens={"image_token": "<image>"}),
+    ),
+    "a class without a vocabulary": (
+        "transformers",
+        both(ALONE, config(vocab_size=None, model_type="vit")),
+    ),
+    "a second config in a folder": ("transformers", write("old/adapter_config.json")),
+    "another head on a known model": (
+        "vllm",
+        config(architectures=["Qwen2ForTokenClassification"]),
+    ),
+    "a tokenizer of transformers 5": ("vllm", both(BACKEND, TOKEN_LIST)),
+    "an index that leaves the adapter out": ("vllm", both(ADAPTER, SHARDED)),
+    "modules with the names of 5.4": ("vllm", modules(DENSE)),
+    "a late-interaction class": ("vllm", config(architectures=["ColPaliForRetrieval"])),
+    "no pooling, but a BERT": ("tei", delete("1_Pooling/config.json")),
+    "labels": (
+        "tei",
+        config(architectures=["BertForSequenceClassification"], id2label={}, label2id={}),
+    ),
+    "positions without scaling": ("tei", config(rope_parameters=ROPE)),
+    "a Normalize with a new name": (
+        "tei",
+        modules(f"{OLD}Pooling", "sentence_transformers.base.modules.normalize.Normalize"),
+    ),
+    "a SentencePiece model beside": ("llama-cpp", both(BACKEND, write("tokenizer.model"))),
+    "weights that it can undo": (
+        "llama-cpp",
+        config(quantization_config={"quant_method": "fp8"}),
+    ),
+    "a native form": ("colpali-engine", config(architectures=["ColModernVBert"])),
+}
+
+
+@pytest.mark.parametrize("look", LOOKALIKES)
+def test_lookalikes_load(tmp_path: Path, look: str) -> None:
+    name, plant = LOOKALIKES[look]
+    MAKERS[name](tmp_path / "merged")
+    plant(tmp_path / "merged")
+    judged = judge(consumer(name), facts(tmp_path / "merged"))
+    assert (judged.status, judged.broken) == (Status.LOADS, ())
+
+
+OTHERS = {
+    "sentence-transformers": delete("modules.json"),
+    "colpali-engine": config(architectures=["ColPaliForRetrieval"]),
+    "vllm": config(architectures=["ViTForImageClassification"]),
+    "tei": config(model_type="t5"),
+    "llama-cpp": config(architectures=["ColQwen2"]),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_kinds_of_model_are_skipped_unless_asked_for(tmp_path: Path, name: str) -> None:
+    MAKERS[name](tmp_path / "merged")
+    OTHERS[name](tmp_path / "merged")
+    for wanted, outcome in (((), Outcome.SKIP), ((name,), Outcome.FAIL)):
+        finding = inspected(tmp_path / "merged", *wanted)[name]
+        assert finding.outcome is outcome
+        assert finding.evidence["status"] == "not served"
+
+
+def test_only_what_was_asked_for_fails(tmp_path: Path) -> None:
+    llama(tmp_path / "merged")
+    BACKEND(tmp_path / "merged")
+    found = inspected(tmp_path / "merged", "transformers-4")
+    assert found["transformers-4"].outcome is Outcome.FAIL
+    assert found["llama-cpp"].outcome is Outcome.WARN
+    assert "--compat" in found["llama-cpp"].message
+    assert found["llama-cpp"].evidence["rules"] == ["tokenizers-backend"]
+    assert found["transformers"].outcome is found["vllm"].outcome is Outcome.PASS
+
+
+def test_a_remark_never_fails(tmp_path: Path) -> None:
+    llama(tmp_path / "merged")
+    BNB(tmp_path / "merged")
+    assert inspected(tmp_path / "merged", "transformers")["transformers"].outcome is Outcome.WARN
+
+
+def test_without_weights_nothing_is_told(tmp_path: Path) -> None:
+    llama(tmp_path / "merged")
+    delete("model.safetensors")(tmp_path / "merged")
+    found = inspected(tmp_path / "merged", "vllm")
+    assert found["vllm"].outcome is Outcome.FAIL
+    assert {f.outcome for name, f in found.items() if name != "vllm"} == {Outcome.SKIP}
+
+
+def test_a_bundle_that_was_planned_is_no_left_over_adapter(case: Case) -> None:
+    ADAPTER(case.folder)
+    assert outcomes(case.foreign())["D001"] == {Outcome.WARN}
+    assert outcomes(case.with_plan(layout="bundled").foreign())["D001"] == {Outcome.PASS}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_words_and_sources(name: str) -> None:
+    rules = data(name)["rule"]
+    assert len({rule["id"] for rule in rules}) == len(rules)
+    for rule in rules:
+        assert re.fullmatch(r"[a-z0-9-]+", rule["id"])
+        assert re.fullmatch(r"[a-z.-]+ [0-9a-f.]+: [\w/]+\.(py|rs) [\w.:]+", rule["source"])
+        assert rule["fix"].endswith(".")
+        assert not rule["says"].endswith(".")
+
+
+def test_each_program_has_its_file_and_its_check() -> None:
+    folder = files("adapter_merge.checks.consumers")
+    found = {path.name for path in folder.iterdir() if path.name.endswith(".toml")}
+    assert found == {f"{name}.toml" for name in NAMES} | {"shared.toml"}
+    assert [check.name for check in DOWNSTREAM] == [data(name)["name"] for name in NAMES]
+
+
+def test_known_types_are_those_of_the_version_that_was_read() -> None:
+    transformers = pytest.importorskip("transformers")
+    if transformers.__version__ != consumer("transformers").version:
+        pytest.skip("another version is installed")
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    assert data("transformers")["lists"]["model_types"] == sorted(CONFIG_MAPPING_NAMES)
+
+
+CLASSES = {
+    "LlamaForCausalLM": {"transformers", "transformers-4", "vllm", "llama-cpp"},
+    "Qwen3ForCausalLM": {"transformers", "transformers-4", "vllm", "llama-cpp"},
+    "BertModel": {"transformers", "transformers-4", "vllm", "tei", "llama-cpp"},
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_saved_by_transformers_5(tmp_path: Path, name: str) -> None:
+    transformers = pytest.importorskip("transformers")
+    kind = getattr(transformers, name)
+    sizes = {"vocab_size": 12, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 2}
+    llama(tmp_path / "merged")
+    kind(kind.config_class(**sizes, **heads)).save_pretrained(tmp_path / "merged")
+    found = inspected(tmp_path / "merged", *CLASSES[name])
+    passed = {n for n, finding in found.items() if finding.outcome is Outcome.PASS}
+    assert passed == CLASSES[name]
+    assert {f.outcome for n, f in found.items() if n not in passed} == {Outcome.SKIP}
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        (("--for", "vllm"), 0),
+        (("--for", "vllm,transformers"), 0),
+        (("--for", "vllm, transformers-4"), 7),
+        (("--for", "vllm", "--for", "llama-cpp"), 7),
+        ((), 0),
+    ],
+)
+def test_check_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], names: tuple[str, ...], code: int
+) -> None:
+    llama(tmp_path / "merged")
+    BACKEND(tmp_path / "merged")
+    assert main(["check", f"{tmp_path}/merged", *names, "--json"]) == code
+    told = {f["code"]: f["outcome"] for f in json.loads(capfd.readouterr().out)["findings"]}
+    assert told["D005"] == "pass"
+    assert {told["D002"], told["D007"]} <= {"warn", "fail"}
+    assert ("fail" in told.values()) is (code == 7)
+
+
+def test_an_unknown_program_is_a_wrong_request(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    llama(tmp_path / "merged")
+    code = main(["check", f"{tmp_path}/merged", "--for", "vllm,ollama"])
+    assert code == RequestError.exit_code
+    talk = capfd.readouterr().err
+    assert "`ollama`" in talk
+    assert all(name in talk for name in NAMES)
