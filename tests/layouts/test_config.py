@@ -10,7 +10,7 @@ from adapter_merge.layouts.config import ConfigEdits, config_assignments
 def assigned(config: dict[str, Any], edits: ConfigEdits) -> dict[str, object]:
     wanted = config_assignments(config, edits)
     assert all(a.file == "config.json" for a in wanted)
-    return {".".join((*a.where, a.key)): a.value for a in wanted}
+    return {".".join((*map(str, a.where), a.key)): a.value for a in wanted}
 
 
 def test_nothing_is_asked_by_default() -> None:
