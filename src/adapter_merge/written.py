@@ -18,7 +18,7 @@ _NOTHING = frozenset({"", "none", "null", "nan", "unknown", "unsloth_model", "ba
 # Folders that say nothing of the model in them: as the last part of a path they are passed over, and
 # before the last part they are no owner.
 _FOLDERS = re.compile(
-    r"ai|app|assets|autodl-tmp|base|base_model|cache|checkpoints?|ckpts?|content|data|datasets?|dbfs"
+    r"ai|app|assets|autodl-tmp|bases?|base_models?|cache|checkpoints?|ckpts?|content|data|datasets?|dbfs"
     r"|desktop|documents|downloads?|drive|final|hf|hf_models|home|hub|huggingface|input|kaggle|llms?"
     r"|local|local_models|media|merged|mnt|models?|mydrive|mymodels?|opt|outputs?|pretrain"
     r"|pretrained(?:_models?)?|pytorch|results?|root|save|saved|saved_models?|scratch|shared|snapshots"

@@ -283,6 +283,14 @@ def test_auto_takes_a_written_path_too(case: Case, name: str) -> None:
     assert found.source.startswith("./")
 
 
+def test_a_written_id_comes_before_the_end_of_a_path(case: Case) -> None:
+    writes(case, "/data/me/Llama-1B-tuned")
+    assert commands(error().hint)[0][2] == "me/Llama-1B-tuned"
+    assert error().hint.startswith("If `me/Llama-1B-tuned` on the Hub is it: ")
+    card(case.adapter, ID)
+    assert commands(error().hint)[0][2] == ID
+
+
 def test_a_neighbour_of_a_written_path_is_found(case: Case) -> None:
     writes(case, str(case.base.parent / "Llama-1B-4bit"))
     case.base.rename(case.base.parent / "Llama-1B")

@@ -52,7 +52,10 @@ class Survey:
                 "The base is the model that the adapter was trained on: name the folder that holds its "
                 f"`config.json` and `model.safetensors`, with `{example}`."
             )
-        known = [c for c in self.candidates if c.base.repo is not None]
+        # An id that somebody wrote comes before one that is read out of a path.
+        known = sorted(
+            (c for c in self.candidates if c.base.repo is not None), key=lambda c: c.base.path
+        )
         return self._download(known[0]) if known else self._place(self.candidates[0])
 
     def _download(self, candidate: Candidate) -> str:
