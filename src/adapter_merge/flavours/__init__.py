@@ -6,7 +6,7 @@ To add one: a class in its family's file, a line in `FLAVOURS`, a row in its tes
 from __future__ import annotations
 
 from adapter_merge.flavours.colpali import Engine, Native
-from adapter_merge.flavours.encoder import Bare, Headed
+from adapter_merge.flavours.encoder import Answering, Bare, Headed
 from adapter_merge.flavours.flavour import Flavour
 from adapter_merge.flavours.generation import CausalLM, Seq2Seq, VisionLanguage
 from adapter_merge.flavours.look import Look
@@ -23,6 +23,7 @@ FLAVOURS: tuple[Flavour, ...] = (
     VisionLanguage(),
     Seq2Seq(),
     Headed(),
+    Answering(),
     Bare(),
 )
 

@@ -9,10 +9,6 @@ from adapter_merge.flavours.look import Look
 _TASKS = {
     "ForSequenceClassification": ("text-classification", '"A fine day."'),
     "ForTokenClassification": ("token-classification", '"Anna lives in Oslo."'),
-    "ForQuestionAnswering": (
-        "question-answering",
-        'question="Where does Anna live?", context="Anna lives in Oslo."',
-    ),
     "ForMaskedLM": ("fill-mask", 'f"Anna lives in {ask.tokenizer.mask_token}."'),
     "ForImageClassification": ("image-classification", 'Image.new("RGB", (224, 224), "white")'),
 }
@@ -41,6 +37,36 @@ class Headed:
 
 ask = pipeline("{task}", model={arguments(source, revision)})
 print(ask({question}))
+"""
+
+
+class Answering:
+    """An encoder that finds an answer in a text; transformers has no pipeline for it any more."""
+
+    library_name = "transformers"
+
+    def fits(self, look: Look) -> bool:
+        """By the end of the class's name."""
+        return look.architecture.endswith("ForQuestionAnswering")
+
+    def pipeline_tag(self, look: Look) -> str:
+        """The Hub still knows the task."""
+        return "question-answering"
+
+    def snippet(self, look: Look, source: str, revision: str | None) -> str:
+        """The best span of one text."""
+        where = arguments(source, revision)
+        return f"""\
+import torch
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+model = AutoModelForQuestionAnswering.from_pretrained({where})
+tokenizer = AutoTokenizer.from_pretrained({where})
+inputs = tokenizer("Where does Anna live?", "Anna lives in Oslo.", return_tensors="pt")
+with torch.inference_mode():
+    spans = model(**inputs)
+first, last = int(spans.start_logits.argmax()), int(spans.end_logits.argmax())
+print(tokenizer.decode(inputs["input_ids"][0, first : last + 1]))
 """
 
 
