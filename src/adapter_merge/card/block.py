@@ -71,7 +71,7 @@ def block(facts: Facts) -> str:
         changed=_changed(receipt.counts),
         modules=_modules(receipt),
         relative_change=_relative_change(receipt.relative_changes),
-        version=plain(receipt.versions.get("adapter-merge", "unknown")),
+        version=sentence(receipt.versions.get("adapter-merge", "unknown")),
         changes=[
             {
                 "subject": c.subject,
@@ -99,7 +99,7 @@ def _adapter(record: SourceRecord) -> str:
     method = record.method
     said = [named(record)]
     if method is not None:
-        said.append(_METHODS.get(method.peft_type, plain(method.peft_type)))
+        said.append(_METHODS.get(method.peft_type, sentence(method.peft_type)))
         said += [f"rank {method.rank:g}"] if method.rank is not None else []
         said += [f"alpha {method.alpha:g}"] if method.alpha is not None else []
     said += [f"weight {record.weight:g}"] if record.weight not in {None, 1} else []
