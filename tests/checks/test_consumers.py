@@ -20,6 +20,7 @@ from adapter_merge.finding import Finding, Outcome
 from adapter_merge.folder import INDEX, list_files, open_checkpoint
 from adapter_merge.stages.validate import inspect
 from tests.checks.folders import (
+    BERT,
     MAKERS,
     OLD,
     Plant,
@@ -43,6 +44,7 @@ SHARDED = write(INDEX, {"weight_map": {"model.embed_tokens.weight": "model.safet
 REMOTE = config(model_type="own", architectures=["Own"], auto_map={"AutoModel": "own.Own"})
 DENSE = "sentence_transformers.base.modules.dense.Dense"
 ROPE = {"rope_theta": 500000.0, "rope_type": "default"}
+YARN = {"rope_theta": 10000.0, "rope_type": "yarn", "factor": 4.0}
 
 # Program and rule -> a fault that breaks it, in the folder of `MAKERS`.
 FAULTS: dict[tuple[str, str], Plant] = {
@@ -92,7 +94,10 @@ FAULTS: dict[tuple[str, str], Plant] = {
     ("tei", "modernbert-keys"): config(model_type="modernbert"),
     ("tei", "gemma3-keys"): config(model_type="gemma3_text"),
     ("tei", "nomic-keys"): config(model_type="nomic_bert"),
-    ("tei", "rope-lost"): config(rope_parameters={"rope_type": "yarn", "rope_theta": 10000.0}),
+    ("tei", "rope-lost"): config(model_type="mistral", rope_parameters=YARN),
+    ("tei", "rope-unread"): config(model_type="qwen3", rope_parameters=YARN),
+    ("tei", "rope-scaling-unread"): config(model_type="qwen3", rope_scaling=YARN),
+    ("tei", "rope-scaling-refused"): config(model_type="llama", rope_scaling=YARN),
     ("tei", "cuda-only"): config(model_type="qwen2", architectures=["Qwen2Model"]),
     ("llama-cpp", "quantisation"): BNB,
     ("llama-cpp", "no-tokenizer"): ALONE,
@@ -210,7 +215,11 @@ LOOKALIKES: dict[str, tuple[str, Plant]] = {
         "tei",
         config(architectures=["BertForSequenceClassification"], id2label={}, label2id={}),
     ),
-    "positions without scaling": ("tei", config(rope_parameters=ROPE)),
+    "positions without scaling": ("tei", config(model_type="qwen3", rope_parameters=ROPE)),
+    "a scaling of null": (
+        "tei",
+        write("config.json", {**BERT, "model_type": "qwen3", "rope_scaling": None}),
+    ),
     "a Normalize with a new name": (
         "tei",
         modules(f"{OLD}Pooling", "sentence_transformers.base.modules.normalize.Normalize"),

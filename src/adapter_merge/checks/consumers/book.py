@@ -133,8 +133,13 @@ def _condition(
 ) -> Condition:
     """A word as operand names a list."""
 
+    def resolved(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: resolved(part) for key, part in value.items()}
+        return lists[value] if isinstance(value, str) else value
+
     def operand(name: str, value: Any) -> Any:
-        found = lists[value] if isinstance(value, str) else value
+        found = resolved(value)
         return {"known": found, "suffixes": suffixes} if name.endswith("_stem") else found
 
     return Condition(
