@@ -90,6 +90,7 @@ def added(config: dict[str, Any]) -> dict[str, object]:
 
 
 FULL = {"rope_type": "linear", "factor": 8.0, "rope_theta": 2e6}
+LAYERS = ["full_attention", "sliding_attention"]
 LOCAL = {"rope_type": "default", "rope_theta": 1e4}
 
 
@@ -140,6 +141,17 @@ LOCAL = {"rope_type": "default", "rope_theta": 1e4}
             },
             {"global_rope_theta": 1e4, "local_rope_theta": 1e4},
         ),
+        (
+            {"model_type": "modernbert", "layer_types": [*LAYERS, *LAYERS]},
+            {"global_attn_every_n_layers": 2},
+        ),
+        (
+            {"model_type": "modernbert", "layer_types": LAYERS[:1]},
+            {"global_attn_every_n_layers": 3},
+        ),
+        ({"model_type": "modernbert", "layer_types": LAYERS[::-1]}, {}),
+        ({"model_type": "qwen3", "layer_types": LAYERS}, {}),
+        ({"model_type": "modernbert", "rope_parameters": {"sliding_attention": LOCAL}}, {}),
         ({"model_type": "new", "rope_parameters": {"full_attention": FULL}}, {}),
         ({"vision_config": {"rope_parameters": {"rope_type": "axial", "rope_theta": 1e4}}}, {}),
     ],

@@ -109,6 +109,29 @@ def test_what_has_no_older_form_stays(make_side: MakeSide, path: str, content: o
     assert older(make_side, {**FILES, path: content})[path] == content
 
 
+@pytest.mark.parametrize(
+    ("config", "tokenizer", "expected"),
+    [
+        ({"max_position_embeddings": 16}, {"model_max_length": 8}, {"max_seq_length": 8}),
+        ({"max_position_embeddings": 16}, {"model_max_length": 10**30}, {"max_seq_length": 16}),
+        ({"text_config": {"max_position_embeddings": 16}}, {}, {"max_seq_length": 16}),
+        ({}, {}, {}),
+    ],
+)
+def test_the_length_is_said(
+    make_side: MakeSide, config: Files, tokenizer: Files, expected: Files
+) -> None:
+    more = {"config.json": config, "vocab.txt": "a", "tokenizer_config.json": tokenizer}
+    found = older(make_side, {**FILES, **more, "sentence_bert_config.json": TEXTS})
+    assert found["sentence_bert_config.json"] == expected
+
+
+def test_a_file_that_is_not_there_is_not_written(make_side: MakeSide) -> None:
+    files = {**FILES, "config.json": {"max_position_embeddings": 16}}
+    found = older(make_side, {k: v for k, v in files.items() if not k.startswith("sentence")})
+    assert "sentence_bert_config.json" not in found
+
+
 def test_sparse_modules_have_a_home_of_their_own(make_side: MakeSide) -> None:
     kind = "sentence_transformers.sparse_encoder.modules.splade_pooling.SpladePooling"
     files: Files = {

@@ -63,30 +63,42 @@ def _of_tokenizer(key: str, value: object, why: str) -> Assignment:
 
 
 def compat_config(config: Mapping[str, Any]) -> Iterator[Assignment]:
-    """The rotary parameters of a `config.json` where older versions look for them.
+    """Rotary parameters and kinds of layers of a `config.json` where older versions look for them.
 
     They would take the class's default instead, in silence. Keys that are there are left alone, and
     dtype keys are never touched.
     """
     for where, holder in nested_configs(config):
-        rope = holder.get(_ROPE)
-        if isinstance(rope, dict):
-            why = f"{_WHY} don't know `{_ROPE}` and would take their default"
-            for key, value in _old_rope(str(holder.get("model_type")), rope).items():
-                if holder.get(key) is None:
-                    yield Assignment(file=CONFIG, where=where, key=key, value=value, why=why)
+        kind, rope = str(holder.get("model_type")), holder.get(_ROPE)
+        said = _old_rope(kind, rope) if isinstance(rope, dict) else {}
+        why = f"{_WHY} look for it here, and would take their default"
+        for key, value in {**said, **_old_layers(kind, holder.get("layer_types"))}.items():
+            if holder.get(key) is None:
+                yield Assignment(file=CONFIG, where=where, key=key, value=value, why=why)
+
+
+def _old_layers(kind: str, layers: object) -> Mapping[str, object]:
+    """How often a layer of ModernBERT looks at everything; of others the same list is read."""
+    if kind != "modernbert" or not isinstance(layers, list):
+        return {}
+    for step in (3, *range(1, len(layers) + 1)):
+        stepped = [
+            "full_attention" if n % step == 0 else "sliding_attention" for n in range(len(layers))
+        ]
+        if layers == stepped:
+            return {"global_attn_every_n_layers": step}
+    return {}
 
 
 def _old_rope(kind: str, rope: Mapping[str, Any]) -> Mapping[str, object]:
-    both = [rope.get("full_attention"), rope.get("sliding_attention")]
-    full, sliding = (b if isinstance(b, dict) else {} for b in both)
-    if not full:
+    if not any(isinstance(value, dict) for value in rope.values()):
         return _flat_rope(rope, _ROPE_NAMES.get(kind, {}))
-    if kind not in _TWO_BASES:
+    full, sliding = rope.get("full_attention"), rope.get("sliding_attention")
+    if kind not in _TWO_BASES or not isinstance(full, dict) or not isinstance(sliding, dict):
         return {}
-    names = _TWO_BASES[kind]
-    local = {names[1]: sliding[_THETA]} if _THETA in sliding else {}
-    return {**_flat_rope(full, {_THETA: names[0]}), **local}
+    whole, local = _TWO_BASES[kind]
+    said = {local: sliding[_THETA]} if _THETA in sliding else {}
+    return {**_flat_rope(full, {_THETA: whole}), **said}
 
 
 def _flat_rope(rope: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, object]:

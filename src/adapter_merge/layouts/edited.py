@@ -10,7 +10,7 @@ from adapter_merge.layouts.compat import compat_config, compat_tokenizer
 from adapter_merge.layouts.config import CONFIG, ConfigEdits, config_assignments
 from adapter_merge.layouts.repo import Repo
 from adapter_merge.layouts.rewrite import Assignment, Rewrite, rewrite
-from adapter_merge.layouts.sentence import older_modules
+from adapter_merge.layouts.sentence import longest, older_modules
 from adapter_merge.layouts.stop import generates, stop_token, stopping
 from adapter_merge.layouts.template import (
     Templates,
@@ -19,7 +19,7 @@ from adapter_merge.layouts.template import (
     key_of_template,
     templates_of,
 )
-from adapter_merge.layouts.tokenizer import declared_differences
+from adapter_merge.layouts.tokenizer import TOKENIZER_CONFIG, declared_differences
 from adapter_merge.layouts.wishes import Wishes
 
 
@@ -36,7 +36,7 @@ def edited(base: Repo, choices: Choices, edits: ConfigEdits, wishes: Wishes) -> 
     rewrites = (
         *rewrite(base, _on_config(config, edits, wishes)),
         *rewrite(tokenizer, said),
-        *(older_modules(choices.modules.winner) if wishes.compat else ()),
+        *(_older_modules(config, choices) if wishes.compat else ()),
         *files_of_templates(base, templates, chat),
     )
     if wishes.generation_config == "base" or not generates(config, edits.architecture):
@@ -62,3 +62,8 @@ def _on_tokenizer(
     yield from key_of_template(templates, winner)
     if wishes.compat:
         yield from compat_tokenizer(winner)
+
+
+def _older_modules(config: Mapping[str, Any], choices: Choices) -> tuple[Rewrite, ...]:
+    tokenizer = choices.tokenizer.winner.object(TOKENIZER_CONFIG)
+    return older_modules(choices.modules.winner, length=longest(config, tokenizer))

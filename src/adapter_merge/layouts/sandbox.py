@@ -27,7 +27,9 @@ _CHATS = [
 def mistake_of(template: str) -> str | None:
     """What jinja finds wrong with a template; None where it can be parsed."""
     answer = _ask(template, {}, chats=[])
-    return "it can't be parsed in time" if answer is None else answer.get("mistake")
+    if answer is None:
+        return f"reading it takes more than {_SECONDS} seconds, or too much memory"
+    return answer.get("mistake")
 
 
 def after_answer(template: str, tokens: Mapping[str, str]) -> str | None:

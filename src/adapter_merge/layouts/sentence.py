@@ -73,17 +73,32 @@ _UNSAID_DENSE = {
     "module_input_name": "sentence_embedding",
     "module_output_name": "sentence_embedding",
 }
+# Beyond it a tokenizer means that it knows no limit.
+_NO_LIMIT = 10**9
 
 
-def older_modules(repo: Repo) -> tuple[Rewrite, ...]:
+def older_modules(repo: Repo, *, length: int | None) -> tuple[Rewrite, ...]:
     """`modules.json` and the modules' configs in the older form, where they say nothing that it can't.
+
+    Args:
+        repo: whose modules the result has.
+        length: how many tokens the model takes, for a config that leaves that to its reader.
 
     Raises:
         Corrupt: a JSON file isn't valid.
     """
     kinds = [(folder, kind.rsplit(".", 1)[-1]) for folder, kind in module_kinds(repo)]
-    written = [_older_config(repo, folder, name) for folder, name in kinds]
+    written = [_older_config(repo, folder, name, length) for folder, name in kinds]
     return (*rewrite(repo, _older_names(repo)), *(w for w in written if w is not None))
+
+
+def longest(config: _Config, tokenizer: _Config) -> int | None:
+    """How many tokens a model takes, as sentence-transformers finds it where no file says so."""
+    text = config.get("text_config")
+    sizes = [config, text if isinstance(text, dict) else {}]
+    said = [c.get("max_position_embeddings") for c in sizes] + [tokenizer.get("model_max_length")]
+    known = [n for n in said if isinstance(n, int) and 0 < n < _NO_LIMIT]
+    return min(known, default=None)
 
 
 def _older_names(repo: Repo) -> Iterator[Assignment]:
@@ -97,13 +112,13 @@ def _older_names(repo: Repo) -> Iterator[Assignment]:
                 )
 
 
-def _older_config(repo: Repo, folder: str, name: str) -> Rewrite | None:
+def _older_config(repo: Repo, folder: str, name: str, length: int | None) -> Rewrite | None:
     file = "sentence_bert_config.json" if name == "Transformer" else "config.json"
     path = f"{folder}/{file}" if folder else file
     before = repo.object(path)
     match name:
-        case "Transformer":
-            after = _without(before, _UNSAID_TRANSFORMER)
+        case "Transformer" if path in repo.files:
+            after = _with_length(_without(before, _UNSAID_TRANSFORMER), length)
         case "Dense" if folder:
             after = _without(before, _UNSAID_DENSE)
         case "Pooling" if folder:
@@ -121,6 +136,12 @@ def _without(config: _Config, unsaid: _Config) -> _Config:
     if any(config.get(key, value) != value for key, value in unsaid.items()):
         return config
     return {key: value for key, value in config.items() if key not in unsaid}
+
+
+def _with_length(config: _Config, length: int | None) -> _Config:
+    if length is None or config.get("max_seq_length") is not None:
+        return config
+    return {**config, "max_seq_length": length}
 
 
 def _older_pooling(config: _Config) -> _Config:
