@@ -32,7 +32,7 @@ def _codes() -> str:
             "",
             "## Checks",
             "",
-            "`F` looks at files, `T` at tensors, `L` at licences, `E` at outputs. `--ignore CODE` turns a failure into a warning,",
+            "`F` looks at files, `T` at tensors, `L` at licences, `D` at the programs that load the result, `E` at outputs. `--ignore CODE` turns a failure into a warning,",
             "`--strict CODE` a warning into a failure.",
             "",
             "| code | what must hold | why | what to do |",
@@ -74,6 +74,7 @@ def _options() -> str:
             *(_option(name, field) for name, field in Settings.model_fields.items()),
             "| `--json` |  | Write the result as JSON to stdout, and nothing else there. |",
             "| `--quiet` |  | Show nothing but errors. |",
+            "| `--report` |  | Not for `plan`: folder that gets `report.json`, `report.html` and `changes.svg`, of a failure too. It may not lie in the target or in a source; other files in it are left alone. Where the three can't be written, a run that went well keeps its status and ends with exit code 8. |",
             "",
         ]
     )

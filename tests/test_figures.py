@@ -6,7 +6,16 @@ import math
 
 import pytest
 
-from adapter_merge.figures import about, counted, guessed, nbytes, number, percent
+from adapter_merge.figures import (
+    about,
+    counted,
+    guessed,
+    middle,
+    nbytes,
+    number,
+    percent,
+    printable,
+)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +76,25 @@ def test_counts_agree_with_their_nouns() -> None:
     assert counted(7, "file") == "7 files"
     assert counted(2, "list of layers", "lists of layers") == "2 lists of layers"
     assert (number(16.0), number(0.5)) == ("16", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "shown"),
+    [("./short", 10, "./short"), ("/a/very/long/path", 10, "/a/…g/path"), ("abcdef", 6, "abcdef")],
+)
+def test_a_path_is_known_by_its_ends(text: str, limit: int, shown: str) -> None:
+    assert middle(text, limit) == shown
+    assert len(shown) <= limit
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("März [1]", "März [1]"),
+        ("\x1b[2J\n", "\\x1b[2J\\n"),
+        ("a\u202eb", "a\\u202eb"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_would_steer_a_terminal_is_written_out(text: str, shown: str) -> None:
+    assert printable(text) == shown

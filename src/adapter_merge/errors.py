@@ -145,6 +145,10 @@ class TargetNotOurs(PublishError):
     """The target holds something that this program didn't make."""
 
 
+class ReportNotWritten(PublishError):
+    """The command did its work, but the pages about it can't be written."""
+
+
 class LicenceConflict(PublishError):
     """A licence forbids publishing the result there."""
 

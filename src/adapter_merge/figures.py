@@ -1,4 +1,4 @@
-"""Figures as people write them: sizes, shares, times that are only guessed."""
+"""Figures as people write them, and foreign text that does no harm: sizes, shares, guessed times, long names."""
 
 from __future__ import annotations
 
@@ -50,3 +50,16 @@ def number(value: float) -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """A count with its noun: `1 file`, `7 files`."""
     return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
+def printable(text: str) -> str:
+    """Strangers name files and tensors: what would steer a terminal or break a page is shown, not sent."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def middle(text: str, limit: int) -> str:
+    """Text whose middle is left out where it is too long: a path is known by both its ends."""
+    if len(text) <= limit:
+        return text
+    end = (limit - 1) * 2 // 3
+    return f"{text[: limit - 1 - end]}…{text[-end:]}"

@@ -111,7 +111,7 @@ def _nothing_yet(request: Request, machine: Machine) -> Report:
     adapters = (
         SourceRecord(source=a.ref.text, weight=a.weight, digests={}) for a in request.adapters
     )
-    base = request.base and SourceRecord(source=request.base.text, digests={})
+    base = None if request.base is None else SourceRecord(source=request.base.text, digests={})
     return Report(
         status="failed",
         adapters=tuple(adapters),

@@ -58,12 +58,3 @@ def test_a_log_has_long_lines_unless_told(
         monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr("sys.stderr", io.StringIO())
     assert show.on_stderr().width == width
-
-
-@pytest.mark.parametrize(
-    ("text", "limit", "shown"),
-    [("./short", 10, "./short"), ("/a/very/long/path", 10, "/a/…g/path"), ("abcdef", 6, "abcdef")],
-)
-def test_a_path_is_known_by_its_ends(text: str, limit: int, shown: str) -> None:
-    assert show.middle(text, limit) == shown
-    assert len(shown) <= limit

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapter_merge.cli import usage
-from adapter_merge.cli.options import Output
+from adapter_merge.cli.options import KeptOutput
 from adapter_merge.request import AdapterRef, RepoRef, Settings
 
 
@@ -53,7 +53,7 @@ def check(
     /,
     *,
     against: Annotated[Against, Parameter(name="*")] = Against(),
-    output: Annotated[Output, Parameter(name="*")] = Output(),
+    output: Annotated[KeptOutput, Parameter(name="*")] = KeptOutput(),
 ) -> int:
     """Run the checks on a merged folder, whoever made it.
 
@@ -63,6 +63,7 @@ def check(
         output: What is shown.
     """
     settings = against.settings()
+    output.prepare(folder, against.base, *(adapter.ref for adapter in against.adapter))
     from adapter_merge import assemble
 
     talk = output.talk()

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from adapter_merge.cli.screen import tensors, weighed
-from adapter_merge.cli.show import WEIGHT, Cell, grid, labelled, printable
-from adapter_merge.figures import counted, nbytes, percent
+from adapter_merge.cli.show import WEIGHT, Cell, grid, labelled
+from adapter_merge.figures import counted, nbytes, percent, printable
 from adapter_merge.report import ErrorRecord, Report
 
 Row = tuple[str, Cell]
@@ -20,7 +20,7 @@ Row = tuple[str, Cell]
 def summary(report: Report) -> Table:
     """What came of a command, and what to do next."""
     if report.error is not None:
-        return failure(report.error, _inputs(report))
+        return failure(report.error, about(report))
     return labelled(_rows(report))
 
 
@@ -36,10 +36,11 @@ def failure(error: ErrorRecord, inputs: Cell) -> Table:
     )
 
 
-def _inputs(report: Report) -> str:
-    if report.status == "merged":
-        return f"{report.to}, which is merged and in its place"
-    if not report.adapters:
+def about(report: Report) -> str:
+    """What a failure was about, and what is left of it."""
+    if report.status in ("merged", "unchanged"):
+        return f"{report.to}, which is {report.status} and in its place"
+    if report.status == "done" or not report.adapters:
         return f"{report.to}; nothing was changed"
     adapters = " and ".join(weighed(a.source, a.weight) for a in report.adapters)
     base = report.base.source if report.base is not None else "the base that it names"

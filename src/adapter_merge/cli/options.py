@@ -1,17 +1,21 @@
-"""What the verbs have in common: how refs are read, and the two options on output."""
+"""What the verbs have in common: how refs are read, and the options on output."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 from cyclopts import Parameter, Token
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
+from adapter_merge.cli.ended import about
+from adapter_merge.cli.report import keep, prepare, report_json
 from adapter_merge.cli.talk import Talk
-from adapter_merge.report import Report
+from adapter_merge.errors import ReportNotWritten
+from adapter_merge.report import ErrorRecord, Report
 from adapter_merge.request import AdapterRef, RepoRef
 
 _Value = TypeVar("_Value", bound=BaseModel)
@@ -46,9 +50,41 @@ class Output:
         return 0 if report.error is None else report.error.code
 
 
-def report_json(report: Report) -> str:
-    """A report as JSON text."""
-    return TypeAdapter(Report).dump_json(report, indent=2).decode()
+@dataclass(frozen=True, kw_only=True)
+class KeptOutput(Output):
+    """The same, and pages that stay."""
+
+    report: Annotated[
+        Path | None,
+        Parameter(
+            help="Folder that gets `report.json`, `report.html` and `changes.svg`, of a failure too."
+        ),
+    ] = None
+
+    def prepare(self, *apart_from: RepoRef | None) -> None:
+        """Make the report's folder.
+
+        Raises:
+            RequestError: it can't be made, or lies in the target or in a source.
+        """
+        if self.report is not None:
+            prepare(self.report, apart_from=[ref for ref in apart_from if ref is not None])
+
+    def give(self, report: Report) -> int:
+        """Write the report wherever it is wanted; the result is the exit code.
+
+        Where its pages can't be written, the status stays and the error says so, unless there is one.
+        """
+        return super().give(report if self.report is None else self._kept(report, self.report))
+
+    def _kept(self, report: Report, folder: Path) -> Report:
+        try:
+            self.talk().kept(keep(report, folder))
+        except ReportNotWritten as e:
+            error = ErrorRecord.of(e)
+            self.talk().gave_up(error, about(report))
+            return report if report.error is not None else replace(report, error=error)
+        return report
 
 
 def write(text: str) -> None:

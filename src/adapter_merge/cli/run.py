@@ -8,14 +8,14 @@ from cyclopts import Parameter
 from pydantic import ValidationError
 
 from adapter_merge.cli import usage
-from adapter_merge.cli.options import Output
+from adapter_merge.cli.options import KeptOutput
 from adapter_merge.request import AdapterRef, Request, Settings
 
 
 def run(
     *adapters: Annotated[AdapterRef, Parameter(name="ADAPTER")],
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),
-    output: Annotated[Output, Parameter(name="*")] = Output(),
+    output: Annotated[KeptOutput, Parameter(name="*")] = KeptOutput(),
 ) -> int:
     """Merge adapters into their base model, check the result and seal it.
 
@@ -26,6 +26,7 @@ def run(
         output: What is shown.
     """
     wanted = request(adapters, settings, verb="run")
+    output.prepare(wanted.target, wanted.base, *(adapter.ref for adapter in wanted.adapters))
     # Only a verb that merges pays for the imports below it: `--help` answers at once.
     from adapter_merge import assemble
 

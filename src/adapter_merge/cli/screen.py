@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from rich.table import Table
 
 from adapter_merge.cli.parts import Part, parts_of
-from adapter_merge.cli.show import Cell, labelled, middle, one_line
-from adapter_merge.figures import about, counted, guessed, nbytes, number
+from adapter_merge.cli.show import Cell, labelled, one_line
+from adapter_merge.figures import about, counted, guessed, middle, nbytes, number
 from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Change, LeftBehind, Plan, WeighedAdapter
 from adapter_merge.receipt import MethodRecord

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from adapter_merge.figures import printable
 from adapter_merge.finding import Finding, Outcome
 
 WEIGHT = (Outcome.FAIL, Outcome.WARN, Outcome.SKIP, Outcome.PASS)
@@ -69,22 +70,9 @@ def labelled(rows: Iterable[tuple[str, Cell]]) -> Table:
     return grid((Text(label, style="bold"), value) for label, value in rows)
 
 
-def printable(text: str) -> str:
-    """Strangers name files and tensors: what would steer a terminal is shown, not sent."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
 def one_line(text: str) -> Text:
     """Text that is cut where the screen ends."""
     return Text(printable(text), no_wrap=True, overflow="ellipsis")
-
-
-def middle(text: str, limit: int) -> str:
-    """Text whose middle is left out where it is too long: a path is known by both its ends."""
-    if len(text) <= limit:
-        return text
-    end = (limit - 1) * 2 // 3
-    return f"{text[: limit - 1 - end]}…{text[-end:]}"
 
 
 def findings_table(findings: tuple[Finding, ...]) -> Table:

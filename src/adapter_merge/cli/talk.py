@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -19,7 +20,7 @@ from rich.progress import (
 
 from adapter_merge.cli.ended import failure, summary
 from adapter_merge.cli.screen import plan_screen
-from adapter_merge.cli.show import findings_table, on_stderr
+from adapter_merge.cli.show import findings_table, labelled, on_stderr
 from adapter_merge.figures import nbytes
 from adapter_merge.finding import Verdict
 from adapter_merge.forecast import Forecast
@@ -60,8 +61,13 @@ class Talk:
         if not self._quiet or report.error is not None:
             self._console.print(summary(report))
 
+    def kept(self, page: Path) -> None:
+        """Show where the report can be read again."""
+        if not self._quiet:
+            self._console.print(labelled([("report", str(page))]))
+
     def gave_up(self, error: ErrorRecord, command: str) -> None:
-        """Show why a command ended before there was anything to report on."""
+        """Show why a command ended where its report can't say so."""
         self._console.print(failure(error, command))
 
 

@@ -6,17 +6,20 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from adapter_merge.cli.options import Output
+from adapter_merge.cli.options import KeptOutput
 from adapter_merge.request import RepoRef
 
 
-def verify(folder: RepoRef, /, *, output: Annotated[Output, Parameter(name="*")] = Output()) -> int:
+def verify(
+    folder: RepoRef, /, *, output: Annotated[KeptOutput, Parameter(name="*")] = KeptOutput()
+) -> int:
     """Compare the files of a merged folder with its receipt, by size and sha256.
 
     Args:
         folder: A folder that `adapter-merge run` made.
         output: What is shown.
     """
+    output.prepare(folder)
     from adapter_merge import assemble
 
     report = assemble.verify(folder)
