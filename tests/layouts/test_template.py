@@ -200,6 +200,13 @@ def test_the_template_of_the_request_takes_the_place_of_all(make_side: MakeSide)
     }
 
 
+def test_a_given_template_that_is_the_base_s_changes_nothing(make_side: MakeSide) -> None:
+    base = {**VOCABULARY, JINJA: "x", **in_config("x")}
+    side = make_side(base, {JINJA: "new"}, wishes=Wishes(chat_template="x"))
+    assert contents(side)[JINJA] == "x"
+    assert side.changes == ()
+
+
 def test_files_that_say_so_already_are_copied(make_side: MakeSide) -> None:
     side = make_side({**VOCABULARY, JINJA: "x", **in_config("x")})
     assert side.changes == ()

@@ -143,4 +143,9 @@ def files_of_templates(base: Repo, templates: Templates, chat: Repo | None) -> I
         before = base.text(path) if path in base.files else None
         why = f"the template of {templates.label}, where readers of files find it"
         change = Change(subject=path, before=before, after=text, why=why)
-        yield Rewrite(path=path, origin=templates.origin, content=text.encode(), changes=(change,))
+        yield Rewrite(
+            path=path,
+            origin=templates.origin,
+            content=text.encode(),
+            changes=() if before == text else (change,),
+        )
