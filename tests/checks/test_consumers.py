@@ -57,6 +57,7 @@ FAULTS: dict[tuple[str, str], Plant] = {
     ("transformers", "quantised"): BNB,
     ("transformers-4", "no-config"): config(model_type=None),
     ("transformers-4", "model-type"): config(model_type="qwen3_5"),
+    ("transformers-4", "remote-code"): REMOTE,
     ("transformers-4", "tokenizers-backend"): BACKEND,
     ("transformers-4", "extra-tokens-list"): TOKEN_LIST,
     ("transformers-4", "rope-lost"): config(rope_parameters=ROPE),
@@ -175,6 +176,10 @@ LOOKALIKES: dict[str, tuple[str, Plant]] = {
         "transformers-4",
         config(rope_theta=500000.0, rope_parameters=ROPE),
     ),
+    "positions under an older name": (
+        "transformers-4",
+        config(model_type="gpt_neox", rotary_emb_base=500000, rope_parameters=ROPE),
+    ),
     "scaling said in both ways": (
         "transformers-4",
         config(rope_scaling={"factor": 8.0}, rope_parameters={"rope_type": "llama3"}),
@@ -201,6 +206,7 @@ LOOKALIKES: dict[str, tuple[str, Plant]] = {
         "transformers",
         both(ALONE, config(vocab_size=None, model_type="vit")),
     ),
+    "an audio model without a head": ("transformers", both(ALONE, config(model_type="hubert"))),
     "a second config in a folder": ("transformers", write("old/adapter_config.json")),
     "another head on a known model": (
         "vllm",

@@ -7,7 +7,13 @@ from typing import Any
 
 from adapter_merge.checks.consumers.facts import Facts
 
-_THETAS = ("rope_theta", "global_rope_theta", "local_rope_theta", "rope_local_base_freq")
+_THETAS = (
+    "rope_theta",
+    "rotary_emb_base",
+    "global_rope_theta",
+    "local_rope_theta",
+    "rope_local_base_freq",
+)
 
 
 def rope_lost(facts: Facts, thetas: Sequence[Mapping[str, Any]]) -> bool:
