@@ -110,3 +110,8 @@ MAKERS: dict[str, Plant] = {
     "tei": sentences,
     "llama-cpp": llama,
 }
+
+# Faults that several programs meet.
+BACKEND = change("tokenizer_config.json", tokenizer_class="TokenizersBackend")
+BNB = config(quantization_config={"quant_method": "bitsandbytes"})
+ADAPTER = both(write("adapter_config.json"), write("adapter_model.safetensors"))
