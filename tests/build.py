@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from adapter_merge import assemble
+from adapter_merge.finding import Finding
 from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, INDEX, SINGLE
 from adapter_merge.ports import Reporter
 from adapter_merge.receipt import Receipt
@@ -152,6 +153,11 @@ def pack(header: object, data: bytes = b"") -> bytes:
 def entry(dtype: str, shape: list[int], start: int, stop: int) -> dict[str, object]:
     """One tensor of a header."""
     return {"dtype": dtype, "shape": shape, "data_offsets": [start, stop]}
+
+
+def of_the_merge(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Those about files, tensors and outputs: not about licence, card, or programs that load the result."""
+    return tuple(f for f in findings if f.code[0] in "FTE")
 
 
 def debris(folder: Path, target: str = "out") -> list[str]:

@@ -14,7 +14,7 @@ from adapter_merge import assemble
 from adapter_merge.finding import Outcome
 from adapter_merge.report import Report
 from adapter_merge.request import AdapterRef, RepoRef, Settings
-from tests.build import DOWN, UP, Case, change, change_json, make_case
+from tests.build import DOWN, UP, Case, change, change_json, make_case, of_the_merge
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def check(case: Case, *, sources: bool = True, **settings: object) -> Report:
 
 
 def by_outcome(report: Report, outcome: Outcome) -> set[str]:
-    return {f.code for f in report.findings if f.outcome is outcome}
+    return {f.code for f in of_the_merge(report.findings) if f.outcome is outcome}
 
 
 def flip(path: Path) -> None:

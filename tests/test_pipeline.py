@@ -18,7 +18,18 @@ from adapter_merge import assemble
 from adapter_merge.finding import Finding, Outcome, Verdict
 from adapter_merge.ports import Reporter, Silent
 from adapter_merge.report import Report
-from tests.build import DOWN, PREFIX, UP, Case, change, change_json, contents, debris, make_case
+from tests.build import (
+    DOWN,
+    PREFIX,
+    UP,
+    Case,
+    change,
+    change_json,
+    contents,
+    debris,
+    make_case,
+    of_the_merge,
+)
 
 
 @pytest.fixture
@@ -50,10 +61,11 @@ def touch(path: Path) -> None:
 
 def test_a_run_seals_every_file(merged: Case) -> None:
     receipt = merged.receipt()
-    assert set(contents(merged.to)) == {*receipt.files, "merge_receipt.json"}
+    assert set(contents(merged.to)) == {*receipt.files, "README.md", "merge_receipt.json"}
     assert "README.md" not in receipt.files
     assert {c.path for c in assemble.plan(merged.request()).side_files} < set(receipt.files)
-    assert {f.outcome for f in receipt.findings} <= {"pass", "skip"}
+    found = of_the_merge(f.finding() for f in receipt.findings)
+    assert {f.outcome for f in found} == {Outcome.PASS, Outcome.SKIP}
     assert receipt.versions["torch"].startswith("2.")
     assert debris(merged.to.parent) == []
 
@@ -150,13 +162,19 @@ def test_a_damaged_target_is_made_again(merged: Case) -> None:
 
 
 def test_the_words_of_people_stay(merged: Case) -> None:
-    (merged.to / "README.md").write_text("# Mine")
+    card = merged.to / "README.md"
+    card.write_text(card.read_text().replace("# out", "# Mine") + "\n## After\n")
+    before = card.read_text()
     assert merged.run().status == "unchanged"
+    assert card.read_text() == before
     assert merged.run(dtype="bf16").status == "merged"
-    assert (merged.to / "README.md").read_text() == "# Mine"
+    after = card.read_text()
+    assert after != before
+    assert after.count("# Mine") == after.count("## After") == 1
 
 
 def test_words_that_cannot_be_read_are_not_dropped(merged: Case) -> None:
+    (merged.to / "README.md").unlink()
     (merged.to / "README.md").mkdir()
     error = merged.run(dtype="bf16").error
     assert error is not None
@@ -245,8 +263,8 @@ def test_a_stop_is_reported_and_leaves_the_target_alone(
         ({"probe": "require"}, None, "resolve draft"),
         ({"dtype": "bf16"}, StopAt("merge"), "resolve draft import merge"),
         ({"dtype": "bf16"}, StopAt("validate"), "resolve draft import merge validate"),
-        ({"dtype": "bf16"}, None, "resolve draft import merge validate seal"),
-        ({}, None, "resolve draft"),
+        ({"dtype": "bf16"}, None, "resolve draft import merge validate describe seal"),
+        ({}, None, "resolve draft describe"),
     ],
     ids=["no base", "no plan", "stopped", "stopped late", "merged", "unchanged"],
 )

@@ -106,7 +106,7 @@ def test_it_stands_on_the_disk_as_it_was_given(case: Case) -> None:
 def test_it_lists_every_file_beside_it(case: Case, before: Callable[[Case], None]) -> None:
     before(case)
     receipt = sealed(case)
-    assert set(contents(case.to)) == {*receipt.files, RECEIPT_NAME}
+    assert set(contents(case.to)) == {*receipt.files, RECEIPT_NAME, "README.md"}
     for path, recorded in receipt.files.items():
         file = case.to / path
         assert (recorded.size, recorded.sha256) == (file.stat().st_size, sha256(file))
@@ -145,9 +145,8 @@ def test_findings_come_back_from_it(case: Case) -> None:
 def test_it_is_the_last_file_that_is_written(case: Case) -> None:
     ours(case)
     with filled(case) as job:
-        (case.to / "README.md").unlink()
-        (case.to / "README.md").mkdir()
-        with pytest.raises(MergeError):
+        (job.work.path / "README.md").mkdir()
+        with pytest.raises(MergeError, match=r"README\.md"):
             job.seal()
         assert not (job.work.path / RECEIPT_NAME).exists()
 

@@ -11,7 +11,6 @@ from adapter_merge.card import people_text
 from adapter_merge.checks import CARD_CHECKS
 from adapter_merge.errors import AdapterMergeError, CheckFailed, Interrupted, TargetNotOurs
 from adapter_merge.finding import Finding, Verdict
-from adapter_merge.folder import read_readme
 from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Reporter
@@ -29,7 +28,7 @@ from adapter_merge.stages.resolve import resolve
 from adapter_merge.stages.seal import seal
 from adapter_merge.stages.validate import validate
 from adapter_merge.streaming import prepare
-from adapter_merge.work import WorkFolder, keep_aside, put_card, recover, work_folder
+from adapter_merge.work import WorkFolder, keep_aside, put_card, recover, standing_card, work_folder
 
 _CODES = "`adapter-merge codes` says what each code means."
 _CARD_CODES = frozenset(check.code for check in CARD_CHECKS)
@@ -193,7 +192,7 @@ def _refresh(job: _Job, state: _Run, receipt: Receipt) -> None:
         verdict = judge(card.findings, job.request)
         state.report = replace(state.report, findings=(*known, *verdict.findings))
         stop_on_failure(verdict, hint=_CODES)
-        put_card(target.root, README, card.text)
+        put_card(target.root, card.text)
     state.report = replace(state.report, status="unchanged")
 
 
@@ -206,7 +205,7 @@ def _merge(job: _Job, state: _Run, reporter: Reporter) -> None:
         made = _make(job, state, reporter, device=device, work=work)
         with state.timed("describe"):
             # Somebody may have written in the card while the merge ran.
-            standing = read_readme(target.root) if target.state is TargetState.OURS else None
+            standing = standing_card(target.root) if target.state is TargetState.OURS else None
             card = _described(job, made, work.path, standing)
         of_card = judge(card.findings, job.request).findings
         verdict = Verdict(findings=(*state.report.findings, *of_card))

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapter_merge.errors import DiskFull, MergeError
+from adapter_merge.readme import README, Readme
 from adapter_merge.weights import write_error
 
 SPARE = 16 << 20  # bytes that must stay free beside the result: receipt, card, directories
@@ -163,7 +164,25 @@ def _exchange(work: WorkFolder, aside: Path) -> None:
             aside.rename(work.target)
 
 
-def put_card(target: Path, name: str, text: str) -> None:
+def standing_card(target: Path) -> Readme | None:
+    """The card of a target that stands, in which people may have written; None where it has none.
+
+    Raises:
+        MergeError: it is there, and can't be read.
+    """
+    path = target / README
+    if not path.exists() and not path.is_symlink():
+        return None
+    try:
+        return Readme.parse(path.read_text(encoding="utf-8", errors="replace"))
+    except OSError as e:
+        raise MergeError(
+            f"`{path}` can't be taken over into the new result: {e.strerror}",
+            hint="Check the file and its rights, or move it away; it is yours, so it is not dropped.",
+        ) from e
+
+
+def put_card(target: Path, text: str) -> None:
     """Give a target that stands another card, in one step; nothing is done where it has that one.
 
     Raises:
@@ -171,17 +190,17 @@ def put_card(target: Path, name: str, text: str) -> None:
     """
     part = target.parent / f".{target.name}.card-{secrets.token_hex(4)}"
     try:
-        if (target / name).exists() and (target / name).read_text(encoding="utf-8") == text:
+        if (target / README).exists() and (target / README).read_bytes() == text.encode():
             return
         with _turn(target.parent):
             _clean(target)
             try:
                 part.write_text(text, encoding="utf-8")
-                part.replace(target / name)
+                part.replace(target / README)
             finally:
                 part.unlink(missing_ok=True)
     except OSError as e:
-        raise write_error(e, name=name) from e
+        raise write_error(e, name=README) from e
 
 
 def keep_aside(work: WorkFolder) -> Path:

@@ -42,6 +42,7 @@ from adapter_merge.sources import (
     TargetState,
 )
 from adapter_merge.weights import read_span
+from adapter_merge.work import standing_card
 
 CONFIG = "config.json"
 
@@ -255,7 +256,7 @@ def _target(ref: RepoRef) -> Target:
         state=state,
         receipt=receipt,
         sizes=sizes,
-        readme=read_readme(root) if ours else None,
+        readme=standing_card(root) if ours else None,
     )
 
 
