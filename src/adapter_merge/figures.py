@@ -26,9 +26,8 @@ def percent(share: float) -> str:
     if not math.isfinite(share):
         return "not a number"
     value = 100 * share
-    if value >= 10:
-        return f"{value:.0f} %"
-    return f"{value:.2g} %"
+    digits = ".0f" if 10 <= value < 1e6 else ".2g"
+    return f"{value:{digits}} %"
 
 
 def guessed(seconds: float) -> str:

@@ -120,7 +120,7 @@ class _Frame:
         right = self.left + self.stack.layers * self.cell
         name = self.stack.name
         return Panel(
-            heading=Text(x=0, y=self.top - 10, words=middle(name, 100), title=name),
+            heading=Text(x=0, y=self.top - 10, words=middle(name, 80), title=name),
             boxes=tuple(box for y, row in rows for box in self._boxes(row, y)),
             labels=tuple(
                 Text(x=self.left - 8, y=y + 14, words=middle(row.kind, _LABEL), title=row.kind)

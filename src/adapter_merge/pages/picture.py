@@ -19,7 +19,12 @@ def picture(changes: Mapping[str, float]) -> Markup:
     return Markup(  # noqa: S704 - the template escapes every value
         environment()
         .get_template("changes.svg.jinja")
-        .render(drawing=draw(grid), about=_about(grid), style=style("picture.css"))
+        .render(
+            drawing=draw(grid),
+            about=_about(grid),
+            left_out=grid.left_out,
+            style=style("picture.css"),
+        )
     )
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 STEPS = 12  # colours of the ramp, as `picture.css` has them
 _DECADES = 1.3  # values that span more are shown by their logarithms
-_TICKS = 7
-_APART = 0.12  # of the ramp: ticks that are nearer to an end than that would touch its number
+_TICKS = (7, 5)  # numbers below the ramp: short ones, and those of many decades
+_APART = 0.14  # of the ramp: ticks that are nearer to an end than that would touch its number
 _NICE = (1, 2, 5)
+_ENDS = (1e-9, 1e9)  # what lies beyond is a fault, and takes the colour of the end
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +25,7 @@ class Scale:
     @classmethod
     def of(cls, values: Sequence[float]) -> Scale:
         """The scale for some finite values that aren't negative; zeros take the first step."""
-        positive = [value for value in values if value > 0]
+        positive = [min(max(value, _ENDS[0]), _ENDS[1]) for value in values if value > 0]
         if not positive:
             return cls(low=0, high=1, logarithmic=False)
         least, most = min(positive), max(positive)
@@ -52,10 +53,10 @@ class Scale:
             parts = 5 if _leading(self.high) == 5 else 4
             return tuple(self.high * i / parts for i in range(parts + 1))
         found = tuple(_between(self.low, self.high, _NICE))
-        if len(found) > _TICKS:
+        if len(found) > _TICKS[0]:
             found = tuple(_between(self.low, self.high, (1,)))
-        every = math.ceil(len(found) / _TICKS)
-        inner = (t for t in found[::every] if _APART < self.at(t) < 1 - _APART)
+            found = found[:: math.ceil(len(found) / _TICKS[1])]
+        inner = (t for t in found if _APART < self.at(t) < 1 - _APART)
         return (self.low, *inner, self.high)
 
 
