@@ -26,6 +26,7 @@ from tests.checks.folders import (
     change,
     config,
     delete,
+    llama,
     modules,
     weights,
     write,
@@ -221,6 +222,13 @@ def test_lookalikes_load(tmp_path: Path, look: str) -> None:
     plant(tmp_path / "merged")
     judged = judge(consumer(name), facts(tmp_path / "merged"))
     assert (judged.status, judged.broken) == (Status.LOADS, ())
+
+
+def test_a_config_may_nest_deeply(tmp_path: Path) -> None:
+    llama(tmp_path / "merged")
+    deep = '{"a": ' * 900 + '{"vocab_size": 1}' + "}" * 900
+    (tmp_path / "merged" / "config.json").write_text(deep)
+    assert any("vocab_size" in level for level in facts(tmp_path / "merged").levels)
 
 
 @pytest.mark.parametrize("name", NAMES)

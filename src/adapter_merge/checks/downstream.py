@@ -39,7 +39,7 @@ class LoadsIn:
     name: str
     title: str
     why: str
-    fix: str = "Do what the finding says; it names the source where the rule was read."
+    fix: str = "Do what the finding says; its evidence names the source where the rule was read."
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
         """What its rules say of the folder; only a program that was asked for can fail."""

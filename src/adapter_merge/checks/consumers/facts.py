@@ -75,7 +75,9 @@ def _strings(value: object) -> tuple[str, ...]:
 
 
 def _levels(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield config
-    for value in config.values():
-        if isinstance(value, dict):
-            yield from _levels(value)
+    """Without recursion: a stranger's file may nest deeper than the stack."""
+    waiting = [config]
+    while waiting:
+        level = waiting.pop()
+        yield level
+        waiting += [value for value in level.values() if isinstance(value, dict)]
