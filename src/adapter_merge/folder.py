@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
@@ -35,26 +36,46 @@ def list_files(root: Path) -> Mapping[str, int]:
     """Every file below `root`: path with `/` -> bytes. Hidden folders and links that leave it are left out.
 
     Raises:
-        NotFound: there is no such folder.
+        NotFound: there is no such folder, or a part of it can't be read.
         RequestError: it is a file.
     """
-    if root.is_file():
-        raise RequestError(
-            f"`{root}` is a file, not a folder", hint="Name the folder that holds it."
-        )
-    if not root.is_dir():
+    with _reading(root):
+        if root.is_file():
+            raise RequestError(
+                f"`{root}` is a file, not a folder", hint="Name the folder that holds it."
+            )
+        if not root.is_dir():
+            raise NotFound(
+                f"there is no folder `{root}`",
+                hint="Check the path; a folder starts with `.`, `/` or `~`.",
+            )
+        return _listed(root)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
         raise NotFound(
-            f"there is no folder `{root}`",
-            hint="Check the path; a folder starts with `.`, `/` or `~`.",
-        )
+            f"`{e.filename or path}` can't be read: {e.strerror}",
+            hint="Check the folder and its rights.",
+        ) from e
+
+
+def _listed(root: Path) -> Mapping[str, int]:
     found: dict[str, int] = {}
-    for parent, folders, names in os.walk(root):
+    for parent, folders, names in os.walk(root, onerror=_raise):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in sorted(names):
             path = Path(parent, name)
             if path.is_file() and _stays_inside(path, root):
                 found[path.relative_to(root).as_posix()] = path.stat().st_size
     return found
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def all_files(root: Path) -> Mapping[str, int]:
@@ -137,9 +158,13 @@ def parse_json(content: bytes, *, name: str) -> Any:
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
+    """The sha256 of a file, in hexadecimal.
+
+    Raises:
+        NotFound: it is missing, or can't be read.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with _reading(path), path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
