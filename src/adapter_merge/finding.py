@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -33,6 +33,32 @@ class Finding:
     subject: str
     message: str
     evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+WEIGHT = (Outcome.FAIL, Outcome.WARN, Outcome.SKIP, Outcome.PASS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Said:
+    """What one or more checks say of one subject in the same words."""
+
+    outcome: Outcome
+    codes: tuple[str, ...]
+    subject: str
+    message: str
+
+
+def by_weight(findings: Iterable[Finding]) -> tuple[Said, ...]:
+    """Findings as people read them: the heaviest first, and what several checks say alike only once."""
+    codes: dict[tuple[Outcome, str, str], list[str]] = {}
+    ordered = sorted(findings, key=lambda f: (WEIGHT.index(f.outcome), f.code, f.subject))
+    for finding in ordered:
+        words = (finding.outcome, finding.subject, finding.message)
+        codes.setdefault(words, []).append(finding.code)
+    return tuple(
+        Said(outcome=outcome, codes=tuple(found), subject=subject, message=message)
+        for (outcome, subject, message), found in codes.items()
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

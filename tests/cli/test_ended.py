@@ -38,9 +38,9 @@ def labels(shown: list[str]) -> list[str]:
 
 def test_a_failure_is_three_lines() -> None:
     assert lines(FAILED, 100) == [
-        "failed  the base has no `x.weight` (MissingTarget, exit code 5)",
-        "with    ./a (weight 0.5) onto ./b, to ./a-merged; nothing was written there",
-        "next    Try `--base ./b`.",
+        "failed       the base has no `x.weight` (MissingTarget, exit code 5)",
+        "with         ./a (weight 0.5) onto ./b, to ./a-merged; nothing was written there",
+        "next         Try `--base ./b`.",
     ]
 
 
@@ -81,9 +81,9 @@ def test_nothing_is_said_by_colour_alone() -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="standard")
     console.print(failure(ERROR, "./a"))
     assert isinstance(console.file, io.StringIO)
-    assert "\x1b[1;31mfailed\x1b[0m" in console.file.getvalue()
+    assert "\x1b[1;31mfailed" in console.file.getvalue()
 
 
 def test_a_stage_that_took_no_time_is_left_out() -> None:
     done = Report(status="done", to="./x", seconds={"resolve": 0.01, "merge": 2.0, "total": 2.02})
-    assert "took  2.0 s (merge 2.0)" in lines(done)
+    assert "took         2.0 s (merge 2.0)" in lines(done)

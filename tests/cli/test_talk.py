@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -65,9 +66,21 @@ def _text(console: Console) -> str:
 def test_findings_stand_by_weight() -> None:
     console = _screen()
     Talk(console=console).judged(Verdict(findings=FINDINGS))
-    first = [line.split()[0] for line in _text(console).splitlines()]
+    first = [line.split()[0] for line in _text(console).split("\n") if line.strip()]
     assert first == ["fail", "warn", "skip", "pass"]
     assert "rounding takes [6 %]" in _text(console)
+
+
+def test_what_several_checks_say_alike_is_said_once() -> None:
+    console = _screen()
+    alike = [replace(FINDINGS[1], code=code) for code in ("T002", "T001", "E001")]
+    other = replace(FINDINGS[1], code="T003", subject="other")
+    console.print(findings_table((*alike, other)))
+    lines = [line.rstrip() for line in _text(console).splitlines()]
+    assert lines == [
+        "skip  E001  model: needs an encoder (T001 T002 too)",
+        "skip  T003  other: needs an encoder",
+    ]
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

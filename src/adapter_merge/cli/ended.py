@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from adapter_merge.cli.screen import tensors, weighed
-from adapter_merge.cli.show import WEIGHT, Cell, grid, labelled
-from adapter_merge.figures import counted, nbytes, percent, printable
+from adapter_merge.cli.show import Cell, labelled
+from adapter_merge.figures import nbytes, percent, printable
+from adapter_merge.finding import WEIGHT
 from adapter_merge.report import ErrorRecord, Report
 
 Row = tuple[str, Cell]
@@ -27,13 +28,7 @@ def summary(report: Report) -> Table:
 def failure(error: ErrorRecord, inputs: Cell) -> Table:
     """Three rows: what happened to which thing, with which inputs, and the next step."""
     what = f"{error.message} ({error.type}, exit code {error.code})"
-    return grid(
-        [
-            (Text("failed", style="bold red"), what),
-            (Text("with", style="bold"), inputs),
-            (Text("next", style="bold"), error.hint),
-        ]
-    )
+    return labelled([("failed", what), ("with", inputs), ("next", error.hint)])
 
 
 def about(report: Report) -> str:
@@ -67,7 +62,7 @@ def _numbers(report: Report) -> Iterator[Row]:
         yield "findings", ", ".join(f"{by_outcome[o]} {o}" for o in WEIGHT if by_outcome[o])
     if report.files:
         size = sum(file.size for file in report.files.values())
-        yield "files", f"{counted(len(report.files), 'file')}, {nbytes(size)}"
+        yield "files", f"{len(report.files)}, {nbytes(size)}"
     if report.seconds:
         yield "took", _took(report)
 

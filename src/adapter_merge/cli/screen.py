@@ -37,7 +37,7 @@ def _rows(plan: Plan, forecast: Forecast) -> Iterator[Row]:
     yield "disk", _room(forecast)
     yield "takes", _taken(forecast)
     yield from _some("declared", [one_line(_change(c)) for c in plan.changes], _CHANGES)
-    yield from _some("left behind", list(_reasons(plan.left_behind)), _REASONS)
+    yield from _some("left behind", list(_reasons(plan.left_behind)), _REASONS, "more reasons")
     yield "recipe", plan.recipe[:12]
 
 
@@ -131,8 +131,8 @@ def _reasons(left: tuple[LeftBehind, ...]) -> Iterator[Cell]:
         yield one_line(f"{who}: {why}")
 
 
-def _some(label: str, lines: list[Cell], most: int) -> Iterator[Row]:
+def _some(label: str, lines: list[Cell], most: int, more: str = "more") -> Iterator[Row]:
     for at, line in enumerate(lines[:most]):
         yield (label if at == 0 else "", line)
     if len(lines) > most:
-        yield "", f"and {len(lines) - most} more; `--json` lists them all"
+        yield "", f"and {len(lines) - most} {more}; `--json` lists them all"

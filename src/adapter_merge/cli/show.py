@@ -12,10 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from adapter_merge.figures import printable
-from adapter_merge.finding import Finding, Outcome
+from adapter_merge.finding import Finding, Outcome, by_weight
 
-WEIGHT = (Outcome.FAIL, Outcome.WARN, Outcome.SKIP, Outcome.PASS)
 _STYLE = {Outcome.FAIL: "red", Outcome.WARN: "yellow", Outcome.SKIP: "dim", Outcome.PASS: "green"}
+
+_LABELS = {"failed": "bold red", "merged": "bold green"}
+_LABEL = 11  # the longest label, so that one block stands below the other
 
 # Logs and pipes are searched by line.
 _LOG_WIDTH = 160
@@ -67,7 +69,9 @@ def _columns(table: Table, count: int) -> None:
 
 def labelled(rows: Iterable[tuple[str, Cell]]) -> Table:
     """Rows that begin with what they are about; a label that is empty belongs to the row above."""
-    return grid((Text(label, style="bold"), value) for label, value in rows)
+    table = grid((Text(label, style=_LABELS.get(label, "bold")), value) for label, value in rows)
+    table.columns[0].min_width = _LABEL
+    return table
 
 
 def one_line(text: str) -> Text:
@@ -81,10 +85,11 @@ def findings_table(findings: tuple[Finding, ...]) -> Table:
 
 
 def _finding_lines(findings: tuple[Finding, ...]) -> Iterator[tuple[Text, str, str]]:
-    loud = [f for f in findings if f.outcome is not Outcome.PASS]
-    for finding in sorted(loud, key=lambda f: (WEIGHT.index(f.outcome), f.code, f.subject)):
-        outcome = Text(finding.outcome.value, style=_STYLE[finding.outcome])
-        yield outcome, finding.code, f"{finding.subject}: {finding.message}"
+    for said in by_weight(f for f in findings if f.outcome is not Outcome.PASS):
+        outcome = Text(said.outcome.value, style=_STYLE[said.outcome])
+        first, *others = said.codes
+        also = f" ({' '.join(others)} too)" if others else ""
+        yield outcome, first, f"{said.subject}: {said.message}{also}"
     passed = sorted({f.code for f in findings if f.outcome is Outcome.PASS})
     if passed:
         yield Text("pass", style=_STYLE[Outcome.PASS]), str(len(passed)), " ".join(passed)

@@ -41,7 +41,7 @@ class Talk:
     def planned(self, plan: Plan, forecast: Forecast) -> None:
         """Show the plan on one screen."""
         if not self._quiet:
-            self._console.print(plan_screen(plan, forecast))
+            self._console.print(plan_screen(plan, forecast), "")
 
     def working(self, stage: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
         """Show bytes, rate and time left of a stage."""
@@ -54,7 +54,7 @@ class Talk:
     def judged(self, verdict: Verdict) -> None:
         """Show all findings, the heaviest first."""
         if not self._quiet and verdict.findings:
-            self._console.print(findings_table(verdict.findings))
+            self._console.print("", findings_table(verdict.findings), "", sep="\n")
 
     def finished(self, report: Report) -> None:
         """Show what came of the run."""

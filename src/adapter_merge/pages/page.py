@@ -7,14 +7,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from adapter_merge.finding import Finding, Outcome
+from adapter_merge.finding import Outcome, by_weight
 from adapter_merge.pages.picture import picture
 from adapter_merge.pages.render import digest, environment, style
 from adapter_merge.plan import LeftBehind
 from adapter_merge.receipt import SourceRecord
 from adapter_merge.report import Report
 
-_WEIGHT = (Outcome.FAIL, Outcome.WARN, Outcome.SKIP, Outcome.PASS)
 # What a status says in words, and the sign beside it: nothing is said by colour alone.
 _STATUS = {
     "merged": ("✓", "merged and in its place"),
@@ -53,7 +52,7 @@ def page(report: Report) -> str:
             sign=sign,
             status=status,
             sources=_sources(report),
-            loud=_loud(report.findings),
+            loud=by_weight(f for f in report.findings if f.outcome is not Outcome.PASS),
             passed=[f for f in report.findings if f.outcome is Outcome.PASS],
             left=_left(report.left_behind),
             bars=_bars(report.seconds),
@@ -71,12 +70,6 @@ def _sources(report: Report) -> list[_Source]:
     if report.base is not None:
         found.append(_Source(role="base", record=report.base))
     return found
-
-
-def _loud(findings: Sequence[Finding]) -> list[Finding]:
-    """What isn't a pass, the heaviest first."""
-    loud = (f for f in findings if f.outcome is not Outcome.PASS)
-    return sorted(loud, key=lambda f: (_WEIGHT.index(f.outcome), f.code, f.subject))
 
 
 def _left(files: Sequence[LeftBehind]) -> list[tuple[str, list[LeftBehind]]]:
