@@ -1,21 +1,23 @@
 """The work folder beside a target: made, held, cleaned up, put in its place.
 
-A run fills `.NAME.adapter-merge-ID` and renames it at the end, so that a kill at any moment leaves the
-old target or the new one. The folder is locked (flock) while its run lives; the next run removes what
-isn't. An existing target steps aside as `.NAME.old-ID` for the moment between two renames; a run that
-finds it and no target puts it back. Folders appear, are renamed and are removed only under a lock on the
-parent folder, so that no run ever sees another's folder before it is locked, or a target half exchanged.
+A run fills `.NAME.adapter-merge-ID` and exchanges it with the target at the end, so that a kill at any
+moment leaves the old target or the new one. The folder is locked (flock) while its run lives; the next
+run removes what isn't. Where the system has no such exchange, an existing target steps aside as
+`.NAME.old-ID` for the moment between two renames; a run that finds it and no target puts it back.
+Folders appear, are renamed and are removed only under a lock on the parent folder, so that no run ever
+sees another's folder before it is locked, or a target half exchanged.
 """
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,9 @@ from adapter_merge.readme import README, Readme
 from adapter_merge.weights import write_error
 
 SPARE = 16 << 20  # bytes that must stay free beside the result: receipt, card, directories
+
+# AT_FDCWD and RENAME_EXCHANGE of Linux; see renameat2(2).
+_HERE, _EXCHANGE = -100, 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +57,16 @@ def recover(target: Path) -> None:
 
 
 @contextmanager
+def steady(target: Path) -> Iterator[None]:
+    """No run exchanges this target while the block reads it: what is read belongs together."""
+    with ExitStack() as stack:
+        # A parent that can't be opened can't be written either.
+        with suppress(OSError):
+            stack.enter_context(_turn(target.parent))
+        yield
+
+
+@contextmanager
 def _turn(parent: Path) -> Iterator[None]:
     """Hold the lock of a parent folder; only ever for renames and removals, so that nobody waits long."""
     fd = os.open(parent, os.O_RDONLY)
@@ -72,6 +87,8 @@ def _clean(target: Path) -> None:
         shutil.rmtree(debris)
     for part in _left(target, "card"):
         part.unlink()
+    for card in _left(target, "card"):
+        card.unlink()
     for aside in _left(target, "old"):
         if target.exists():
             shutil.rmtree(aside)
@@ -148,10 +165,23 @@ def put_in_place(work: WorkFolder) -> None:
     aside = work.target.parent / f".{work.target.name}.old-{work.identity}"
     try:
         with _turn(work.target.parent):
-            _exchange(work, aside)
+            if _swap(work.path, work.target):
+                aside = work.path
+            else:
+                _exchange(work, aside)
             shutil.rmtree(aside, ignore_errors=True)
     except OSError as e:
         raise write_error(e, name=str(work.target)) from e
+
+
+def _swap(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; False where one is missing, or the system can't do it."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        return False
+    done: int = rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE)
+    return done == 0
 
 
 def _exchange(work: WorkFolder, aside: Path) -> None:

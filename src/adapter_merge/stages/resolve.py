@@ -41,8 +41,8 @@ from adapter_merge.sources import (
     Target,
     TargetState,
 )
-from adapter_merge.weights import read_span
-from adapter_merge.work import standing_card
+from adapter_merge.weights import read_span, write_error
+from adapter_merge.work import standing_card, steady
 
 CONFIG = "config.json"
 
@@ -239,8 +239,18 @@ def _target(ref: RepoRef) -> Target:
             hint=f"Merge into a folder with `--to ./{ref.name}`.",
         )
     root = folder_of(ref).resolve()  # a link is followed, so that renames happen where it leads
-    if root.exists() and not root.is_dir():
-        raise RequestError(f"the target `{ref.text}` is a file", hint="Name a folder with `--to`.")
+    try:
+        if root.exists() and not root.is_dir():
+            raise RequestError(
+                f"the target `{ref.text}` is a file", hint="Name a folder with `--to`."
+            )
+        with steady(root):
+            return _standing(ref.text, root)
+    except OSError as e:
+        raise write_error(e, name=ref.text) from e
+
+
+def _standing(source: str, root: Path) -> Target:
     content = list(root.iterdir()) if root.exists() else []
     receipt = read_receipt(root) if content else None
     sizes = all_files(root) if receipt is not None else {}
@@ -251,7 +261,7 @@ def _target(ref: RepoRef) -> Target:
         state = TargetState.OURS if receipt and not unlisted else TargetState.FOREIGN
     ours = state is TargetState.OURS
     return Target(
-        source=ref.text,
+        source=source,
         root=root,
         state=state,
         receipt=receipt,
