@@ -9,8 +9,15 @@ from pathlib import Path
 
 from adapter_merge.card import people_text
 from adapter_merge.checks import CARD_CHECKS
-from adapter_merge.errors import AdapterMergeError, CheckFailed, Interrupted, TargetNotOurs
+from adapter_merge.errors import (
+    AdapterMergeError,
+    CheckFailed,
+    Interrupted,
+    MergeError,
+    TargetNotOurs,
+)
 from adapter_merge.finding import Finding, Verdict
+from adapter_merge.folder import read_receipt
 from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Reporter
@@ -19,7 +26,7 @@ from adapter_merge.receipt import RECEIPT_NAME, Receipt, SourceRecord
 from adapter_merge.record import finding_records, receipt_of, source_record
 from adapter_merge.report import ErrorRecord, Report
 from adapter_merge.request import Request, Settings
-from adapter_merge.sources import Sources, TargetState
+from adapter_merge.sources import Sources, Target, TargetState
 from adapter_merge.stages.describe import Card, Subject, describe
 from adapter_merge.stages.draft import draft
 from adapter_merge.stages.foresee import foresee
@@ -202,6 +209,7 @@ def _merge(job: _Job, state: _Run, reporter: Reporter) -> None:
     with state.timed("import"):
         device = prepare(job.request.device)
     with work_folder(target.root, size=job.plan.size) as work:
+        _refuse_moved(target)
         made = _make(job, state, reporter, device=device, work=work)
         with state.timed("describe"):
             # Somebody may have written in the card while the merge ran.
@@ -218,6 +226,15 @@ def _merge(job: _Job, state: _Run, reporter: Reporter) -> None:
         with state.timed("seal"):
             seal(receipt, card.text, target, work=work)
     state.report = replace(state.report, status="merged", files=receipt.files)
+
+
+def _refuse_moved(target: Target) -> None:
+    """While the work folder is held no other run writes the target; one may have done so before."""
+    if read_receipt(target.root) != target.receipt:
+        raise MergeError(
+            f"another run has written the target `{target.source}` since this one began",
+            hint="Run it again: it may be what you want.",
+        )
 
 
 def _make(job: _Job, state: _Run, reporter: Reporter, *, device: str, work: WorkFolder) -> Receipt:
