@@ -10,6 +10,7 @@ OURS = first("# Mine\n\ntext", line="old line", block="old block", title="t")
 def test_a_first_card_has_line_text_and_block_in_this_order() -> None:
     assert f"\nold line {LINE}\n\n# Mine\n\ntext\n\n{BEGIN}\nold block\n{END}\n" == OURS
     assert "# t" in first("", line="x", block="y", title="t")
+    assert "# t\n\n## Part" in first("## Part", line="x", block="y", title="t")
 
 
 def test_a_rerun_writes_line_and_block_only() -> None:
@@ -71,6 +72,22 @@ TEMPLATE = """\
 # another
 ```
 
+## How to Get Started with the Model
+
+Use the code below to get started with the model.
+
+[More Information Needed]
+
+## Citation [optional]
+
+**BibTeX:**
+
+[More Information Needed]
+
+**APA:**
+
+Someone (2026)
+
 ### Framework versions
 
 - PEFT 0.15.2
@@ -82,7 +99,7 @@ def test_unfilled_sections_of_a_template_go_and_filled_ones_stay() -> None:
     assert text == (
         "## Model Details\n\n- **Language(s):** English\n\n"
         "## Code\n\n```python\n# a comment\n# another\n```\n\n"
-        "### Framework versions\n\n- PEFT 0.15.2"
+        "## Citation [optional]\n\n**APA:**\n\nSomeone (2026)"
     )
 
 

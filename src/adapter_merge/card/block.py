@@ -157,9 +157,7 @@ def _checks(findings: Sequence[FindingRecord]) -> tuple[list[FindingRecord], lis
 def _loads(findings: Sequence[FindingRecord]) -> Iterator[Mapping[str, str]]:
     """One row for each program that serves such models."""
     for finding in findings:
-        known = {
-            key: str(finding.evidence.get(key, "")) for key in ("consumer", "version", "status")
-        }
+        known = {key: str(finding.evidence.get(key, "")) for key in ("title", "version", "status")}
         if finding.code[0] != _DOWNSTREAM or known["status"] in {"", "not served"}:
             continue
         loads = known["status"] == "loads"

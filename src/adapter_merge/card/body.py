@@ -14,8 +14,11 @@ _BLOCK = re.compile(rf"{BEGIN}.*?{END}\n?", re.DOTALL)
 _LINE = re.compile(rf"^.*{LINE}[ \t]*\n?", re.MULTILINE)
 # PEFT's template of a card, where nobody filled it in.
 _UNFILLED = re.compile(
-    r"\[More Information Needed\]|^#+ Model Card for Model ID\s*$", re.IGNORECASE
+    r"\[More Information Needed\]|^#+ Model Card for Model ID\s*$|^Carbon emissions can be estimated"
+    r"|^### Framework versions\s*$|^- PEFT \d|^Use the code below to get|^Users \(both direct and downstream\)",
+    re.IGNORECASE,
 )
+_LABEL = re.compile(r"\*\*[^*]+:\*\*\s*")  # alone on its line, it stands above something
 
 
 def block_of(body: str) -> str:
@@ -40,7 +43,9 @@ def updated(body: str, *, line: str, block: str) -> str:
 
 def first(text: str, *, line: str, block: str, title: str) -> str:
     """The text of a new card around people's own."""
-    text = text.strip() or f"# {title}"
+    text = text.strip()
+    if 1 not in heading_lines(text).values():
+        text = f"# {title}\n\n{text}".strip()
     return f"\n{line} {LINE}\n\n{text}\n\n{BEGIN}\n{block.strip()}\n{END}\n"
 
 
@@ -62,12 +67,13 @@ def _filled(text: str) -> str:
         return text
     levels = heading_lines("\n".join(filled))
     kept: list[str] = []
-    below = 0  # what follows: the level of a heading, 7 for text, 0 for the end
+    below = 0  # what follows: the level of a heading, 7 for a label, 8 for text, 0 for the end
     for number in reversed(range(len(filled))):
-        line, level = filled[number], levels.get(number)
-        if level is not None and below <= level:
+        line = filled[number]
+        level = levels.get(number) or (7 if _LABEL.fullmatch(line) else 8)
+        if level < 8 and below <= level:
             continue
         if line.strip():
-            below = level or 7
+            below = level
         kept.append(line)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(reversed(kept)))

