@@ -44,16 +44,22 @@ def after_answer(template: str, tokens: Mapping[str, str]) -> str | None:
     return (_ask(template, tokens, chats=_CHATS) or {}).get("after")
 
 
+def _environment() -> Mapping[str, str]:
+    """What the child gets: it finds jinja where this process found it, wherever that was installed."""
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {**passed_on, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
 def _ask(template: str, tokens: Mapping[str, str], *, chats: list[Any]) -> dict[str, str] | None:
     asked = {"template": template, "tokens": dict(tokens), "chats": chats, "marker": MARKER}
     try:
         done = subprocess.run(  # noqa: S603 - this interpreter, and a program of ours
-            [sys.executable, "-I", str(_PROGRAM)],
+            [sys.executable, "-P", "-s", str(_PROGRAM)],
             input=json.dumps(asked).encode(),
             capture_output=True,
             check=True,
             timeout=_SECONDS,
-            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            env=_environment(),
         )
         answer = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
