@@ -11,7 +11,8 @@ from adapter_merge.figures import middle, percent
 from adapter_merge.pages.grid import Figures, Grid, Row, Stack
 from adapter_merge.pages.scale import STEPS, Scale
 
-_WIDTH = 860
+_WIDTH = 860  # what cells grow into
+_LEGEND = 660
 _LETTER = 6.7  # a letter of the rows' font
 _LABEL = 40  # letters of a row's label at most
 _FIGURE = 58  # the row's median, right of its cells
@@ -19,7 +20,7 @@ _ROW = 20
 _CELL = (5, 28)
 _TOP = 84  # above the first panel: the legend
 _RAMP = 300
-_NUMBER = 19  # room that a layer's number needs
+_LAYER = "layer"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +74,7 @@ def draw(grid: Grid) -> Drawing:
     scale = Scale.of(grid.values)
     panels = list(_panels(grid, scale))
     return Drawing(
-        width=max([_WIDTH, *(panel.right for panel in panels)]),
+        width=max([_LEGEND, *(panel.right for panel in panels)]),
         height=max([_TOP, *(panel.bottom for panel in panels)]),
         ramp=tuple(_ramp()),
         ticks=tuple(
@@ -92,7 +93,7 @@ def _ramp() -> Iterator[Box]:
 
 def _panels(grid: Grid, scale: Scale) -> Iterator[Panel]:
     kinds = [row.kind for stack in grid.stacks for row in stack.rows]
-    label = min(max(map(len, kinds), default=0), _LABEL) * _LETTER + 14
+    label = min(max(map(len, [_LAYER, *kinds])), _LABEL) * _LETTER + 14
     y = float(_TOP)
     for stack in grid.stacks:
         least, most = _CELL
@@ -120,7 +121,7 @@ class _Frame:
         right = self.left + self.stack.layers * self.cell
         name = self.stack.name
         return Panel(
-            heading=Text(x=0, y=self.top - 10, words=middle(name, 80), title=name),
+            heading=Text(x=0, y=self.top - 10, words=middle(name, 70), title=name),
             boxes=tuple(box for y, row in rows for box in self._boxes(row, y)),
             labels=tuple(
                 Text(x=self.left - 8, y=y + 14, words=middle(row.kind, _LABEL), title=row.kind)
@@ -157,8 +158,9 @@ class _Frame:
 
     def _numbers(self, y: float) -> Iterator[Text]:
         """Below the cells, as many as have room: each, or each fifth, tenth and so on."""
-        yield Text(x=self.left - 8, y=y, words="layer")
-        every = next(n for n in (1, 5, 10, 20, 50, 100, 500) if n * self.cell >= _NUMBER)
+        yield Text(x=self.left - 8, y=y, words=_LAYER)
+        room = 7 + 6 * len(f"{self.stack.layers - 1}")
+        every = next(n for n in (1, 5, 10, 20, 50, 100, 500) if n * self.cell >= room)
         for layer in range(0, self.stack.layers, every):
             yield Text(x=self.left + (layer + 0.5) * self.cell, y=y, words=f"{layer}")
 
@@ -190,11 +192,11 @@ def _beside(figures: Figures, scale: Scale, y: float) -> Panel:
         labels=(),
         figures=tuple(
             Text(
-                x=_CELL[1] + 8, y=at + 14, words=f"{percent(value)}  {middle(name, 90)}", title=name
+                x=_CELL[1] + 8, y=at + 14, words=f"{percent(value)}  {middle(name, 70)}", title=name
             )
             for at, name, value in rows
         ),
         layers=(),
-        right=0,
+        right=_CELL[1] + 8 + 84 * _LETTER,
         bottom=y + 26 + len(rows) * _ROW,
     )
