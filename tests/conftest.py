@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.cost import measured
 
 settings.register_profile("fuzz", max_examples=10_000)
 
@@ -28,3 +32,27 @@ def corpus() -> Path:
     """The folder of real adapters and configs."""
     assert CORPUS is not None
     return Path(CORPUS)
+
+
+@pytest.fixture(autouse=True)
+def cost(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Hold every property to its memory and each of its cases to its time."""
+    function = request.node.function
+    if not getattr(function, "is_hypothesis_test", False):
+        yield
+        return
+    with contextmanager(measured)(function) as found:
+        yield
+    request.node.user_properties.append(("cost", found.line()))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print what the properties took, where their number was asked for."""
+    if config.getoption("--hypothesis-profile") != "fuzz":
+        return
+    terminalreporter.section("what the properties took")
+    for report in terminalreporter.getreports(""):
+        for line in dict(report.user_properties).values():
+            terminalreporter.write_line(f"{line}  {report.nodeid.partition('::')[2]}")

@@ -1,11 +1,13 @@
 """Any JSON and any bytes where a stranger's file stands: a plan or one of our errors, never a crash.
 
-`make fuzz` runs ten thousand cases of each kind.
+Some plans are merged as well. `make fuzz` runs ten thousand cases of each kind; `tests/cost.py` holds
+every kind to its memory and each case to its time, and prints the figures.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +20,7 @@ from adapter_merge import assemble
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.folder import INDEX
 from adapter_merge.plan import Plan
-from tests.build import CONFIG, DOWN, PREFIX, UP, Case, make_case, pack, shard
+from tests.build import CONFIG, DOWN, PREFIX, UP, Case, debris, make_case, pack, shard
 
 KEYS = st.sampled_from(
     [
@@ -36,12 +38,31 @@ MODEL_KEYS = st.sampled_from(
 WORDS = st.sampled_from(
     [UP, DOWN, "up_proj", "score", "SEQ_CLS", "LORA", "(", ".*", "..", "\0", "all-linear"]
 )
-LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS
+HALVES = st.text(st.characters(categories=["Cs"]), min_size=1, max_size=2)
+LARGE = st.sampled_from([2**31, 2**63, -(2**64), 10**400, 1e308, "x" * 100_000, [0] * 1000])
+LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS | HALVES | LARGE
+)  # fmt: skip
 VALUES = st.recursive(
     LEAVES,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS | st.text(max_size=4), inner, max_size=4),
     max_leaves=8,
 )  # fmt: skip
+# What no serialiser writes where a value stands.
+HOSTILE = st.sampled_from(
+    [
+        "[" * 100_000, '{"a":' * 5000, "9" * 5000, "-" + "9" * 4000, "1e999", "-0", "NaN", "-Infinity", "'a'", "",
+        '{"a":1,"a":{}}', '"\\ud800"', '"\\udc00\\ud800"', '"\ud800"', '"\0"', '"' + "x" * 1_000_000 + '"', "\ufeff1",
+        "[" + "[]," * 100_000 + "1]", "[" + "1," * 100_000 + "1]", "{" + '"a":1,' * 10_000 + '"a":1}', "1}{", "[1,]",
+    ]
+)  # fmt: skip
+FILES = st.sampled_from(
+    [
+        "adapter_config.json", "config.json", INDEX, "generation_config.json", "modules.json", "tokenizer.json",
+        "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.json",
+    ]
+)  # fmt: skip
+WHOLE = st.sampled_from([False] * 24 + [True])
 NAMES = st.sampled_from(
     [f"{PREFIX}{m}.{end}" for m in (UP, DOWN, "lm_head", "score", "gone") for end in (
         "lora_A.weight", "lora_B.weight", "lora_B.bias", "lora_embedding_A", "lora_embedding_B", "weight", "bias",
@@ -59,6 +80,12 @@ def folder() -> Any:
         yield Path(name)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _imports(folder: Path) -> None:
+    """The first merge brings torch into memory; no case is to be charged with it."""
+    assert make_case(folder / "first").run().status == "merged"
+
+
 @pytest.fixture(scope="module")
 def case(folder: Path) -> Case:
     return make_case(folder / "single")
@@ -71,15 +98,20 @@ def sharded(folder: Path) -> Case:
     return case
 
 
-def outcome(case: Case, **settings: object) -> Plan | AdapterMergeError:
-    """What a dry run comes to; anything but a plan or an error of ours fails the test."""
+def outcome(case: Case, whole: bool = False, dtype: str = "keep") -> Plan | AdapterMergeError:
+    """What a dry run comes to, and the `whole` run; all but results and errors of ours fails the test."""
     try:
-        plan = assemble.plan(case.request(**settings))
+        plan = assemble.plan(case.request(dtype=dtype))
     except AdapterMergeError as e:
         return e
     used = [t for e in plan.edits for t in e.uses]
     assert sorted(used, key=str) == sorted(plan.adapter_tensors, key=str)
     assert all(t.info.start >= len(s.header) for s in plan.shards for t in s.tensors)
+    if whole:
+        report = case.run(overwrite=True, dtype=dtype)
+        assert report.status != "failed" or (report.error and report.error.code > 1)
+        shutil.rmtree(case.to, ignore_errors=True)
+        assert debris(case.to.parent) == []
     return plan
 
 
@@ -88,24 +120,26 @@ def write(path: Path, value: object) -> None:
 
 
 @SLOW
-@given(st.dictionaries(KEYS, VALUES, max_size=4))
-def test_any_adapter_config(case: Case, values: dict[str, Any]) -> None:
+@given(st.dictionaries(KEYS, VALUES, max_size=4), WHOLE)
+def test_any_adapter_config(case: Case, values: dict[str, Any], whole: bool) -> None:
     given = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "base_model_name_or_path": None}
     write(case.adapter / "adapter_config.json", given | values)
-    outcome(case)
+    outcome(case, whole)
 
 
 @SLOW
-@given(st.dictionaries(MODEL_KEYS, VALUES, max_size=4), st.sampled_from(["keep", "bf16"]))
-def test_any_model_config(folder: Path, values: dict[str, Any], dtype: str) -> None:
+@given(st.dictionaries(MODEL_KEYS, VALUES, max_size=4), st.sampled_from(["keep", "bf16"]), WHOLE)
+def test_any_model_config(folder: Path, values: dict[str, Any], dtype: str, whole: bool) -> None:
     case = _own(folder / "config")
     write(case.base / "config.json", CONFIG | values)
-    outcome(case, dtype=dtype)
+    outcome(case, whole, dtype)
 
 
 @SLOW
-@given(st.dictionaries(NAMES, SHAPES, max_size=6), st.sampled_from([None, "SEQ_CLS"]))
-def test_any_adapter_tensors(folder: Path, shapes: dict[str, list[int]], task: str | None) -> None:
+@given(st.dictionaries(NAMES, SHAPES, max_size=6), st.sampled_from([None, "SEQ_CLS"]), WHOLE)
+def test_any_adapter_tensors(
+    folder: Path, shapes: dict[str, list[int]], task: str | None, whole: bool
+) -> None:
     case = _own(folder / "tensors")
     header, at = {}, 0
     for name, shape in shapes.items():
@@ -119,7 +153,7 @@ def test_any_adapter_tensors(folder: Path, shapes: dict[str, list[int]], task: s
         case.adapter / "adapter_config.json",
         {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "task_type": task},
     )
-    outcome(case)
+    outcome(case, whole)
 
 
 @SLOW
@@ -136,12 +170,13 @@ def test_any_index(sharded: Case, value: object) -> None:
     VALUES | st.dictionaries(
         st.sampled_from(["model", "added_tokens", "chat_template", "eos_token", "added_tokens_decoder"]), VALUES),
     st.booleans(),
+    WHOLE,
 )  # fmt: skip
-def test_any_side_file(folder: Path, name: str, value: object, of_both: bool) -> None:
+def test_any_side_file(folder: Path, name: str, value: object, of_both: bool, whole: bool) -> None:
     case = _own(folder / "side")
     for root in (case.adapter, *((case.base,) if of_both else ())):
         write(root / name, value)
-    outcome(case)
+    outcome(case, whole)
     for root in (case.adapter, case.base):
         (root / name).unlink(missing_ok=True)
 
@@ -159,6 +194,23 @@ def test_any_bytes_in_a_header(folder: Path, noise: bytes, at: int, of_base: boo
         outcome(case)
     finally:
         path.write_bytes(good)
+
+
+@SLOW
+@given(FILES, KEYS | MODEL_KEYS | WORDS, HOSTILE, st.booleans())
+def test_any_text_that_is_hardly_json(
+    folder: Path, name: str, key: str, value: str, of_base: bool
+) -> None:
+    case = _own(folder / "text")
+    path = (case.base if of_base else case.adapter) / name
+    good = path.read_bytes() if path.exists() else None
+    text = f"{{{json.dumps(key)}: {value}"
+    whole = (good or b"{}").decode().strip().removesuffix("}") + ("," if good else "")
+    path.write_bytes((whole + text[1:] + "}").encode("utf-8", "surrogatepass"))
+    try:
+        outcome(case)
+    finally:
+        path.unlink() if good is None else path.write_bytes(good)
 
 
 def _own(root: Path) -> Case:
