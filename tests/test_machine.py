@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -278,7 +278,7 @@ def test_a_disk_that_fills_on_the_way(
         assert verified(case) == assemble.plan(case.request()).recipe
 
 
-@pytest.mark.parametrize("limit", [0, 10, 100, 1000, 3000, 10_000, 20_000])
+@pytest.mark.parametrize("limit", [0, 100, 1000, 10_000, 20_000])
 def test_a_file_that_may_not_grow(sharded: Case, limit: int) -> None:
     sharded.to.parent.mkdir()
 
@@ -481,19 +481,22 @@ from adapter_merge.request import Request
 def request(adapter, base, to):
     return Request.model_validate({"adapters": (adapter,), "base": base, "to": to, "workers": 1})
 
-first, case, user = sys.argv[1:4], sys.argv[4:7], int(sys.argv[7])
+first, *cases, user = json.load(sys.stdin)
 assert assemble.run(request(*first)).status == "merged"
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(user)
     os.setuid(user)
-try:
-    planned = assemble.plan(request(*case)) and 0
-except AdapterMergeError as e:
-    planned = e.exit_code
-report = assemble.run(request(*case))
-error = (report.error.code, report.error.message) if report.error else (0, report.status)
-json.dump([planned, *error], sys.stdout)
+ends = []
+for case in cases:
+    try:
+        planned = assemble.plan(request(*case)) and 0
+    except AdapterMergeError as e:
+        planned = e.exit_code
+    report = assemble.run(request(*case))
+    error = (report.error.code, report.error.message) if report.error else (0, report.status)
+    ends.append([planned, *error])
+json.dump(ends, sys.stdout)
 """
 
 
@@ -507,75 +510,78 @@ def home() -> Iterator[Path]:
             Path(parent).chmod(0o755)
 
 
-def shared_case(home: Path) -> Case:
+def shared_case(home: Path, name: str) -> Case:
     """Sources that everybody can read, and a place where the user without rights may write."""
-    made = make_case(home / "sources")
+    made = make_case(home / name / "sources")
     for path in (*made.base.iterdir(), *made.adapter.iterdir()):
         path.chmod(0o644)
-    (home / "mine").mkdir()
-    os.chown(home / "mine", NOBODY, -1)
-    return Case(base=made.base, adapter=made.adapter, to=home / "mine" / "out")
+    (home / name / "mine").mkdir()
+    os.chown(home / name / "mine", NOBODY, -1)
+    return Case(base=made.base, adapter=made.adapter, to=home / name / "mine" / "out")
 
 
-def as_nobody(case: Case, home: Path) -> tuple[int, int, str]:
+def as_nobody(home: Path, *cases: Case) -> list[tuple[int, int, str]]:
     """For a user without rights: how `plan` and `run` end, and what the run says."""
     first = make_case(home / "first")
-    paths = [str(p) for c in (first, case) for p in (c.adapter, c.base, c.to)]
+    paths = [[str(p) for p in (c.adapter, c.base, c.to)] for c in (first, *cases)]
     done = subprocess.run(
-        [sys.executable, "-c", _AS_NOBODY, *paths, str(NOBODY)],
+        [sys.executable, "-c", _AS_NOBODY],
+        input=json.dumps([*paths, NOBODY]).encode(),
         capture_output=True,
         check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr.decode()
-    planned, code, message = json.loads(done.stdout)
-    return planned, code, message
+    return [(planned, code, message) for planned, code, message in json.loads(done.stdout)]
 
 
 def test_sources_that_may_only_be_read(home: Path) -> None:
-    case = shared_case(home)
+    case = shared_case(home, "case")
     for root in (case.base, case.adapter):
         for path in root.iterdir():
             path.chmod(0o444)
         root.chmod(0o555)
-    assert as_nobody(case, home) == (0, 0, "merged")
+    assert as_nobody(home, case) == [(0, 0, "merged")]
     assert modes(case.to) == ({0o644}, {0o755})
     assert {p.stat().st_uid for p in case.to.rglob("*")} == {NOBODY}
 
 
-@pytest.mark.parametrize("mode", [0o555, 0o000, 0o311], ids=oct)
-def test_a_parent_that_may_not_be_written(home: Path, mode: int) -> None:
-    case = shared_case(home)
-    closed = home / "closed"
-    closed.mkdir()
-    closed.chmod(mode)
-    planned, code, message = as_nobody(
-        Case(base=case.base, adapter=case.adapter, to=closed / "out"), home
-    )
-    assert planned in {0, 6}
-    assert code == 6
-    assert f"`{closed}" in message
-    assert "can't be written: Permission denied" in message
-    closed.chmod(0o700)
-    assert list(closed.iterdir()) == []
+def test_a_parent_that_may_not_be_written(home: Path) -> None:
+    cases = []
+    for mode in (0o555, 0o000, 0o311):
+        case = shared_case(home, f"{mode:o}")
+        closed = home / f"{mode:o}" / "closed"
+        closed.mkdir()
+        closed.chmod(mode)
+        cases.append(Case(base=case.base, adapter=case.adapter, to=closed / "out"))
+    for case, (planned, code, message) in zip(cases, as_nobody(home, *cases), strict=True):
+        closed = case.to.parent
+        assert planned in {0, 6}
+        assert code == 6
+        assert f"`{closed}" in message
+        assert "can't be written: Permission denied" in message
+        closed.chmod(0o700)
+        assert list(closed.iterdir()) == []
+
+
+LOCKED: Mapping[str, Callable[[Path], Path]] = {
+    "weights": lambda root: next(root.glob("*.safetensors")),
+    "config": lambda root: next(root.glob("*config.json")),
+    "side file": lambda root: root / "chat_template.jinja",
+    "folder": lambda root: root,
+    "parent": lambda root: root.parent,
+}
 
 
 @pytest.mark.parametrize("kind", ["base", "adapter"])
-@pytest.mark.parametrize(
-    "part", ["weights", "the config", "a side file", "the folder", "its parent"]
-)
-def test_a_source_that_may_not_be_read(home: Path, kind: str, part: str) -> None:
-    case = shared_case(home)
-    root: Path = getattr(case, kind)
-    locked = {
-        "weights": next(root.glob("*.safetensors")),
-        "the config": next(root.glob("*config.json")),
-        "a side file": root / "chat_template.jinja",
-        "the folder": root,
-        "its parent": root.parent,
-    }[part]
-    locked.touch()
-    locked.chmod(0)
-    planned, code, message = as_nobody(case, home)
-    assert (planned, code) == (3, 3)
-    assert "can't be read" in message
+def test_a_source_that_may_not_be_read(home: Path, kind: str) -> None:
+    cases = []
+    for name, find in LOCKED.items():
+        case = shared_case(home, name)
+        locked = find(getattr(case, kind))
+        locked.touch()
+        locked.chmod(0)
+        cases.append(case)
+    for name, (planned, code, message) in zip(LOCKED, as_nobody(home, *cases), strict=True):
+        assert (planned, code) == (3, 3), name
+        assert "can't be read" in message
