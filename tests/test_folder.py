@@ -110,6 +110,14 @@ def test_a_json_file_is_read_up_to_a_size(tmp_path: Path) -> None:
         read_json(tmp_path, "tokenizer.json")
 
 
+def test_a_name_that_is_no_text_is_refused(base: Path) -> None:
+    (base / "ü").write_text("")
+    assert "ü" in list_files(base)
+    (base / os.fsdecode(b"a\xff.txt")).write_text("")
+    with pytest.raises(Corrupt, match=r"the file name `a\\xff.txt` is not UTF-8"):
+        list_files(base)
+
+
 def test_a_pipe_is_no_weight_file(tmp_path: Path) -> None:
     write_adapter(tmp_path / "adapter")
     (tmp_path / "adapter" / ADAPTER_WEIGHTS).unlink()

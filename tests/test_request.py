@@ -42,6 +42,11 @@ def test_what_is_neither_is_refused(text: str) -> None:
         RepoRef.model_validate(text)
 
 
+def test_a_path_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"`./a.udcff` is not UTF-8"):
+        RepoRef.model_validate("./a\udcff")
+
+
 @pytest.mark.parametrize(
     ("text", "ref", "weight"),
     [

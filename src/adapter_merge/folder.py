@@ -37,6 +37,7 @@ def list_files(root: Path) -> Mapping[str, int]:
 
     Raises:
         NotFound: there is no such folder, or a part of it can't be read.
+        Corrupt: a file's name is not UTF-8.
         RequestError: it is a file.
     """
     with _reading(root):
@@ -70,8 +71,17 @@ def _listed(root: Path) -> Mapping[str, int]:
         for name in sorted(names):
             path = Path(parent, name)
             if path.is_file() and _stays_inside(path, root):
-                found[path.relative_to(root).as_posix()] = path.stat().st_size
+                found[_as_text(path.relative_to(root))] = path.stat().st_size
     return found
+
+
+def _as_text(path: Path) -> str:
+    """A path as receipts and reports can spell it."""
+    text = path.as_posix()
+    if not text.isascii() and os.fsencode(text).decode(errors="replace") != text:
+        shown = os.fsencode(text).decode(errors="backslashreplace")
+        raise Corrupt(f"the file name `{shown}` is not UTF-8", hint="Give the file another name.")
+    return text
 
 
 def _raise(error: OSError) -> NoReturn:

@@ -71,6 +71,10 @@ class RepoRef(_Ref):
 
 
 def _read_ref(text: str) -> dict[str, Any]:
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        # What Python makes of bytes that are no UTF-8; no receipt and no report could spell it.
+        message = f"`{text.encode(errors='backslashreplace').decode()}` is not UTF-8"
+        raise ValueError(message)
     if text.startswith((".", "/", "~")):
         return {"text": text, "folder": Path(text)}
     match = _HUB_REF.fullmatch(text.removeprefix("hf://"))

@@ -53,6 +53,7 @@ BREAKING = [
     ("F001", modules(POOLING)),
     ("F001", write("modules.json", "not JSON")),
     ("F001", write("modules.json", '["no path"]')),
+    ("F001", write("modules.json", "[" * 100_000)),
     ("F002", write("consolidated.safetensors")),
     ("F002", write("consolidated.00.pth")),
     ("F002", write("model-00001-of-00002.safetensors")),

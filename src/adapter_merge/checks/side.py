@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from adapter_merge.errors import Corrupt, SourceError
-from adapter_merge.folder import read_bytes, read_json
+from adapter_merge.folder import parse_json, read_bytes, read_json
 
 CONFIG, MODULES, TOKENIZER = "config.json", "modules.json", "tokenizer.json"
 # Small files that say how other programs load the folder.
@@ -77,7 +76,7 @@ def _text(value: object) -> str:
 def _modules(folder: Path) -> tuple[tuple[str, str], ...]:
     """Folder and class of each module."""
     try:
-        entries = json.loads(read_bytes(folder, MODULES))
+        entries = parse_json(read_bytes(folder, MODULES), name=f"`{MODULES}` in `{folder}`")
         return tuple((_text(entry["path"]), _text(entry["type"])) for entry in entries)
     except (ValueError, TypeError, KeyError, AttributeError) as e:
         raise Corrupt(
