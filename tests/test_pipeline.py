@@ -201,6 +201,7 @@ def test_a_failed_check_seals_nothing(case: Case) -> None:
     report = case.run(strict=("T008",))
     assert report.error is not None
     assert (report.status, report.error.type, report.error.code) == ("failed", "CheckFailed", 7)
+    assert "`adapter-merge codes T008`" in report.error.hint
     assert any(f.code == "T008" and f.outcome is Outcome.FAIL for f in report.findings)
     assert not case.to.exists()
     assert debris(case.to.parent) == []

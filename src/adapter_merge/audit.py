@@ -67,7 +67,7 @@ def check(
         )
     verdict = judge((*inspection.findings, *_of_card(root)), settings)
     reporter.judged(verdict)
-    stop_on_failure(verdict, hint="`adapter-merge codes` says what each code means.")
+    stop_on_failure(verdict)
     return Report(
         status="done",
         adapters=tuple(source_record(a) for a in sources.adapters) if sources else (),

@@ -37,7 +37,6 @@ from adapter_merge.stages.validate import validate
 from adapter_merge.streaming import prepare
 from adapter_merge.work import WorkFolder, keep_aside, put_card, recover, standing_card, work_folder
 
-_CODES = "`adapter-merge codes` says what each code means."
 _CARD_CODES = frozenset(check.code for check in CARD_CHECKS)
 
 
@@ -198,7 +197,7 @@ def _refresh(job: _Job, state: _Run, receipt: Receipt) -> None:
         card = _described(job, receipt, target.root, target.readme)
         verdict = judge(card.findings, job.request)
         state.report = replace(state.report, findings=(*known, *verdict.findings))
-        stop_on_failure(verdict, hint=_CODES)
+        stop_on_failure(verdict)
         put_card(target.root, card.text)
     state.report = replace(state.report, status="unchanged")
 
@@ -221,7 +220,7 @@ def _merge(job: _Job, state: _Run, reporter: Reporter) -> None:
         reporter.judged(verdict)
         if verdict.failures:
             kept = f"Look at `{keep_aside(work)}`. " if job.request.keep_failed else ""
-            stop_on_failure(verdict, hint=f"{kept}{_CODES}")
+            stop_on_failure(verdict, hint=f"{kept}{_explain(verdict)}")
         receipt = made.model_copy(update={"findings": finding_records(verdict.findings)})
         with state.timed("seal"):
             seal(receipt, card.text, target, work=work)
@@ -301,8 +300,8 @@ def judge(findings: tuple[Finding, ...], settings: Settings) -> Verdict:
     return Verdict.of(findings, ignore=settings.ignore, strict=settings.strict)
 
 
-def stop_on_failure(verdict: Verdict, *, hint: str) -> None:
-    """Raise for a verdict that has failures.
+def stop_on_failure(verdict: Verdict, *, hint: str | None = None) -> None:
+    """Raise for a verdict that has failures; without a hint the next step is the first one's explanation.
 
     Raises:
         CheckFailed: it has.
@@ -313,6 +312,11 @@ def stop_on_failure(verdict: Verdict, *, hint: str) -> None:
     more = f", and {len(others)} more" if others else ""
     raise CheckFailed(
         f"{first.code} failed for {first.subject}: {first.message}{more}",
-        hint=hint,
+        hint=hint or _explain(verdict),
         verdict=verdict,
     )
+
+
+def _explain(verdict: Verdict) -> str:
+    code = verdict.failures[0].code
+    return f"`adapter-merge codes {code}` says what it means, how to look, and what to do."

@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from adapter_merge import errors
-from adapter_merge.checks import CHECKS
+from adapter_merge.checks import ALL_CHECKS, CHECKS, Explained
 from adapter_merge.cli.codes import exit_codes
 from adapter_merge.request import Request
 from tests.cli.conftest import Command
@@ -52,3 +52,20 @@ def test_the_request_s_schema_takes_what_a_request_takes(
 ) -> None:
     schema = command("schema", "request").report
     assert Draft202012Validator(schema).is_valid(request_) == fits
+
+
+@pytest.mark.parametrize("check", ALL_CHECKS, ids=lambda check: check.code)
+def test_a_code_is_explained(command: Command, check: Explained) -> None:
+    ended = command("codes", check.code.lower())
+    assert (ended.code, ended.err) == (0, "")
+    said = " ".join(ended.out.split())
+    for text in (check.title, check.why, check.look, check.fix, check.ignore):
+        assert text in said
+    assert check.look.endswith(".")
+    assert check.ignore.endswith(".")
+
+
+def test_what_is_no_code_is_said(command: Command) -> None:
+    ended = command("codes", "T999")
+    assert (ended.code, ended.out) == (2, "")
+    assert "no check has the code `T999`" in ended.talk

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from adapter_merge.checks.check import against_plan, first, listed, number, passed, warned
+from adapter_merge.checks.check import (
+    WARNS_ONLY,
+    against_plan,
+    first,
+    listed,
+    number,
+    passed,
+    warned,
+)
 from adapter_merge.checks.seen import Seen
 from adapter_merge.errors import Corrupt
 from adapter_merge.finding import Finding
@@ -29,6 +37,10 @@ class ConfigAgrees:
     fix: ClassVar[str] = (
         "Compare `target_modules` with the training code, or save the adapter again."
     )
+    look: ClassVar[str] = (
+        "Compare `target_modules` in `adapter_config.json` with the modules that the finding names."
+    )
+    ignore: ClassVar[str] = WARNS_ONLY
 
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from adapter_merge.checks.check import (
+    WARNS_ONLY,
     Explained,
     first,
     listed,
@@ -66,6 +67,10 @@ class MetadataHolds:
     title = "The card's metadata fits merged weights"
     why = "The Hub links, counts and loads by it: `library_name: peft` asks for an adapter that isn't there."
     fix = "Merge again, or correct the keys at the top of README.md."
+    look = (
+        "Look at the keys at the top of `README.md`; `adapter-merge card FOLDER` prints them anew."
+    )
+    ignore = "Only where the keys are meant as they stand."
 
     def judge(self, seen: CardSeen) -> Iterable[Finding]:
         """Readable YAML; no path as base, no library and no tag of an adapter."""
@@ -106,6 +111,8 @@ class SaysWhatWasMerged:
     title = "The card says what was merged"
     why = "Without its sources nobody can tell what a model is, or merge it again."
     fix = "Merge again; `adapter-merge card FOLDER` prints the card anew."
+    look = "`adapter-merge card FOLDER` prints the card as it should be."
+    ignore = "No: the card would not say where the weights come from."
 
     def judge(self, seen: CardSeen) -> Iterable[Finding]:
         """One block of ours, with the recipe and the pin of each source."""
@@ -144,6 +151,8 @@ class NothingActive:
     title = "Nothing in the card runs"
     why = "A card is read in browsers: a script, a frame or a link to one acts for whoever wrote the adapter."
     fix = "Take the HTML out of README.md, or write it as code."
+    look = "The finding names the HTML; look for it in `README.md` and in the adapter's card."
+    ignore = "No: in text that people wrote in the target it only warns."
 
     def judge(self, seen: CardSeen) -> Iterable[Finding]:
         """No HTML but harmless tags, no link to a script; in people's own text only a warning."""
@@ -168,6 +177,8 @@ class NamesItsBase:
         "The Hub shows a merged model below its base, and people look for licence and limits there."
     )
     fix = "Write `base_model: org/name` at the top of README.md; it stays there."
+    look = "Look for `base_model` at the top of `README.md`."
+    ignore = WARNS_ONLY
 
     def judge(self, seen: CardSeen) -> Iterable[Finding]:
         """`base_model` has a value."""

@@ -18,6 +18,7 @@ NEEDS_SOURCES = (
     "run `adapter-merge check FOLDER --base BASE --adapter ADAPTER`"
 )
 NEEDS_WEIGHTS = "not checked: the weights can't be read"
+WARNS_ONLY = "Nothing to ignore: it only warns, unless `--strict` names it."
 
 
 class Explained(Protocol):
@@ -28,6 +29,8 @@ class Explained(Protocol):
         title: what must hold, in a few words.
         why: what goes wrong where it doesn't.
         fix: what to do then.
+        look: where to see more of it: a command or a place.
+        ignore: whether `--ignore` makes sense.
     """
 
     @property
@@ -38,6 +41,10 @@ class Explained(Protocol):
     def why(self) -> str: ...  # noqa: D102
     @property
     def fix(self) -> str: ...  # noqa: D102
+    @property
+    def look(self) -> str: ...  # noqa: D102
+    @property
+    def ignore(self) -> str: ...  # noqa: D102
 
 
 class Check(Explained, Protocol):

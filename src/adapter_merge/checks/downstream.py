@@ -40,6 +40,14 @@ class LoadsIn:
     title: str
     why: str
     fix: str = "Do what the finding says; its evidence names the source where the rule was read."
+    ignore: str = (
+        "No need to: without `--for` it only warns, so leave out programs that you don't use."
+    )
+
+    @property
+    def look(self) -> str:
+        """The command that asks for this program alone."""
+        return f"`adapter-merge check FOLDER --for {self.name} --json` has the rules and their sources as evidence."
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
         """What its rules say of the folder; only a program that was asked for can fail."""

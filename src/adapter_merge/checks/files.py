@@ -49,6 +49,8 @@ class FilesPresent:
     title = "All files are there"
     why = "A folder without its config, a shard or a module's folder does not load, or loads as another model."
     fix = "Merge again, or copy the missing file from the base model."
+    look = "Run `ls -R FOLDER`, and compare with the `files` of its `merge_receipt.json`."
+    ignore = "No: whatever needs the file will not load."
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
         """Config, weights, the plan's files, the folders of `modules.json`."""
@@ -83,6 +85,8 @@ class OneWeightSet:
     title = "Exactly one set of weights"
     why = "A loader that prefers the other set (vLLM takes `consolidated*.safetensors` first) serves the unmerged model in silence."
     fix = "Move every other weight set out of the folder."
+    look = "The finding names the files; `ls -l FOLDER` shows which are older."
+    ignore = "Only where no program that reads the other set will ever see the folder."
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
         """Rivals fail; conversions for other runtimes only warn where another program merged."""
@@ -123,6 +127,8 @@ class IndexAgrees:
     title = "Index and shards agree"
     why = "A loader that trusts the index misses tensors, or reads them from the wrong file."
     fix = "Merge again; for a foreign folder, save the model again."
+    look = "Compare `model.safetensors.index.json` with the weight files beside it."
+    ignore = "No: loaders trust the index."
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
         """Headers and index read as one checkpoint, and `total_size` is the tensors' size."""
@@ -154,6 +160,8 @@ class NoAdapterLeft:
         "Every loader applies an adapter that lies beside merged weights a second time, in silence."
     )
     fix = "Delete `adapter_config.json` and `adapter_model.*` from the folder."
+    look = "Run `ls FOLDER/adapter_*`; the finding lists tensors where the names give it away."
+    ignore = "No: the adapter would be applied twice."
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
         """No adapter file, no adapter's or wrapper's name among the tensors."""
@@ -189,6 +197,8 @@ class SizesRecorded:
     title = "Files have their recorded sizes"
     why = "A file that changed after it was written is not the one whose digest the receipt has."
     fix = "Merge again; `adapter-merge verify FOLDER` compares the digests too."
+    look = "`adapter-merge verify FOLDER` names every file that is another."
+    ignore = "In `check`, for a file that you changed on purpose; `verify` goes on naming it."
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
         """Sizes against those taken while writing, or the receipt's."""

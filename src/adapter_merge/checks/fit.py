@@ -74,6 +74,8 @@ class ConfigFits:
     title = "The config fits the tensors"
     why = "A loader builds the model from the config: where sizes differ it stops, or fills rows with random values."
     fix = "Set `vocab_size` and `hidden_size` in `config.json` to the embedding's rows and columns."
+    look = "Compare `vocab_size` and `hidden_size` in `config.json` with the shape in the finding."
+    ignore = "Only where the model's class is known to take its sizes from elsewhere."
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
         """Rows and columns of each input embedding against `vocab_size` and `hidden_size`."""
@@ -122,6 +124,8 @@ class TokenizerFits:
         "A token without a row crashes the model, on a GPU with an error that names something else."
     )
     fix = "Take the tokenizer that belongs to these weights, or merge an adapter that saved the resized embedding."
+    look = "Compare the last id in `tokenizer.json` with the number of rows in the finding."
+    ignore = "Only where the tokens without a row are never used."
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
         """The largest id of `tokenizer.json` against the embedding's rows; more rows are fine."""

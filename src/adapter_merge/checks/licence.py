@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from adapter_merge.checks.check import (
     NEEDS_SOURCES,
+    WARNS_ONLY,
     Check,
     first,
     listed,
@@ -62,6 +63,8 @@ class LicenceKnown:
         "Merged weights are under the base's licence: without one nobody may use what is published."
     )
     fix = "Look it up where the base comes from, and state it in the base's `README.md`: `license: ...`."
+    look = "Look for `license` at the top of the base's `README.md`."
+    ignore = WARNS_ONLY
 
     @_with_terms
     def judge(self, seen: Seen, sources: Sources, terms: Terms) -> Iterable[Finding]:
@@ -91,6 +94,8 @@ class DerivativesAllowed:
     title = "No card forbids changed versions"
     why = "A merge is a changed version: under a no-derivatives licence nobody may pass it on."
     fix = "Keep the result to yourself, or ask the licence's holder."
+    look = "Look for `license` at the top of each source's `README.md`."
+    ignore = WARNS_ONLY
 
     @_with_terms
     def judge(self, seen: Seen, sources: Sources, terms: Terms) -> Iterable[Finding]:
@@ -111,6 +116,8 @@ class LicencesAgree:
         "A laxer licence than the base's can't be given, and two that restrict can't both be kept."
     )
     fix = "Correct the adapter's card; where two restrict, ask the adapter's publisher or take another base."
+    look = "Compare `license` at the top of each source's `README.md`."
+    ignore = WARNS_ONLY
 
     @_with_terms
     def judge(self, seen: Seen, sources: Sources, terms: Terms) -> Iterable[Finding]:
@@ -129,6 +136,8 @@ class LicenceFilesCarried:
     title = "Licence files are carried"
     why = "Most licences ask that their text and notices go along with the weights."
     fix = "Copy `LICENSE`, `NOTICE` and `USE_POLICY` from base and adapter, or from where the licence is published."
+    look = "Run `ls` in base, adapter and result for `LICENSE*`, `NOTICE*` and `USE_POLICY*`."
+    ignore = WARNS_ONLY
 
     @_with_terms
     def judge(self, seen: Seen, sources: Sources, terms: Terms) -> Iterable[Finding]:
@@ -182,6 +191,8 @@ class FamilyHonoured:
     title = "The name is as the licence's family asks"
     why = "Llama's licences ask that a changed model's name begins with `Llama`."
     fix = "Name another target with `--to`; what the card has to say is written into it."
+    look = "Compare the last part of `--to` with the name that the finding asks for."
+    ignore = WARNS_ONLY
 
     @_with_terms
     def judge(self, seen: Seen, sources: Sources, terms: Terms) -> Iterable[Finding]:

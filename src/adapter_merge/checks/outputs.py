@@ -17,6 +17,12 @@ class OutputsEqual:
     title: ClassVar[str] = "The merged model's outputs equal those of base and adapter"
     why: ClassVar[str] = "Weights can be right and the files around them wrong."
     fix: ClassVar[str] = "Load the result and compare a few outputs, as `adapter-merge demo` does."
+    look: ClassVar[str] = (
+        "`adapter-merge demo` compares embeddings of base with adapter and of the merged model."
+    )
+    ignore: ClassVar[str] = (
+        "Nothing to ignore: it is skipped until a program that runs models is built."
+    )
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
         """Say that it was not done: nothing here runs a model yet."""

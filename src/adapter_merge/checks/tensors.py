@@ -27,6 +27,8 @@ class Names:
     title = "The tensors are the planned ones"
     why = "A loader fills a missing tensor with random values and drops one that it doesn't know, with a warning at most."
     fix = "Merge again; a foreign merge may have saved through a class that ignores some tensors."
+    look = "`adapter-merge plan ADAPTER --base BASE --json` lists the tensors that should be there."
+    ignore = "For another program's merge, where you know that the missing tensors are not needed."
 
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
@@ -55,6 +57,8 @@ class Shapes:
     title = "Shapes are the planned ones"
     why = "A tensor of another shape doesn't load, or was transposed on the way."
     fix = "Merge again."
+    look = "`adapter-merge plan ADAPTER --base BASE --json` has every shape."
+    ignore = "No: the tensor would not load."
 
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
@@ -80,6 +84,10 @@ class Dtypes:
     title = "Dtypes are the planned ones"
     why = "A dtype that nobody asked for doubles the size, or throws precision away."
     fix = "Merge again; use `--dtype` to change the dtype on purpose."
+    look = "`adapter-merge plan ADAPTER --base BASE --json` has every dtype."
+    ignore = (
+        "No: another program's choice only warns, and in a merge of ours the dtype is a setting."
+    )
 
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
@@ -105,6 +113,8 @@ class UsedOnce:
     title = "Every adapter tensor is used once"
     why = "A tensor that nothing uses is a part of the training that got lost."
     fix = "Report it with the plan's output (`adapter-merge plan --json`): planning should have stopped."
+    look = "`adapter-merge plan ADAPTER --base BASE --json` lists `adapter_tensors`, and with each edit those that it uses."
+    ignore = "No: a part of the training would be lost."
 
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
@@ -129,6 +139,8 @@ class ChangedSet:
     title = "Exactly the adapted tensors changed"
     why = "An adapted tensor that equals the base's is a lost module; another one that changed is damage."
     fix = "Merge again. Where the adapter's delta is zero, check that the trained adapter was saved; where rounding took it, use `--dtype fp32`."
+    look = "With `--json` the evidence lists the tensors: changed without an edit, a delta of zero, or lost in rounding."
+    ignore = "No: a delta that is zero, or that rounding took, only warns."
 
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
@@ -164,6 +176,8 @@ class TieHolds:
     title = "Tied tensors are equal"
     why = "Loaders keep one of two tied tensors: where both stand in the file and differ, one is dropped in silence."
     fix = "Merge again, or untie them: `tie_word_embeddings: false` in `config.json`."
+    look = "Look at `tie_word_embeddings` in `config.json`; the finding names both tensors."
+    ignore = "Only where the loader is known to keep both."
 
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:

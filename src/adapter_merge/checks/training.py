@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from adapter_merge.checks.check import NEEDS_SOURCES, listed, passed, skipped, warned
+from adapter_merge.checks.check import NEEDS_SOURCES, WARNS_ONLY, listed, passed, skipped, warned
 from adapter_merge.checks.seen import Seen
 from adapter_merge.finding import Finding
 from adapter_merge.sources import Adapter
@@ -24,6 +24,10 @@ class TrainedUnquantised:
     fix: ClassVar[str] = (
         "Compare the merged model on your own examples; train on 16-bit weights where it matters."
     )
+    look: ClassVar[str] = (
+        "Look at `base_model_name_or_path` in `adapter_config.json`, and at `base_model` in the adapter's card."
+    )
+    ignore: ClassVar[str] = WARNS_ONLY
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
         """One warning that names the quantised bases, as the adapters' configs or cards have them."""

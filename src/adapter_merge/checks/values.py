@@ -7,6 +7,7 @@ from statistics import median
 
 from adapter_merge.checks.check import (
     NEEDS_WEIGHTS,
+    WARNS_ONLY,
     against_plan,
     failed,
     first,
@@ -35,6 +36,8 @@ class Untouched:
     title = "Untouched tensors are the base's, byte for byte"
     why = "A tensor that no edit names must not change: something else wrote to it, or the base is another one."
     fix = "Merge again, and check that `--base` is the base that the merge was made from."
+    look = "`adapter-merge check FOLDER --base BASE --adapter ADAPTER --json` lists the tensors as evidence."
+    ignore = "Only for another program's merge that is known to have changed these tensors too."
 
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
@@ -60,6 +63,8 @@ class Recomputed:
     title = "Edited tensors equal a second computation"
     why = "A wrong scale, order, or base gives weights that load and answer, and are not the trained model."
     fix = "Merge again; if it stays, the merge itself is wrong: report it with the finding's evidence."
+    look = "With `--json` the evidence has `of_allowed` (difference over the allowed one) and `gain` (share of the delta that was added: 0.5 is half the scale, 2 is twice)."
+    ignore = "No: the weights are not base plus adapter."
 
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
@@ -104,6 +109,8 @@ class Finite:
     title = "All values are finite"
     why = "One NaN or infinity spreads to every output."
     fix = "Train the adapter again, or merge with `--dtype fp32` where float16 is too small; if the base has it, take another base."
+    look = "The finding names the tensors; those of the base only warn."
+    ignore = "No: the model would answer nothing but NaN."
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
         """NaN and infinity; where the base has the very same bytes, only a warning."""
@@ -133,6 +140,8 @@ class RoundingLoss:
     title = "The delta survives rounding"
     why = "A 16-bit file swallows small deltas: the merged model is then between the base and the trained one."
     fix = "Merge with `--dtype fp32`, or keep base and adapter apart."
+    look = "With `--json` the evidence has `median_ratio` (delta over weight) and `predicted_loss`."
+    ignore = WARNS_ONLY
 
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
