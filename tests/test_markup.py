@@ -141,6 +141,19 @@ def test_a_hostile_text_takes_no_long_time(piece: str) -> None:
     assert time.monotonic() - start < 20
 
 
+@pytest.mark.parametrize("text", ["[x](" + " " * 60_000, "[x]: " + " " * 60_000 + "y"])
+def test_spaces_before_an_address_take_no_long_time(text: str) -> None:
+    start = time.monotonic()
+    defused(text)
+    assert time.monotonic() - start < 5
+
+
+def test_comments_that_never_end_take_no_long_time() -> None:
+    start = time.monotonic()
+    assert active("<!-- <b onclick=x> " * 20_000)
+    assert time.monotonic() - start < 5
+
+
 def test_headings_are_found_where_a_renderer_sees_them() -> None:
     text = "# One\n\n```python\n# no heading\n```\n\nTwo\n---\n### Three\n"
     assert heading_lines(text) == {0: 1, 6: 2, 8: 3}

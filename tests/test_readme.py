@@ -44,6 +44,10 @@ def test_a_language_is_no_boolean(yaml: str, value: object) -> None:
         "- a list",
         "just text",
         "a: !!python/object:os.system {}",
+        "a: !!bool x",
+        "a: !!timestamp x",
+        "a: !!int ''",
+        "a: " + "9" * 10_000,
         "a: &a [*a]",
         "a0: &a0 [x, x]\n" + "\n".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40)),
         "a: " + "[" * 100_000,
@@ -59,6 +63,17 @@ def test_broken_yaml_is_no_crash_and_keeps_the_text(front: str) -> None:
     assert readme.trouble
     assert readme.body == "body"
     assert time.monotonic() - start < 5
+
+
+def test_a_number_that_python_does_not_write_is_text() -> None:
+    digits = "0x" + "f" * 10_000
+    assert Readme.parse(f"---\na: {digits}\nb: 0xf\n---\n").metadata == {"a": digits, "b": 15}
+
+
+def test_line_ends_are_kept_apart() -> None:
+    readme = Readme.parse("---\r\na: |\r\n  b\r\n---\r\n# T\r\n")
+    assert (readme.metadata, readme.front, readme.body) == ({"a": "b"}, "a: |\n  b", "# T\n")
+    assert (readme.newline, Readme.parse("# T\n").newline) == ("\r\n", "\n")
 
 
 def test_values_are_texts_or_left_out() -> None:

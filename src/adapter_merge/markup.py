@@ -85,9 +85,8 @@ _VOID = frozenset(["base", "input", "link", "meta"])
 _INERT = re.compile(
     r"(?<!`)(`+)(?!`)(?:[^`]|(?!(?<!`)\1(?!`))`)+?(?<!`)\1(?!`)|<https?://[^\s<>]+>"
 )
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _SCHEME = re.compile(
-    r"(\]\(\s*<?|^\s{0,3}\[[^\]\n]+\]:\s*<?)\s*(?:javascript|vbscript|data)\s*:",
+    r"((?:\]\(|^\s{0,3}\[[^\]\n]+\]:)\s*(?:<\s*)?)(?:javascript|vbscript|data)\s*:",
     re.IGNORECASE | re.MULTILINE,
 )
 _ALIGNS = ("left", "center", "right")
@@ -137,12 +136,21 @@ def _any_link(url: str) -> bool:  # noqa: ARG001 - the parser passes it by name
 def _active(tokens: list[Token]) -> Iterator[str]:
     for token in tokens:
         if token.type in {"html_block", "html_inline"}:
-            tags = re.findall(r"<[^>]*>?", _COMMENT.sub("", token.content))
+            tags = re.findall(r"<[^>]*>?", _without_comments(token.content))
             yield from (tag for tag in tags if not _is_harmless(tag))
         address = str(token.attrs.get("href") or token.attrs.get("src") or "")
         if re.match(r"\s*(?:javascript|vbscript|data)\s*:", address, re.IGNORECASE):
             yield address
         yield from _active(token.children or [])
+
+
+def _without_comments(html: str) -> str:
+    """The HTML between comments; one that never ends is none."""
+    parts, at = list[str](), 0
+    while (start := html.find("<!--", at)) >= 0 and (end := html.find("-->", start + 4)) >= 0:
+        parts.append(html[at:start])
+        at = end + len("-->")
+    return "".join([*parts, html[at:]])
 
 
 def _is_harmless(tag: str) -> bool:

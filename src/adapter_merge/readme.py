@@ -16,11 +16,12 @@ README = "README.md"
 
 # The Hub takes the first block between two lines of dashes. Source: huggingface_hub `repocard.py`.
 _FRONT = re.compile(
-    r"\A\s*---[ \t]*\r?\n(?P<front>.*?)(?:\r?\n)?^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE
+    r"\A\s*---[ \t]*\n(?P<front>.*?)\n?^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
 )
-_MOST = 1 << 20  # characters; what lies behind them is no card any more
+MOST = 1 << 20  # characters; what lies behind them is no card any more
 _MOST_VALUES = 100_000
 _DEEPEST = 64  # brackets and indents; PyYAML recurses
+_MOST_BITS = 64  # of a number; Python refuses to write very long ones
 
 
 class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
@@ -38,6 +39,15 @@ _Loader.add_implicit_resolver(
 )
 
 
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int | str:
+    """A number; one that no reader could hold stays the text that it is."""
+    value: int = loader.construct_yaml_int(node)
+    return value if value.bit_length() <= _MOST_BITS else str(node.value)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Readme:
     """One README.md.
@@ -47,23 +57,26 @@ class Readme:
         front: the YAML text as it stands, without its lines of dashes.
         body: everything behind the metadata.
         trouble: why the metadata can't be parsed; None where it can.
+        newline: how its lines end; in `front` and `body` all of them end with a plain line feed.
     """
 
     metadata: Mapping[str, Any]
     front: str
     body: str
     trouble: str | None = None
+    newline: str = "\n"
 
     @classmethod
     def parse(cls, text: str) -> Readme:
         """Read a README.md; never raises."""
-        text = text[:_MOST].removeprefix("\ufeff")
+        newline = "\r\n" if "\r\n" in text[:MOST] else "\n"
+        text = text[:MOST].removeprefix("\ufeff").replace("\r\n", "\n")
         match = _FRONT.match(text)
         if match is None:
-            return cls(metadata={}, front="", body=text)
+            return cls(metadata={}, front="", body=text, newline=newline)
         front, body = match["front"], text[match.end() :]
         metadata, trouble = _load(front)
-        return cls(metadata=metadata, front=front, body=body, trouble=trouble)
+        return cls(metadata=metadata, front=front, body=body, trouble=trouble, newline=newline)
 
     def text(self, key: str) -> str | None:
         """The value of a key that holds one line of text; None for everything else."""
@@ -82,7 +95,8 @@ def _load(front: str) -> tuple[Mapping[str, Any], str | None]:
         return {}, "its YAML is nested too deeply"
     try:
         value = yaml.load(front, Loader=_Loader)  # noqa: S506 - derived from the safe loader
-    except (yaml.YAMLError, ValueError, RecursionError) as e:
+    # PyYAML takes `!!bool` before any text, and then raises what Python raises.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as e:
         return (
             {},
             f"its YAML can't be parsed: {str(e).splitlines()[0] if str(e) else type(e).__name__}",
