@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapter_merge.errors import DiskFull, MergeError
-from adapter_merge.readme import README, Readme
+from adapter_merge.readme import MOST, README, Readme
 from adapter_merge.weights import write_error
 
 SPARE = 16 << 20  # bytes that must stay free beside the result: receipt, card, directories
@@ -85,8 +85,6 @@ def _clean(target: Path) -> None:
                 hint="Wait until it has finished, or stop it.",
             )
         shutil.rmtree(debris)
-    for part in _left(target, "card"):
-        part.unlink()
     for card in _left(target, "card"):
         card.unlink()
     for aside in _left(target, "old"):
@@ -198,18 +196,27 @@ def standing_card(target: Path) -> Readme | None:
     """The card of a target that stands, in which people may have written; None where it has none.
 
     Raises:
-        MergeError: it is there, and can't be read.
+        MergeError: it is there, and can't be taken over whole.
     """
     path = target / README
     if not path.exists() and not path.is_symlink():
         return None
     try:
-        return Readme.parse(path.read_text(encoding="utf-8", errors="replace"))
+        text = path.read_bytes().decode()
     except OSError as e:
-        raise MergeError(
-            f"`{path}` can't be taken over into the new result: {e.strerror}",
-            hint="Check the file and its rights, or move it away; it is yours, so it is not dropped.",
-        ) from e
+        raise _not_taken_over(path, e.strerror or str(e)) from e
+    except UnicodeDecodeError as e:
+        raise _not_taken_over(path, "it is not UTF-8") from e
+    if len(text) > MOST:
+        raise _not_taken_over(path, f"it has more than {MOST:,} characters")
+    return Readme.parse(text)
+
+
+def _not_taken_over(path: Path, why: str) -> MergeError:
+    return MergeError(
+        f"`{path}` can't be taken over into the new result: {why}",
+        hint="Check the file and its rights, or move it away; it is yours, so it is not dropped.",
+    )
 
 
 def put_card(target: Path, text: str) -> None:

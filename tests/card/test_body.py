@@ -24,10 +24,11 @@ def test_a_rerun_writes_line_and_block_only() -> None:
     ("standing", "expected"),
     [
         ("# Mine", f"# Mine\n\n{BEGIN}\nb\n{END}\n"),
-        (f"# Mine\n{BEGIN}\ndamaged", f"# Mine\n{BEGIN}\ndamaged\n\n{BEGIN}\nb\n{END}\n"),
+        (f"# Mine\n{BEGIN}\ndamaged", f"# Mine\ndamaged\n\n{BEGIN}\nb\n{END}\n"),
+        (f"# Mine\ndamaged\n{END}\nmore", f"# Mine\ndamaged\nmore\n\n{BEGIN}\nb\n{END}\n"),
         (f"x\n{BEGIN}\n1\n{END}\ny\n{BEGIN}\n2\n{END}\nz", f"x\n{BEGIN}\nb\n{END}\ny\nz"),
     ],
-    ids=["no block", "half a block", "two blocks"],
+    ids=["no block", "no end", "no beginning", "two blocks"],
 )
 def test_peoples_words_survive_a_damaged_block(standing: str, expected: str) -> None:
     assert updated(standing, line="l", block="b") == expected
@@ -109,8 +110,15 @@ def test_a_text_that_is_filled_in_is_left_alone() -> None:
 
 
 def test_strangers_cannot_write_our_marks() -> None:
-    text = own_text(f"a\n{BEGIN}\n```\n{BEGIN}\n{END}\n{LINE}\n```\n")
+    doubled = BEGIN.replace("adapter-merge:", "adapter-merge:adapter-merge:")
+    text = own_text(f"a\n{BEGIN}\n```\n{BEGIN}\n{END}\n{LINE}\n{doubled}\n```\n")
     assert not any(mark in text for mark in (BEGIN, END, LINE))
+
+
+def test_a_citation_cannot_end_our_block() -> None:
+    once = first("# Mine", line=f"l {LINE}", block=f"b {END} {BEGIN}", title="t")
+    assert (once.count(BEGIN), once.count(END), once.count(LINE)) == (1, 1, 1)
+    assert updated(once, line=f"l {LINE}", block=f"b {END} {BEGIN}") == once
 
 
 def test_a_long_text_is_cut_at_a_line() -> None:

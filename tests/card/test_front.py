@@ -55,11 +55,16 @@ def test_a_licence_takes_its_old_name_and_link_along() -> None:
     assert yaml.safe_load(text).keys() == KEYS.keys()
 
 
-@pytest.mark.parametrize("text", ["{a: 1, license: other}", '"a b": 1\nlicense: other', "a: [", ""])
+@pytest.mark.parametrize("text", ["{a: 1, license: other}", '"a b": 1\nlicense: other', ""])
 def test_metadata_that_lines_do_not_tell_apart_is_written_anew(text: str) -> None:
     before = standing(text)
     after = yaml.safe_load(front(KEYS, before))
     assert after == {**before.metadata, **KEYS}
+
+
+def test_metadata_that_cannot_be_parsed_is_not_thrown_away() -> None:
+    text = "mine: 1\nbad: a: b\nlicense: mit"
+    assert front(KEYS, standing(text)) == f"{text}\n"
 
 
 def test_values_that_yaml_would_misread_are_quoted() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter_merge.card import people_text
+from adapter_merge.card import first, people_text
 from adapter_merge.errors import RequestError
 from adapter_merge.stages.resolve import resolve
 from tests.build import Case, make_case, write_adapter
@@ -32,6 +32,13 @@ def test_a_file_is_taken_as_its_writer_gives_it(case: Case) -> None:
     path = case.adapter.parent / "mine.md"
     path.write_text("---\na: 1\n---\n# Mine <b onclick=x>\n")
     assert text(case, str(path)) == "# Mine <b onclick=x>"
+
+
+def test_the_card_of_an_earlier_result_gives_only_what_people_wrote(case: Case) -> None:
+    path = case.adapter.parent / "mine.md"
+    card = first("# Mine\n\nText.", line="old line", block="old block", title="t")
+    path.write_text(f"---\na: 1\n---\n{card}")
+    assert text(case, str(path)) == "# Mine\n\nText."
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])

@@ -11,7 +11,7 @@ from adapter_merge import assemble
 from adapter_merge.errors import NotFound
 from adapter_merge.finding import Outcome
 from adapter_merge.readme import Readme
-from adapter_merge.request import RepoRef
+from adapter_merge.request import RepoRef, Settings
 from tests.build import Case, change_json, contents, debris, make_case
 
 BASE_CARD = "---\nlicense: apache-2.0\nlanguage: en\n---\n# Base\n\n```bibtex\n@misc{base}\n```\n"
@@ -104,6 +104,48 @@ def test_a_rerun_keeps_what_people_wrote(case: Case) -> None:
     assert once.endswith("## Thanks\n")
     case.run()
     assert path.read_text() == once
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_line_ends_stay_as_people_have_them(case: Case, ending: str) -> None:
+    case.run()
+    path = case.to / "README.md"
+    theirs = path.read_bytes().replace(b"\n", ending.encode())
+    path.write_bytes(theirs)
+    assert case.run().status == "unchanged"
+    assert path.read_bytes() == theirs
+    assert case.run(dtype="bf16").status == "merged"
+    after = path.read_bytes()
+    assert after != theirs
+    assert after.replace(b"\r\n", b"\n").count(b"\n") == after.count(ending.encode())
+
+
+@pytest.mark.parametrize("text", [b"caf\xe9", b"word " * 300_000], ids=["Latin-1", "long"])
+def test_what_would_not_survive_a_rerun_stops_it(case: Case, text: bytes) -> None:
+    case.run()
+    path = case.to / "README.md"
+    theirs = path.read_bytes() + text
+    path.write_bytes(theirs)
+    error = case.run().error
+    assert error is not None
+    assert (error.type, error.code) == ("MergeError", 6)
+    assert path.read_bytes() == theirs
+    report = assemble.check(
+        RepoRef.model_validate(str(case.to)),
+        base=RepoRef.model_validate(str(case.base)),
+        adapters=case.request().adapters,
+        settings=Settings(),
+    )
+    assert report.status == "done"
+
+
+def test_metadata_that_people_broke_is_not_thrown_away(case: Case) -> None:
+    case.run()
+    path = case.to / "README.md"
+    path.write_text(path.read_text().replace("---\n", "---\nmine: keep: me\n", 1))
+    report = case.run(dtype="bf16")
+    assert [f.code for f in report.findings if f.outcome is Outcome.FAIL] == ["C001"]
+    assert "mine: keep: me" in path.read_text()
 
 
 def test_html_that_people_wrote_in_the_result_only_warns(case: Case) -> None:

@@ -12,6 +12,7 @@ LINE = "<!-- adapter-merge:line -->"
 _MOST = 100_000  # characters of an adapter's text
 _BLOCK = re.compile(rf"{BEGIN}.*?{END}\n?", re.DOTALL)
 _LINE = re.compile(rf"^.*{LINE}[ \t]*\n?", re.MULTILINE)
+_HALF = re.compile(rf"(?:{BEGIN}|{END})\n?")
 # PEFT's template of a card, where nobody filled it in.
 _UNFILLED = re.compile(
     r"\[More Information Needed\]|^#+ Model Card for Model ID\s*$|^Carbon emissions can be estimated"
@@ -30,15 +31,14 @@ def block_of(body: str) -> str:
 def updated(body: str, *, line: str, block: str) -> str:
     """A text that stands, with our line and our block written anew; all else as people left it.
 
-    A line that people deleted stays deleted, a block that they deleted comes back at the end.
+    A line that people deleted stays deleted, a block that they deleted comes back at the end. Where they
+    deleted one of its marks, nobody can tell where it ended: what is left of it is theirs.
     """
-    body = _LINE.sub(lambda _: f"{line} {LINE}\n", body, count=1)
-    first, *others = _BLOCK.split(body)
-    rest = "".join(others)
-    whole = f"{BEGIN}\n{block.strip()}\n{END}\n"
-    if _BLOCK.search(body) is None:
-        return f"{body.rstrip()}\n\n{whole}"
-    return f"{first}{whole}{rest}"
+    body = _LINE.sub(lambda _: _marked_line(line), body, count=1)
+    first, *others = (_HALF.sub("", part) for part in _BLOCK.split(body))
+    if not others:
+        return f"{first.rstrip()}\n\n{_marked(block)}"
+    return f"{first}{_marked(block)}{''.join(others)}"
 
 
 def first(text: str, *, line: str, block: str, title: str) -> str:
@@ -46,7 +46,25 @@ def first(text: str, *, line: str, block: str, title: str) -> str:
     text = text.strip()
     if 1 not in heading_lines(text).values():
         text = f"# {title}\n\n{text}".strip()
-    return f"\n{line} {LINE}\n\n{text}\n\n{BEGIN}\n{block.strip()}\n{END}\n"
+    return f"\n{_marked_line(line)}\n{text}\n\n{_marked(block)}"
+
+
+def without_marks(body: str) -> str:
+    """A text without our line and block, as it can stand around new ones."""
+    return _HALF.sub("", _BLOCK.sub("", _LINE.sub("", body)))
+
+
+def _marked(block: str) -> str:
+    return f"{BEGIN}\n{_unmarked(block.strip())}\n{END}\n"
+
+
+def _marked_line(line: str) -> str:
+    return f"{_unmarked(line)} {LINE}\n"
+
+
+def _unmarked(text: str) -> str:
+    """The text with marks that aren't ours broken: a stranger's citation may hold one."""
+    return text.replace("<!-- adapter-merge:", "<!- adapter-merge:")
 
 
 def own_text(body: str) -> str:
@@ -55,8 +73,7 @@ def own_text(body: str) -> str:
         body = (
             f"{body[:_MOST].rpartition(chr(10))[0]}\n\n(The text goes on in the adapter's card.)\n"
         )
-    text = defused(body.replace("\r\n", "\n")).replace("<!-- adapter-merge:", "<!-- ")
-    return _filled(text).strip()
+    return _filled(_unmarked(defused(body))).strip()
 
 
 def _filled(text: str) -> str:

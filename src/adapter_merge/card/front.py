@@ -23,8 +23,10 @@ def front(keys: Mapping[str, object], standing: Readme | None) -> str:
     Args:
         keys: ours, and on a first run those that are carried.
         standing: the card that stands there; its tags are kept beside ours, its comments and further keys as
-            they are written.
+            they are written. Where it can't be parsed all of it stays, as nobody can tell what is ours.
     """
+    if standing is not None and standing.trouble is not None:
+        return f"{standing.front}\n"
     before = standing.metadata if standing is not None else {}
     wanted = dict(keys)
     if standing is not None and "tags" in wanted:

@@ -57,7 +57,7 @@ def describe(subject: Subject, *, text: str = "") -> Card:
     return Card(text=content, findings=tuple(f for c in CARD_CHECKS for f in c.judge(seen)))
 
 
-def _content(subject: Subject, text: str) -> str:
+def _content(subject: Subject, people: str) -> str:
     look = Look.at(subject.folder)
     flavour = flavour_of(look)
     terms = _terms(subject, look)
@@ -74,11 +74,12 @@ def _content(subject: Subject, text: str) -> str:
     line, block = card.line(facts), card.block(facts)
     standing = subject.standing
     body = (
-        card.first(text, line=line, block=block, title=subject.title)
+        card.first(people, line=line, block=block, title=subject.title)
         if standing is None
         else card.updated(standing.body, line=line, block=block)
     )
-    return f"---\n{card.front(keys, standing)}---\n{body}"
+    text = f"---\n{card.front(keys, standing)}---\n{body}"
+    return text if standing is None else text.replace("\n", standing.newline)
 
 
 def _keys(subject: Subject, terms: Terms, task: Mapping[str, str | None]) -> Mapping[str, object]:

@@ -63,7 +63,7 @@ def resolve(request: Request, *, verb: Verb = "run", cache: Path | None = None) 
     search = Search(request=request, adapters=adapters, verb=verb, cache=cache)
     base = resolve_base(choose_base(search))
     refuse_quantised(search, base)
-    target = _target(request.target)
+    target = _target(request.target, rewritten=verb != "check")
     for source in (base.pinned, *(a.pinned for a in adapters)):
         _keep_apart(target, source)
     return Sources(adapters=adapters, base=base, target=target)
@@ -227,7 +227,8 @@ def _span(root: Path, checkpoint: Checkpoint, tensor: str, at: int, count: int) 
     return buffer
 
 
-def _target(ref: RepoRef) -> Target:
+def _target(ref: RepoRef, *, rewritten: bool) -> Target:
+    """The target as it stands; what people wrote in it has to be readable only where it is written anew."""
     if ref.folder is None and ref.repo is not None and "/" not in ref.repo:
         raise RequestError(
             f"`{ref.text}` as a target on a Hub needs an owner",
@@ -245,12 +246,12 @@ def _target(ref: RepoRef) -> Target:
                 f"the target `{ref.text}` is a file", hint="Name a folder with `--to`."
             )
         with steady(root):
-            return _standing(ref.text, root)
+            return _standing(ref.text, root, rewritten=rewritten)
     except OSError as e:
         raise write_error(e, name=ref.text) from e
 
 
-def _standing(source: str, root: Path) -> Target:
+def _standing(source: str, root: Path, *, rewritten: bool) -> Target:
     content = list(root.iterdir()) if root.exists() else []
     receipt = read_receipt(root) if content else None
     sizes = all_files(root) if receipt is not None else {}
@@ -266,7 +267,7 @@ def _standing(source: str, root: Path) -> Target:
         state=state,
         receipt=receipt,
         sizes=sizes,
-        readme=standing_card(root) if ours else None,
+        readme=standing_card(root) if ours and rewritten else None,
     )
 
 
