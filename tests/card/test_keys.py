@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from adapter_merge.card.keys import carried_keys, keys_of, tags
+from adapter_merge.card.keys import base_id, carried_keys, keys_of, tags
 from adapter_merge.licence import decide
 from adapter_merge.readme import Readme
 from adapter_merge.stages.resolve import resolve
-from tests.build import change_json, make_case
+from tests.build import change_json, make_case, write_adapter
 
 TASK = {"library_name": "transformers", "pipeline_tag": "text-generation"}
 
@@ -72,6 +72,27 @@ def test_a_base_is_named_by_an_id_that_can_be_right(
     found = keys(tmp_path, adapter=card, folder=folder, base_model_name_or_path=written)
     assert found.get("base_model") == expected
     assert ("base_model_relation" in found) is (expected is not None)
+
+
+@pytest.mark.parametrize(
+    ("folder", "second", "expected"),
+    [
+        ("base", "org/one", "org/one"),
+        ("base", "ORG/One", "org/one"),
+        ("base", None, "org/one"),
+        ("base", "org/two", None),
+        ("two", "org/two", "org/two"),
+    ],
+)
+def test_adapters_that_disagree_name_no_base(
+    tmp_path: Path, folder: str, second: str | None, expected: str | None
+) -> None:
+    case = make_case(tmp_path)
+    lying = case.base.rename(tmp_path / folder)
+    change_json(case.adapter / "adapter_config.json", base_model_name_or_path="org/one")
+    other = write_adapter(tmp_path / "other", base_model_name_or_path=second)
+    request = case.request(base=str(lying), adapters=(str(case.adapter), str(other)))
+    assert base_id(resolve(request)) == expected
 
 
 def test_a_stated_task_goes_before_a_guessed_one(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from adapter_merge.licence import Terms
 from adapter_merge.readme import Readme
 from adapter_merge.request import RepoRef
-from adapter_merge.sources import Sources
+from adapter_merge.sources import Adapter, Sources
 from adapter_merge.written import Written, read_written
 
 # Written in this order; a rerun writes them again, and leaves all other keys alone.
@@ -101,17 +101,19 @@ def base_id(sources: Sources) -> str | None:
     if cached is not None and not cached.path:
         return cached.repo
     folder = read_written(f"./{pinned.root.resolve().name}")
-    named = next(_named(sources), None)
-    return named.repo if named is not None and _agrees(folder, named) else None
+    named = [n for n in map(_named, sources.adapters) if n is not None and _agrees(folder, n)]
+    # Adapters of different bases can be merged, but then nothing tells whose base the folder is.
+    return named[0].repo if len({str(n.repo).lower() for n in named}) == 1 else None
 
 
-def _named(sources: Sources) -> Iterator[Written]:
-    for adapter in sources.adapters:
-        cards = adapter.readme.texts("base_model") if adapter.readme is not None else ()
-        for text in (adapter.config.base_model_name_or_path, *cards):
-            written = read_written(text)
-            if written is not None and not written.path and written.plain.repo is not None:
-                yield written.plain
+def _named(adapter: Adapter) -> Written | None:
+    """The base that an adapter's config names by its id, or else its card."""
+    cards = adapter.readme.texts("base_model") if adapter.readme is not None else ()
+    for text in (adapter.config.base_model_name_or_path, *cards):
+        written = read_written(text)
+        if written is not None and not written.path and written.plain.repo is not None:
+            return written.plain
+    return None
 
 
 def _agrees(folder: Written | None, named: Written) -> bool:
