@@ -162,7 +162,15 @@ def test_the_tokens_of_a_fast_tokenizer_count(make_side: MakeSide) -> None:
     assert ends(make_side, turned)[0] == {"eos_token_id": [2, 4]}
 
 
-@pytest.mark.parametrize("text", ['{"added_tokens": [', '{"added_tokens": [{}]}', '{"model": '])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"added_tokens": [',
+        '{"added_tokens": [{}]}',
+        '{"added_tokens": [{"content": null, "id": 1}]}',
+        '{"model": ',
+    ],
+)
 def test_a_broken_fast_tokenizer_is_corrupt(make_side: MakeSide, text: str) -> None:
     base = {"tokenizer.json": text, "chat_template.jinja": CHATML}
     with pytest.raises(Corrupt, match="tokenizer"):

@@ -148,11 +148,17 @@ def added_tokens(repo: Repo) -> Mapping[str, int]:
     """
     slow = repo.object(TOKENIZER_CONFIG).get("added_tokens_decoder") or {}
     try:
-        found = {t["content"]: t["id"] for t in _added_of_fast(repo)}
-        found |= {t["content"]: int(i) for i, t in slow.items()}
+        found = {_text(t["content"]): t["id"] for t in _added_of_fast(repo)}
+        found |= {_text(t["content"]): int(i) for i, t in slow.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as e:
         raise repo.corrupt(TOKENIZER_CONFIG, "lists added tokens without text or id") from e
     return found | repo.object(_ADDED)
+
+
+def _text(content: object) -> str:
+    if not isinstance(content, str):
+        raise TypeError
+    return content
 
 
 def named_tokens(repo: Repo, assigned: Iterable[Assignment]) -> Mapping[str, str]:
