@@ -238,6 +238,9 @@ HEAD = "lm_head.weight"
         pytest.param(_map(ghost="a\0b"), Corrupt, "names the file", id="a null byte"),
         pytest.param(_map(ghost=1), Corrupt, "names the file 1", id="a number"),
         pytest.param(
+            _map(ghost="ü" * 128), Corrupt, "names the file", id="longer than a name may be"
+        ),
+        pytest.param(
             _sharded(lambda b: change_json(b / INDEX, weight_map={})),
             Corrupt,
             "has no `weight_map`",

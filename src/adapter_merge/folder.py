@@ -26,6 +26,7 @@ INDEX = "model.safetensors.index.json"
 MOST_BYTES = 64_000_000  # of a small file; the largest `tokenizer.json` has half of that
 _MOST_CONFIG = 4_000_000  # of a config: what it may hold takes thirty times as much memory
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_LONGEST_NAME = 255  # bytes, of file systems
 _CHUNK = 4 << 20
 _HALF_PAIR = re.compile(
     rb"\\u[dD][89a-fA-F]"
@@ -255,14 +256,15 @@ def _weight_map(content: Mapping[str, Any], name: str) -> Mapping[str, str]:
     for shard in weight_map.values():
         if not isinstance(shard, str) or not _is_plain(shard):
             raise Corrupt(
-                f"`{name}` names the file {shard!r}", hint="A shard lies in the index's folder."
+                f"`{name}` names the file {repr(shard)[:200]}",
+                hint="A shard lies in the index's folder.",
             )
     return weight_map
 
 
 def _is_plain(name: str) -> bool:
     plain = PurePosixPath(name).name == name and name.isprintable() and "\\" not in name
-    return plain and name not in {"", ".", ".."}
+    return plain and name not in {"", ".", ".."} and len(name.encode()) <= _LONGEST_NAME
 
 
 def _check_index(
