@@ -1,4 +1,7 @@
-"""The work folder: made, held, cleaned up, put in its place. Whole runs are in `test_machine.py`."""
+"""The work folder: made, held, cleaned up, put in its place.
+
+What befalls whole runs is in `test_kills.py`, `test_disks.py` and `test_rights.py`.
+"""
 
 from __future__ import annotations
 

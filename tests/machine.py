@@ -1,0 +1,62 @@
+"""Whole runs for the tests of what a machine does to them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from adapter_merge import assemble
+from adapter_merge.report import ErrorRecord
+from adapter_merge.request import RepoRef
+from tests.build import (
+    PREFIX,
+    UP,
+    Case,
+    write_adapter,
+    write_base,
+)
+
+
+def command(case: Case) -> list[str]:
+    return [sys.executable, "-m", "adapter_merge", *arguments(case)]
+
+
+def arguments(case: Case) -> list[str]:
+    words = ["run", str(case.adapter), "--base", str(case.base), "--to", str(case.to)]
+    return [*words, "--json", "--workers", "2"]
+
+
+def large_case(root: Path) -> Case:
+    """A base of 64 MB whose largest tensor is edited: a kill can land in every stage."""
+    values = np.random.default_rng(0)
+    tensors = {
+        f"{UP}.weight": values.standard_normal((4096, 2048), dtype=np.float32),
+        "model.embed_tokens.weight": values.standard_normal((4096, 2048), dtype=np.float32),
+    }
+    factors = {
+        f"{PREFIX}{UP}.lora_A.weight": values.standard_normal((4, 2048), dtype=np.float32),
+        f"{PREFIX}{UP}.lora_B.weight": values.standard_normal((4096, 4), dtype=np.float32),
+    }
+    sizes = {"vocab_size": 4096, "hidden_size": 2048}
+    return Case(
+        base=write_base(root / "base", tensors, **sizes),
+        adapter=write_adapter(root / "adapter", factors),
+        to=root / "out",
+    )
+
+
+def verified(case: Case) -> str:
+    """The recipe of the target, once all its files equal the receipt."""
+    report = assemble.verify(RepoRef.model_validate(str(case.to)))
+    assert report.error is None, report.error
+    assert report.recipe is not None
+    return report.recipe
+
+
+def refused(error: ErrorRecord | None, kind: str = "MergeError") -> str:
+    """The message of an error with exit code 6."""
+    assert error is not None
+    assert (error.type, error.code) == (kind, 6)
+    return error.message
