@@ -4,6 +4,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from adapter_merge.card.block import Facts, block, line
+from adapter_merge.card.names import pathless
 from adapter_merge.licence import decide
 from adapter_merge.markup import active
 from adapter_merge.readme import Readme
@@ -151,7 +152,24 @@ def test_a_family_is_named_as_its_licence_wants() -> None:
 
 
 def test_paths_of_a_machine_stay_out() -> None:
-    assert "/home/me" not in f"{block(facts())}{line(facts())}"
+    path = ADAPTER.source
+    quoting = f"the tokenizer of `{path}` is used, not `~/x/y` or `C:\\Users\\me\\z`"
+    made = receipt(
+        changes=(ChangeRecord(subject="tokenizer", before="base", after=path, why=quoting),),
+        left_behind={f"{path}: LICENSE": quoting},
+        findings=(finding("T012", "warn", quoting), finding("T001", "pass", quoting)),
+    )
+    text = f"{block(facts(made))}{line(facts(made))}"
+    assert not any(part in text for part in ("/home/me", "~/x", "Users"))
+    assert "| `tokenizer` | `base` | `my-adapter` |" in text
+    assert text.count("the tokenizer of `my-adapter` is used, not `y` or `z`") == 4
+
+
+@pytest.mark.parametrize(
+    "text", ["`</s>` and `/think`", "`a/b`", r"`\n`", "`onnx/`, `./`", "a /b/c d"]
+)
+def test_what_is_no_path_stays(text: str) -> None:
+    assert pathless(text) == text
 
 
 HOSTILE = "<script>x</script> | `a` ``` [b](javascript:x) \n## c {{ 7 * 7 }} {% raw %} --> **d**"

@@ -12,7 +12,7 @@ from statistics import median
 from jinja2 import Environment, StrictUndefined
 
 from adapter_merge.card.markdown import code, fenced, plain, sentence
-from adapter_merge.card.names import name, named
+from adapter_merge.card.names import name, named, pathless
 from adapter_merge.figures import nbytes, percent
 from adapter_merge.licence import Terms
 from adapter_merge.modules import seat
@@ -62,7 +62,7 @@ def block(facts: Facts) -> str:
     environment = Environment(  # noqa: S701 - Markdown, whose values are made inert one by one
         trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    environment.filters |= {"code": code, "fenced": fenced, "sentence": sentence}
+    environment.filters |= {"code": code, "fenced": fenced, "sentence": _said}
     text = files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8")
     return environment.from_string(text).render(
         snippet=facts.snippet,
@@ -75,8 +75,8 @@ def block(facts: Facts) -> str:
         changes=[
             {
                 "subject": c.subject,
-                "before": _value(c.before),
-                "after": _value(c.after),
+                "before": _value(c.before, receipt),
+                "after": _value(c.after, receipt),
                 "why": c.why,
             }
             for c in receipt.changes
@@ -139,10 +139,17 @@ def _relative_change(changes: Mapping[str, float]) -> str:
     )
 
 
-def _value(value: object) -> str:
+def _said(text: object) -> str:
+    return sentence(pathless(str(text)))
+
+
+def _value(value: object, receipt: Receipt) -> str:
+    """A value in a table; a source by its name."""
     if value is None:
         return "\N{EM DASH}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if any(text == adapter.source for adapter in receipt.adapters):
+        text = name(text)
     return code(plain(text, _VALUE))
 
 

@@ -13,12 +13,20 @@ from adapter_merge.request import RepoRef
 _SHORT = 12
 _WEIGHTS = "adapter_model.safetensors"
 _HUB = "https://huggingface.co"
+_PATH = re.compile(
+    r"`(?:~[^`/]*/|\.{1,2}/|[A-Za-z]:[/\\]|/[^`/]+/)(?:[^`]*[/\\])?([^`/\\]+)[/\\]*`"
+)
 
 
 def name(source: str) -> str:
     """The Hub id, or the name of a folder without what leads to it."""
     ref = RepoRef.model_validate(source)
     return ref.name if ref.folder is not None else source.removeprefix("hf://")
+
+
+def pathless(sentence: str) -> str:
+    """A sentence of a check or a plan, with the last part of each path that it quotes."""
+    return _PATH.sub(r"`\1`", sentence)
 
 
 def pin(record: SourceRecord) -> str:
