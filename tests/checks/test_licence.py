@@ -131,6 +131,7 @@ def held(**sizes: int) -> tuple[Base, Adapter]:
         ({"LICENSE": 7}, {"LICENSE": 7}, []),
         ({"LICENSE": 8}, {"LICENSE": 7}, ["LICENSE"]),
         ({"LICENSE": 8}, {"LICENSE": 7, "LICENSE-adapter": 8}, []),
+        ({"LICENSE": 8}, {"LICENSE": 7, "adapter-LICENSE": 8}, []),
         ({"NOTICE": 8}, {"LICENSE": 7}, ["NOTICE"]),
         ({"USE_POLICY.md": 8, "NOTICE": 9}, {}, ["LICENSE", "USE_POLICY.md", "NOTICE"]),
     ],

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from adapter_merge.licence import Doubt, terms_of
+from adapter_merge.sources import RepoFile
 from tests.licence.cards import adapter, base, card, files, pinned, sources, under
 
 COMMIT = "a" * 40
@@ -52,6 +53,27 @@ def test_the_link_of_an_adapter_leads_into_its_own_repository() -> None:
     terms = terms_of(made_from, ())
     assert terms.adapter == 0
     assert terms.license_link == f"https://huggingface.co/org/adapter/blob/{COMMIT}/LICENSE"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "carried", "link"),
+    [
+        ({}, ("LICENSE",), "LICENSE"),
+        ({"LICENSE": "one"}, ("LICENSE",), "LICENSE"),
+        ({"LICENSE": "two"}, ("LICENSE", "adapter-LICENSE"), "adapter-LICENSE"),
+        ({"LICENSE": "two"}, ("LICENSE",), None),
+        ({}, (), None),
+    ],
+)
+def test_the_link_of_an_adapter_never_leads_to_the_base_s_text(
+    theirs: dict[str, str], carried: tuple[str, ...], link: str | None
+) -> None:
+    own, others = (
+        {path: RepoFile(path=path, size=1, digest=digest) for path, digest in held.items()}
+        for held in ({"LICENSE": "one"}, theirs)
+    )
+    made_from = sources(base(under("mit"), held=others), adapter(OWN, held=own))
+    assert terms_of(made_from, carried).license_link == link
 
 
 def test_the_text_of_a_licence_without_a_link_is_found_in_the_repository() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from adapter_merge.layouts.carried import why_left
 from adapter_merge.layouts.repo import Repo
-from adapter_merge.licence.files import is_licence_file
+from adapter_merge.licence.files import is_licence_file, names_in_result
 from adapter_merge.plan import Change, SideFile
 
 # Who has the file of a name, and under which path in its repository.
@@ -70,7 +69,7 @@ def licences(base: Repo, adapters: Iterable[Repo]) -> Iterator[Licence]:
 def _licence(adapter: Repo, path: str, number: int, holders: _Holders) -> Licence:
     """It gets the first name that is free, unless a file under one before it says the same."""
     content = adapter.bytes(path)
-    for name in _names(path, number):
+    for name in names_in_result(path, number):
         holder = holders.get(name.lower())
         if holder is None:
             break
@@ -89,11 +88,3 @@ def _licence(adapter: Repo, path: str, number: int, holders: _Holders) -> Licenc
 def _whose(holder: tuple[Repo, str]) -> str:
     repo, path = holder
     return f"the base's `{path}`" if repo.is_base else f"`{path}` of {repo.label}"
-
-
-def _names(path: str, number: int) -> Iterator[str]:
-    yield path
-    if number == 1:
-        yield f"adapter-{path}"
-    for free in itertools.count(max(number, 2)):
-        yield f"adapter-{free}-{path}"

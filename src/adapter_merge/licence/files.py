@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+import re
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 _TEXTS = ("license*", "licence*", "copying*")
 _NOTICES = ("notice*",)
 _POLICIES = ("use_policy*",)
+_OF_ADAPTER = re.compile(r"adapter-(?:\d+-)?")
 
 
 def is_licence_file(path: str) -> bool:
@@ -25,5 +28,16 @@ def notices(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(p for p in paths if _fits(p, _NOTICES)))
 
 
+def names_in_result(path: str, number: int) -> Iterator[str]:
+    """What a licence file of the adapter with this number, from 1, may be called where others have its name."""
+    yield path
+    if number == 1:
+        yield f"adapter-{path}"
+    for free in itertools.count(max(number, 2)):
+        yield f"adapter-{free}-{path}"
+
+
 def _fits(path: str, patterns: tuple[str, ...]) -> bool:
-    return "/" not in path and any(fnmatchcase(path.lower(), p) for p in patterns)
+    own = path.lower()
+    own = own[match.end() :] if (match := _OF_ADAPTER.match(own)) is not None else own
+    return "/" not in own and any(fnmatchcase(own, p) for p in patterns)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import replace
+from itertools import islice
 
+from adapter_merge.licence.files import names_in_result
 from adapter_merge.licence.guess import guess
 from adapter_merge.licence.stated import Stated, stated
 from adapter_merge.licence.terms import Terms, weigh
@@ -24,17 +26,29 @@ def terms_of(sources: Sources, files: Collection[str]) -> Terms:
     """
     base = sources.base
     terms = weigh(_card(base), tuple(map(_card, sources.adapters)), guess=guess(base))
-    states = base if terms.adapter is None else sources.adapters[terms.adapter]
-    return replace(terms, license_link=_reachable(terms.license_link, states.pinned, files))
+    link, number = terms.license_link, terms.adapter
+    if link is None or _WEB.match(link):
+        return terms
+    states = base if number is None else sources.adapters[number]
+    name = link if number is None else _carried_as(link, number, sources, files)
+    return replace(terms, license_link=name if name in files else _on_the_hub(link, states.pinned))
 
 
 def _card(source: Base | Adapter) -> Stated:
     return stated(source.readme, source.files)
 
 
-def _reachable(link: str | None, pinned: Pinned, files: Collection[str]) -> str | None:
-    if link is None or _WEB.match(link) or link in files:
-        return link
+def _carried_as(link: str, number: int, sources: Sources, files: Collection[str]) -> str | None:
+    """What the result calls a file of an adapter; None where its own name may be that of another's file."""
+    own, other = sources.adapters[number].files.get(link), sources.base.files.get(link)
+    _, renamed = islice(names_in_result(link, number + 1), 2)
+    if renamed in files:
+        return renamed
+    is_same = own is not None and (other is None or other.digest == own.digest)
+    return link if is_same else None
+
+
+def _on_the_hub(link: str, pinned: Pinned) -> str | None:
     if pinned.commit is None:
         return None
     ref = RepoRef.model_validate(pinned.source)
