@@ -33,7 +33,7 @@ from adapter_merge.stages.foresee import foresee
 from adapter_merge.stages.merge import merge
 from adapter_merge.stages.resolve import resolve
 from adapter_merge.stages.seal import seal
-from adapter_merge.stages.validate import validate
+from adapter_merge.stages.validate import judge_licence, validate
 from adapter_merge.streaming import prepare
 from adapter_merge.work import WorkFolder, keep_aside, put_card, recover, standing_card, work_folder
 
@@ -186,7 +186,10 @@ def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
 def _refresh(job: _Job, state: _Run, receipt: Receipt) -> None:
     """Merge nothing; the card alone follows its sources."""
     target = job.sources.target
-    known = tuple(f.finding() for f in receipt.findings if f.code not in _CARD_CODES)
+    of_words = {f.code: f for f in judge(judge_licence(job.sources), job.request).findings}
+    known = tuple(
+        of_words.get(f.code) or f.finding() for f in receipt.findings if f.code not in _CARD_CODES
+    )
     state.report = replace(
         state.report,
         files=receipt.files,
@@ -194,10 +197,11 @@ def _refresh(job: _Job, state: _Run, receipt: Receipt) -> None:
         relative_changes=receipt.relative_changes,
     )
     with state.timed("describe"):
-        card = _described(job, receipt, target.root, target.readme)
-        verdict = judge(card.findings, job.request)
-        state.report = replace(state.report, findings=(*known, *verdict.findings))
-        stop_on_failure(verdict)
+        told = receipt.model_copy(update={"findings": finding_records(known)})
+        card = _described(job, told, target.root, target.readme)
+        of_card = judge(card.findings, job.request).findings
+        state.report = replace(state.report, findings=(*known, *of_card))
+        stop_on_failure(Verdict(findings=(*of_words.values(), *of_card)))
         put_card(target.root, card.text)
     state.report = replace(state.report, status="unchanged")
 

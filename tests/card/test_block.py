@@ -77,6 +77,7 @@ def facts(
         "base_id": "org/base",
         "snippet": "print(1)",
         "terms": decide(readme, []),
+        "stated": "as stated by the base",
         "citations": ("@misc{x}",),
         **changes,
     }

@@ -91,6 +91,22 @@ def test_a_source_s_new_words_change_the_card_alone(case: Case, source: str) -> 
     assert debris(case.to.parent) == []
 
 
+def test_a_source_s_new_licence_is_judged_anew(case: Case) -> None:
+    (case.base / "README.md").unlink()
+    case.run()
+    assert "| skip | L001 |" in card(case).body
+    (case.base / "README.md").write_text("---\nlicense: llama3.2\n---\n")
+    report = case.run()
+    assert report.status == "unchanged"
+    found = {f.code: f.outcome for f in report.findings if f.code[0] == "L"}
+    assert (found["L001"], found["L005"]) == (Outcome.PASS, Outcome.WARN)
+    assert "| L001 | `llama3.2`, the base's |" in card(case).body
+    assert "| warn | L005 |" in card(case).body
+    error = case.run(strict=("L005",)).error
+    assert error is not None
+    assert error.type == "CheckFailed"
+
+
 def test_a_rerun_keeps_what_people_wrote(case: Case) -> None:
     case.run()
     path = case.to / "README.md"
@@ -189,6 +205,15 @@ def test_the_card_is_printed_anew_from_the_folder_alone(case: Case) -> None:
     (case.to / "README.md").write_text(damaged)
     assert assemble.card(folder) == standing
     assert (case.to / "README.md").read_text() == damaged
+
+
+def test_a_licence_of_the_adapter_is_printed_as_the_adapter_s(case: Case) -> None:
+    readme = case.adapter / "README.md"
+    readme.write_text(readme.read_text().replace("license: mit", "license: cc-by-nc-4.0"))
+    case.run()
+    assert "as stated by an adapter" in card(case).body
+    folder = RepoRef.model_validate(str(case.to))
+    assert assemble.card(folder) == (case.to / "README.md").read_text()
 
 
 def test_a_folder_without_a_receipt_has_no_card_of_ours(case: Case) -> None:

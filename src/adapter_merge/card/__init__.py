@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapter_merge.card.block import Facts, block, line
+from adapter_merge.card.block import Facts, block, line, stated_by, stated_in
 from adapter_merge.card.body import block_of, first, updated
 from adapter_merge.card.cite import citations
 from adapter_merge.card.front import front
@@ -20,5 +20,7 @@ __all__ = [
     "keys_of",
     "line",
     "people_text",
+    "stated_by",
+    "stated_in",
     "updated",
 ]

@@ -26,6 +26,7 @@ _DOWNSTREAM, _CARD = "D", "C"  # families of codes that aren't listed among the 
 _KINDS, _FILES, _NAMES = 12, 40, 3
 _UNITS = ((10**9, "GB"), (10**6, "MB"), (1000, "KB"))
 _VALUE = 60  # characters of a changed value
+_STATED = ("as stated by the base", "as stated by an adapter, which asks for more than the base")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +38,7 @@ class Facts:
         receipt: findings of the card's own checks may be in it, and aren't shown.
         base_id: the base's id on the Hub, where it is known.
         snippet: Python that loads the model.
+        stated: by whom the licence is stated, as the end of a sentence; empty where nobody knows any more.
         citations: BibTeX entries of the base.
     """
 
@@ -45,6 +47,7 @@ class Facts:
     base_id: str | None
     snippet: str
     terms: Terms
+    stated: str
     citations: tuple[str, ...]
 
 
@@ -89,7 +92,7 @@ def block(facts: Facts) -> str:
         files=_sizes(receipt),
         versions=", ".join(f"{k} {v}" for k, v in receipt.versions.items()),
         left_behind=_left_behind(receipt.left_behind),
-        licence=_licence(facts.terms),
+        licence=_licence(facts.terms, facts.stated),
         statements=facts.terms.statements,
         citations=facts.citations,
     )
@@ -228,10 +231,19 @@ def _listed(paths: Sequence[str]) -> str:
     return ", ".join(code(p) for p in paths[:_NAMES]) + more
 
 
-def _licence(terms: Terms) -> str:
+def stated_by(terms: Terms) -> str:
+    """Who states the licence, for terms that were read from the sources' cards."""
+    return _STATED[terms.adapter is not None]
+
+
+def stated_in(block: str) -> str:
+    """The same, as a block has it that stands."""
+    return next((stated for stated in _STATED if f", {stated}.\n" in block), "")
+
+
+def _licence(terms: Terms, stated: str) -> str:
     if not terms.license:
         return "The licence of the base is not known: ask its publisher before you pass the weights on."
     names = " and ".join(sentence(x.name) for x in terms.licences)
     link = f" ([text]({terms.license_link}))" if terms.license_link else ""
-    whose = "the base" if terms.adapter is None else "an adapter, which asks for more than the base"
-    return f"{names}{link}, as stated by {whose}."
+    return f"{names}{link}{stated and ', '}{stated}."

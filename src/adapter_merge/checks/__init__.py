@@ -36,7 +36,25 @@ from adapter_merge.checks.tensors import ChangedSet, Dtypes, Names, Shapes, TieH
 from adapter_merge.checks.training import TrainedUnquantised
 from adapter_merge.checks.values import Finite, Recomputed, RoundingLoss, Untouched
 
-__all__ = ["ALL_CHECKS", "CARD_CHECKS", "CHECKS", "CardCheck", "CardSeen", "Check", "Explained"]
+__all__ = [
+    "ALL_CHECKS",
+    "CARD_CHECKS",
+    "CHECKS",
+    "LICENCE_CHECKS",
+    "CardCheck",
+    "CardSeen",
+    "Check",
+    "Explained",
+]
+
+# They judge by the sources' cards, which may change while the result stays.
+LICENCE_CHECKS: tuple[Check, ...] = (
+    LicenceKnown(),
+    DerivativesAllowed(),
+    LicencesAgree(),
+    LicenceFilesCarried(),
+    FamilyHonoured(),
+)
 
 CHECKS: tuple[Check, ...] = (
     FilesPresent(),
@@ -58,11 +76,7 @@ CHECKS: tuple[Check, ...] = (
     RoundingLoss(),
     ConfigAgrees(),
     TrainedUnquantised(),
-    LicenceKnown(),
-    DerivativesAllowed(),
-    LicencesAgree(),
-    LicenceFilesCarried(),
-    FamilyHonoured(),
+    *LICENCE_CHECKS,
     *DOWNSTREAM,
     OutputsEqual(),
 )

@@ -69,6 +69,7 @@ def _content(subject: Subject, people: str) -> str:
         base_id=_base_id(keys, subject.standing),
         snippet=flavour.snippet(look, f"./{subject.title}", None),
         terms=terms,
+        stated=_stated(subject, terms),
         citations=_citations(subject),
     )
     line, block = card.line(facts), card.block(facts)
@@ -103,6 +104,12 @@ def _terms(subject: Subject, look: Look) -> Terms:
     if subject.sources is not None:
         return terms_of(subject.sources, look.files)
     return decide(subject.standing, [])
+
+
+def _stated(subject: Subject, terms: Terms) -> str:
+    if subject.sources is not None:
+        return card.stated_by(terms)
+    return card.stated_in(card.block_of(subject.standing.body)) if subject.standing else ""
 
 
 def _citations(subject: Subject) -> tuple[str, ...]:

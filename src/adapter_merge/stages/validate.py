@@ -11,11 +11,12 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from adapter_merge.checkpoint import Checkpoint
-from adapter_merge.checks import CHECKS
+from adapter_merge.checks import CHECKS, LICENCE_CHECKS
 from adapter_merge.checks.look import Place, TensorLook, look_alone, look_at, same_bytes
 from adapter_merge.checks.seen import Seen
 from adapter_merge.checks.side import look_beside
 from adapter_merge.errors import AdapterMergeError, SourceError, UnsupportedError
+from adapter_merge.finding import Finding
 from adapter_merge.folder import list_files, open_checkpoint, read_receipt
 from adapter_merge.plan import Plan
 from adapter_merge.report import Inspection, Merged
@@ -88,6 +89,25 @@ def inspect(
         wanted=wanted,
     )
     return _judge(_look(subject, workers=workers, advance=advance))
+
+
+def judge_licence(sources: Sources) -> tuple[Finding, ...]:
+    """Judge the licence of a result that stands and stays: the sources' cards may say something else now."""
+    target = sources.target
+    seen = Seen(
+        name=target.root.name,
+        files=target.sizes,
+        recorded=None,
+        checkpoint=None,
+        trouble=None,
+        side=look_beside(target.root, {}),
+        plan=None,
+        sources=sources,
+        looks={},
+        tied=None,
+        foreign=False,
+    )
+    return tuple(finding for check in LICENCE_CHECKS for finding in check.judge(seen))
 
 
 def _judge(seen: Seen) -> Inspection:
