@@ -71,6 +71,7 @@ def test_the_child_sees_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("{% for a in b %}", "line 1: Unexpected end of template"),
         ("x\n{{ a | nothing }}", "line 2: No filter named 'nothing'"),
         ("(" * 9 + "{{ " + "(" * 9999, "nested"),
+        ("{% break %}", "'break' outside loop"),
         (CHATML, None),
         (f"{{{{ raise_exception('{MARKER}') }}}}", None),
     ],

@@ -62,6 +62,8 @@ def answer(asked: Mapping[str, Any]) -> dict[str, str]:
         return {"mistake": f"line {e.lineno}: {e.message}"}
     except RecursionError:
         return {"mistake": "its expressions are nested too deeply"}
+    except SyntaxError as e:  # jinja writes Python, which has limits and rules of its own
+        return {"mistake": f"Python can't compile it: {e.msg}"}
     marker = asked["marker"]
     for messages in asked["chats"]:
         try:
