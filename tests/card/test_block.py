@@ -112,7 +112,7 @@ def test_times_of_files_do_not_name_a_base() -> None:
     [
         "```python\nprint(1)\n```",
         "LoRA, rank 16, alpha 32, weight 0.5\n",
-        "- Changed: 2 of 9 tensors;",
+        "- Changed: 2 of 9 tensors; all others are the base's, floating-point ones as `bf16`\n",
         "- Modules: `mlp.up_proj` in 2 layers of `model.layers`\n",
         "2 % in the median, 1 % to 3 %",
         "| `config.json: vocab_size` | \N{EM DASH} | `13` | it grew |",
@@ -129,6 +129,16 @@ def test_times_of_files_do_not_name_a_base() -> None:
 )
 def test_the_block_says(said: str) -> None:
     assert said in block(facts())
+
+
+def test_kept_dtypes_are_the_base_s() -> None:
+    assert "all others are the base's\n" in block(facts(receipt(settings={"dtype": "keep"})))
+
+
+def test_a_program_that_loads_it_with_a_remark_is_not_a_plain_yes() -> None:
+    said = {"title": "TEI", "version": "1", "status": "loads", "rules": ["cuda-only"]}
+    made = receipt(findings=(finding("D006", "warn", "only on CUDA", **said),))
+    assert "| TEI | 1 | only on CUDA |" in block(facts(made))
 
 
 def test_the_block_leaves_out_what_is_not_there() -> None:

@@ -71,7 +71,7 @@ def block(facts: Facts) -> str:
         snippet=facts.snippet,
         base=named(receipt.base, facts.base_id),
         adapters=[_adapter(a) for a in receipt.adapters],
-        changed=_changed(receipt.counts),
+        changed=_changed(receipt),
         modules=_modules(receipt),
         relative_change=_relative_change(receipt.relative_changes),
         version=sentence(receipt.versions.get("adapter-merge", "unknown")),
@@ -109,9 +109,12 @@ def _adapter(record: SourceRecord) -> str:
     return ", ".join(said)
 
 
-def _changed(counts: Mapping[str, int]) -> str:
+def _changed(receipt: Receipt) -> str:
+    counts, kept = receipt.counts, Settings.model_fields["dtype"].default
+    dtype = receipt.settings.get("dtype", kept)
     edited, total = counts.get("tensors_edited", 0), counts.get("tensors_total", 0)
-    return f"{edited:,} of {total:,} tensors; all others are the base's"
+    cast = "" if dtype == kept else f", floating-point ones as {code(dtype)}"
+    return f"{edited:,} of {total:,} tensors; all others are the base's{cast}"
 
 
 def _modules(receipt: Receipt) -> str:
@@ -170,8 +173,8 @@ def _loads(findings: Sequence[FindingRecord]) -> Iterator[Mapping[str, str]]:
         known = {key: str(finding.evidence.get(key, "")) for key in ("title", "version", "status")}
         if finding.code[0] != _DOWNSTREAM or known["status"] in {"", "not served"}:
             continue
-        loads = known["status"] == "loads"
-        yield {**known, "message": "yes" if loads else finding.message}
+        plainly = known["status"] == "loads" and not finding.evidence.get("rules")
+        yield {**known, "message": "yes" if plainly else finding.message}
 
 
 def _commands(facts: Facts) -> str:
