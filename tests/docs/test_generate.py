@@ -10,14 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
+PAGES = ["reference/codes.md", "reference/options.md", "guides/when-a-check-fails.md"]
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
     """A copy of the generator with pages of its own making."""
     (tmp_path / "docs").mkdir()
-    shutil.copy(ROOT / "docs" / "generate.py", tmp_path / "docs")
-    (tmp_path / "README.md").write_text("[codes](docs/reference/codes.md#checks)")
+    for name in ("generate.py", "pages.py"):
+        shutil.copy(ROOT / "docs" / name, tmp_path / "docs")
+    (tmp_path / "docs" / "guides").mkdir()
+    (tmp_path / "docs" / "guides" / "read-a-report.md").touch()
+    (tmp_path / "README.md").write_text("[codes](docs/reference/codes.md#exit-codes)")
     assert _generate(tmp_path) == (0, "")
     return tmp_path
 
@@ -36,18 +40,21 @@ def test_what_it_wrote_is_up_to_date(house: Path) -> None:
     assert _generate(house, "--check") == (0, "docs are up to date\n")
 
 
-@pytest.mark.parametrize("page", ["codes.md", "options.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_an_edited_or_missing_page_is_stale(house: Path, page: str) -> None:
-    path = house / "docs" / "reference" / page
+    path = house / "docs" / page
     path.write_text(path.read_text() + "more")
     assert _generate(house, "--check") == (
         1,
-        f"docs/reference/{page} is not up to date: run `make docs`\n",
+        f"docs/{page} is not up to date: run `make docs`\n",
     )
     path.unlink()
     assert _generate(house, "--check")[0] == 1
 
 
-def test_a_dead_link_is_named(house: Path) -> None:
-    (house / "README.md").write_text("[far](https://example.org) and [gone](docs/gone.md)")
-    assert _generate(house, "--check") == (1, "dead link in README.md: docs/gone.md\n")
+@pytest.mark.parametrize("dead", ["docs/gone.md", "docs/reference/codes.md#gone", "#gone"])
+def test_a_dead_link_is_named(house: Path, dead: str) -> None:
+    (house / "README.md").write_text(
+        f"# Top\n[far](https://example.org), [top](#top), [gone]({dead})"
+    )
+    assert _generate(house, "--check") == (1, f"dead link in README.md: {dead}\n")

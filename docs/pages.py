@@ -1,0 +1,144 @@
+"""The pages that are written from the code: path below docs/ -> content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic.fields import FieldInfo
+
+from adapter_merge.checks import ALL_CHECKS, Explained
+from adapter_merge.cli.codes import exit_codes
+from adapter_merge.request import Settings
+
+_NOTE = "<!-- Written by docs/generate.py (`make docs`); edit the code that it describes, or docs/pages.py. -->"
+_REPORT = (
+    "Not for `plan`: folder that gets `report.json`, `report.html` and `changes.svg`, of a failure too. "
+    "It may not lie in the target or in a source; other files in it are left alone. Where the three can't "
+    "be written, a run that went well keeps its status and ends with exit code 8."
+)
+_FAMILIES = {
+    "F": ("Files", "What lies in the folder, by name and size."),
+    "T": ("Tensors", "Names, shapes, dtypes and values, read again from the disk."),
+    "E": ("Outputs", "What the model computes."),
+    "C": ("The card", "`README.md`, against the receipt and as a browser shows it."),
+    "L": (
+        "Licences",
+        "What base and adapter allow. In a folder nothing is forbidden: all of it only warns.",
+    ),
+    "D": (
+        "Programs that load the result",
+        "By rules that were read in each program's source; nothing is started. They warn, unless `check --for` names the program.",
+    ),
+}
+_INTRODUCTION = """\
+# When a check fails
+
+A failed check ends a run with exit code 7. Nothing is sealed: the target stays as it was, and the work folder is removed. The last
+lines name the code, and the command that explains it:
+
+```sh
+adapter-merge codes T005
+```
+
+A finding has one of four outcomes:
+
+- **fail** stops the run. `--ignore CODE` turns it into a warning; each entry below says whether that makes sense.
+- **warn** is for you to judge. `--strict CODE`, or `--strict all`, turns it into a failure.
+- **skip** says what the check would have needed, mostly the base and the adapter.
+- **pass** says what was counted.
+
+To look at what was written, keep it: `--keep-failed` leaves the work folder beside the target, and the last line names it. To see
+the evidence of all findings, take `--json`; [Read a report](read-a-report.md) has its fields. `FOLDER`, `BASE` and `ADAPTER` stand
+for your folders.
+"""
+
+
+def pages() -> dict[str, str]:
+    """Every generated page."""
+    return {
+        "reference/codes.md": _codes(),
+        "reference/options.md": _options(),
+        "guides/when-a-check-fails.md": _guide(),
+    }
+
+
+def _page(*lines: str) -> str:
+    return "\n".join((_NOTE, *lines, ""))
+
+
+def _codes() -> str:
+    return _page(
+        "# Codes",
+        "",
+        "## Checks",
+        "",
+        *(f"- `{letter}`: {says[0].lower()}." for letter, says in _FAMILIES.items()),
+        "",
+        "`--ignore CODE` turns a failure into a warning, `--strict CODE` a warning into a failure.",
+        "[When a check fails](../guides/when-a-check-fails.md) has cause and remedy of each, and so has `adapter-merge codes CODE`.",
+        "",
+        "| code | what must hold | why |",
+        "|---|---|---|",
+        *(
+            f"| [`{c.code}`](../guides/when-a-check-fails.md#{c.code.lower()}) | {c.title} | {c.why} |"
+            for c in ALL_CHECKS
+        ),
+        "",
+        "## Exit codes",
+        "",
+        "The report's `error.type` is the class, `error.code` the exit code.",
+        "",
+        "| exit code | class | meaning |",
+        "|---|---|---|",
+        "| 0 |  | Done. |",
+        "| 1 |  | A bug in adapter-merge. |",
+        *_exit_lines(),
+    )
+
+
+def _exit_lines() -> Iterator[str]:
+    for exit_code in exit_codes():
+        yield f"| {exit_code.code} | `{exit_code.name}` | {exit_code.meaning} |"
+        for name, meaning in exit_code.kinds:
+            yield f"| {exit_code.code} | `{name}` | {meaning} |"
+
+
+def _options() -> str:
+    return _page(
+        "# Options of `run` and `plan`",
+        "",
+        "Adapters stand without a flag: `ADAPTER[=WEIGHT]...`, in the order in which their deltas are",
+        "added; WEIGHT multiplies the adapter's scale and is 1 where it is left out.",
+        "",
+        "| option | default | meaning |",
+        "|---|---|---|",
+        *(_option(name, field) for name, field in Settings.model_fields.items()),
+        "| `--json` |  | Write the result as JSON to stdout, and nothing else there. |",
+        "| `--quiet` |  | Show nothing but errors. |",
+        f"| `--report` |  | {_REPORT} |",
+    )
+
+
+def _option(name: str, field: FieldInfo) -> str:
+    default = f"`{field.default}`" if isinstance(field.default, str) else ""
+    return f"| `--{name.replace('_', '-')}` | {default} | {field.description} |"
+
+
+def _guide() -> str:
+    return _page(_INTRODUCTION, *_entries())
+
+
+def _entries() -> Iterator[str]:
+    for letter, (title, about) in _FAMILIES.items():
+        yield from (f"## {title}", "", about, "")
+        for check in ALL_CHECKS:
+            if check.code.startswith(letter):
+                yield from _entry(check)
+
+
+def _entry(check: Explained) -> Iterator[str]:
+    yield from (f"### {check.code}", "", f"**{check.title}.**", "")
+    yield f"- Cause: {check.why}"
+    yield f"- Look: {check.look}"
+    yield f"- Do: {check.fix}"
+    yield from (f"- `--ignore`: {check.ignore}", "")

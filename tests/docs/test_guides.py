@@ -1,0 +1,157 @@
+"""A new user's first hour: every command of README and guides, in its order, with the real program."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.docs.folders import make_folders
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = ("README.md", *sorted(f"docs/guides/{p.name}" for p in ROOT.glob("docs/guides/*.md")))
+# They prepare or use a development checkout, which is not what a guide's reader has.
+NOT_RUN = frozenset(
+    {
+        "make demo",
+        "make test",
+        "make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu",
+        "pip install .",
+    }
+)
+_BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_EXIT = re.compile(r"# exits with (?P<code>\d+)")
+_LANGUAGES = {"sh", "console", "python", "json", "text"}
+_FINDINGS = {"fail", "warn", "skip"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    language: str
+    text: str
+
+
+def blocks(page: str) -> Iterator[Block]:
+    for found in _BLOCK.finditer((ROOT / page).read_text(encoding="utf-8")):
+        yield Block(language=found["language"], text=found["text"])
+
+
+def commands(block: Block) -> Iterator[tuple[str, int]]:
+    """The commands of a shell block, each with the exit code that it should have."""
+    for line in block.text.splitlines():
+        command = line.partition(" #")[0].strip()
+        ending = _EXIT.search(line)
+        if command and command not in NOT_RUN:
+            yield command, int(ending["code"]) if ending else 0
+
+
+def shape(output: str) -> list[str]:
+    """The first word of each line that begins at the edge; of a finding its code too."""
+    lines = [line.split() for line in output.splitlines() if line.strip() and line[0] not in " …"]
+    return [" ".join(words[: 2 if words[0] in _FINDINGS else 1]) for words in lines]
+
+
+def is_part(quoted: list[str], whole: list[str]) -> bool:
+    """Whether all that is quoted was said, in this order."""
+    rest = iter(whole)
+    return all(word in rest for word in quoted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Somebody with a shell in a folder of models, and the program on the path."""
+
+    home: Path
+    environment: dict[str, str]
+
+    def types(self, command: str, code: int) -> str:
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=self.home,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == code, f"`{command}` ended with {done.returncode}:\n{said}"
+        return said
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Reader:
+    program = tmp_path / "bin" / "adapter-merge"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m adapter_merge "$@"\n')
+    program.chmod(0o755)
+    home = tmp_path / "home"
+    make_folders(home)
+    path = os.pathsep.join(
+        (str(program.parent), str(Path(sys.executable).parent), os.environ["PATH"])
+    )
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub"), "COLUMNS": "200"}
+    return Reader(home=home, environment={**os.environ, **offline, "PATH": path})
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_a_page_do_what_it_says(
+    page: str, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(reader.home)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    said = ""
+    for block in blocks(page):
+        match block.language:
+            case "sh":
+                said = "".join(reader.types(*line) for line in commands(block))
+            case "console":
+                assert is_part(shape(block.text), shape(said)), f"{block.text}\nis not in\n{said}"
+            case "python":
+                exec(block.text, {})  # noqa: S102 - it is what is tested
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_says_what_it_is(page: str) -> None:
+    assert {block.language for block in blocks(page)} <= _LANGUAGES
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_not_run_still_stands_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert page != "README.md" or all(line in text for line in NOT_RUN)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("adapter-merge merge ./my-adapter --base ./my-base", 0),
+        ("adapter-merge plan ./my-adapter --base-model ./my-base", 0),
+        ("adapter-merge check ./their-merge", 0),
+        ("adapter-merge codes", 7),
+    ],
+)
+def test_a_wrong_command_breaks_a_page(reader: Reader, command: str, code: int) -> None:
+    with pytest.raises(AssertionError, match="ended with"):
+        reader.types(command, code)
+
+
+@pytest.mark.parametrize(
+    ("quoted", "fits"),
+    [
+        ("merged  ./x\ntook  1 s\n", True),
+        ("merged  ./other\n…\ntook  9 s\n", True),
+        ("took  1 s\nmerged  ./x\n", False),
+        ("done  ./x\n", False),
+        ("warn  T010  x: other words\n", True),
+        ("warn  T008  x: rounding\n", False),
+    ],
+)
+def test_a_quoted_output_has_the_real_one_s_shape(quoted: str, fits: bool) -> None:
+    real = "warn  T010  x: rounding\n      goes on\nmerged  ./x\nfiles  3\ntook  2 s\n"
+    assert is_part(shape(quoted), shape(real)) is fits
