@@ -90,8 +90,16 @@ def added(config: dict[str, Any]) -> dict[str, object]:
 
 
 FULL = {"rope_type": "linear", "factor": 8.0, "rope_theta": 2e6}
+THETA = {"rope_theta": 2e6}
 LAYERS = ["full_attention", "sliding_attention"]
 LOCAL = {"rope_type": "default", "rope_theta": 1e4}
+LONG = {
+    "rope_type": "longrope",
+    "rope_theta": 1e4,
+    "short_factor": [1.0],
+    "long_factor": [2.0],
+    "original_max_position_embeddings": 4096,
+}
 
 
 @pytest.mark.parametrize(
@@ -140,6 +148,39 @@ LOCAL = {"rope_type": "default", "rope_theta": 1e4}
                 "rope_parameters": {"full_attention": LOCAL, "sliding_attention": LOCAL},
             },
             {"global_rope_theta": 1e4, "local_rope_theta": 1e4},
+        ),
+        (
+            {"model_type": "olmo2", "rope_parameters": {**FULL, "factor": 8}},
+            {"rope_theta": 2e6, "rope_scaling": {"type": "linear", "factor": 8.0}},
+        ),
+        ({"model_type": "olmo2", "rope_parameters": {**FULL, "rope_type": "yarn"}}, THETA),
+        ({"model_type": "olmo2", "rope_parameters": {**FULL, "attention_factor": 2}}, THETA),
+        (
+            {"model_type": "phi3", "rope_parameters": LONG},
+            {
+                "rope_theta": 1e4,
+                "original_max_position_embeddings": 4096,
+                "rope_scaling": {"type": "longrope", "short_factor": [1.0], "long_factor": [2.0]},
+            },
+        ),
+        ({"model_type": "phi3", "rope_parameters": FULL}, THETA),
+        ({"model_type": "phi3", "rope_parameters": LOCAL}, {"rope_theta": 1e4}),
+        (
+            {
+                "model_type": "olmo3",
+                "rope_parameters": {
+                    "full_attention": FULL,
+                    "sliding_attention": {**LOCAL, "rope_theta": 2e6},
+                },
+            },
+            {"rope_theta": 2e6, "rope_scaling": {"rope_type": "linear", "factor": 8.0}},
+        ),
+        (
+            {
+                "model_type": "olmo3",
+                "rope_parameters": {"full_attention": FULL, "sliding_attention": LOCAL},
+            },
+            {},
         ),
         (
             {"model_type": "modernbert", "layer_types": [*LAYERS, *LAYERS]},

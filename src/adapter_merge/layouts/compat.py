@@ -23,18 +23,32 @@ _SPECIFIC = "model_specific_special_tokens"
 
 _ROPE, _THETA, _SCALING = "rope_parameters", "rope_theta", "rope_scaling"
 _PARTIAL = "partial_rotary_factor"
+_LENGTH = "original_max_position_embeddings"
 _OLD_TYPES = ("default", "linear", "dynamic", "yarn", "longrope", "llama3")
 # Where a model's config of 4.57 has another name. Source: `configuration_*.py` of both versions.
 _ROPE_NAMES = {
     "gpt_neox": {_THETA: "rotary_emb_base", _PARTIAL: "rotary_pct"},
     "gpt_neox_japanese": {_THETA: "rotary_emb_base", _PARTIAL: "rotary_pct"},
 }
-# Models with another base in their local layers: names of the global and of the local one.
+# Classes that stop at a key too many, at `rope_type`, and at other types: what they take beside `type`.
+# Source: `_rope_scaling_validation` in `configuration_*.py` of 4.57.
+_FACTOR = (("linear", "dynamic"), ("factor",))
+_FACTORS = (("longrope",), ("short_factor", "long_factor"))
+_STRICT = {
+    "chameleon": _FACTOR,
+    "fuyu": _FACTOR,
+    "olmo": _FACTOR,
+    "olmo2": _FACTOR,
+    "phi3": _FACTORS,
+    "phi4_multimodal": _FACTORS,
+}
+# Models whose local layers turn apart: names of the global base and of the local one, which may be one.
 _TWO_BASES = {
     "gemma3_text": (_THETA, "rope_local_base_freq"),
     "gemma3n_text": (_THETA, "rope_local_base_freq"),
     "modernbert": ("global_rope_theta", "local_rope_theta"),
     "modernbert-decoder": ("global_rope_theta", "local_rope_theta"),
+    "olmo3": (_THETA, _THETA),
 }
 
 
@@ -92,18 +106,41 @@ def _old_layers(kind: str, layers: object) -> Mapping[str, object]:
 
 def _old_rope(kind: str, rope: Mapping[str, Any]) -> Mapping[str, object]:
     if not any(isinstance(value, dict) for value in rope.values()):
-        return _flat_rope(rope, _ROPE_NAMES.get(kind, {}))
+        return _flat_rope(kind, rope, _ROPE_NAMES.get(kind, {}))
     full, sliding = rope.get("full_attention"), rope.get("sliding_attention")
     if kind not in _TWO_BASES or not isinstance(full, dict) or not isinstance(sliding, dict):
         return {}
     whole, local = _TWO_BASES[kind]
+    if whole == local and full.get(_THETA) != sliding.get(_THETA):
+        return {}
     said = {local: sliding[_THETA]} if _THETA in sliding else {}
-    return {**_flat_rope(full, {_THETA: whole}), **said}
+    return {**_flat_rope(kind, full, {_THETA: whole}), **said}
 
 
-def _flat_rope(rope: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, object]:
+def _flat_rope(
+    kind: str, rope: Mapping[str, Any], names: Mapping[str, str]
+) -> Mapping[str, object]:
     if rope.get("rope_type", "default") not in _OLD_TYPES:
         return {}
     said = {names.get(key, key): rope[key] for key in (_THETA, _PARTIAL) if key in rope}
     scaling = {key: value for key, value in rope.items() if key not in (_THETA, _PARTIAL)}
-    return said if scaling in ({}, {"rope_type": "default"}) else {**said, _SCALING: scaling}
+    if scaling in ({}, {"rope_type": "default"}):
+        return said
+    return {**said, **(_strict(kind, scaling) if kind in _STRICT else {_SCALING: scaling})}
+
+
+def _strict(kind: str, scaling: Mapping[str, Any]) -> Mapping[str, object]:
+    """Nothing where more is said than such a class takes: today's versions read this form alone, too."""
+    types, keys = _STRICT[kind]
+    rest = {key: value for key, value in scaling.items() if key not in ("rope_type", *keys)}
+    if scaling.get("rope_type") not in types or not all(key in scaling for key in keys):
+        return {}
+    if not rest.keys() <= {_LENGTH}:
+        return {}
+    factors = {key: _float(scaling[key]) for key in keys}
+    return {**rest, _SCALING: {"type": scaling["rope_type"], **factors}}
+
+
+def _float(value: object) -> object:
+    """A factor as they want it written."""
+    return float(value) if isinstance(value, int) else value
