@@ -154,6 +154,12 @@ def test_comments_that_never_end_take_no_long_time() -> None:
     assert time.monotonic() - start < 5
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\x0c", "\x85", "\r", "\r\n"])
+def test_code_is_found_behind_whatever_ends_a_line(end: str) -> None:
+    code = "```html\n<p onclick=x>\n<span>kept</span>\n```\n"
+    assert defused(f"a{end}b\n{code}<script>x</script>") == f"a{end}b\n{code}"
+
+
 def test_headings_are_found_where_a_renderer_sees_them() -> None:
     text = "# One\n\n```python\n# no heading\n```\n\nTwo\n---\n### Three\n"
     assert heading_lines(text) == {0: 1, 6: 2, 8: 3}

@@ -89,6 +89,8 @@ _SCHEME = re.compile(
     r"((?:\]\(|^\s{0,3}\[[^\]\n]+\]:)\s*(?:<\s*)?)(?:javascript|vbscript|data)\s*:",
     re.IGNORECASE | re.MULTILINE,
 )
+# As the parser counts them; Python also ends lines at characters that are none in Markdown.
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 _ALIGNS = ("left", "center", "right")
 _ADDRESS = r"https?://[^\s\"'<>()`]+"
 _WEB = re.compile(_ADDRESS)
@@ -160,7 +162,7 @@ def _is_harmless(tag: str) -> bool:
 
 def _outside_of_code(markdown: str, clean: _Keep) -> str:
     """Clean all lines that aren't in a code block, several at a time."""
-    lines = markdown.splitlines(keepends=True)
+    lines = _LINE.findall(markdown)
     in_code = set[int]()
     for token in _parser().parse(markdown):
         if token.type in {"fence", "code_block"} and token.map:

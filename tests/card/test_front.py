@@ -62,6 +62,11 @@ def test_metadata_that_lines_do_not_tell_apart_is_written_anew(text: str) -> Non
     assert after == {**before.metadata, **KEYS}
 
 
+def test_characters_that_only_python_takes_for_line_ends_stay() -> None:
+    text = 'mine: "a\u2028b"\ntheirs: x'
+    assert front({}, standing(text)) == f"{text}\n"
+
+
 def test_metadata_that_cannot_be_parsed_is_not_thrown_away() -> None:
     text = "mine: 1\nbad: a: b\nlicense: mit"
     assert front(KEYS, standing(text)) == f"{text}\n"

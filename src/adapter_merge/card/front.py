@@ -43,7 +43,11 @@ def front(keys: Mapping[str, object], standing: Readme | None) -> str:
 
 def _notes(chunk: str) -> str:
     """The comments before a key."""
-    return "".join(takewhile(lambda line: line.startswith("#"), chunk.splitlines(keepends=True)))
+    return "".join(f"{line}\n" for line in takewhile(_is_comment, chunk.split("\n")))
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("#")
 
 
 def _texts(value: object) -> list[str]:
@@ -54,9 +58,9 @@ def _chunks(text: str, metadata: Mapping[str, Any]) -> dict[str, str]:
     """The text of each key with what follows it; all of it written anew where lines don't tell the keys apart."""
     found: dict[str, str] = {}
     key = notes = ""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         match = _KEY.match(line)
-        if match is None and line.startswith("#"):
+        if match is None and _is_comment(line):
             notes += f"{line}\n"  # it speaks of what follows
             continue
         key = match[1] if match is not None else key
