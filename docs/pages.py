@@ -33,8 +33,8 @@ _FAMILIES = {
 _INTRODUCTION = """\
 # When a check fails
 
-A failed check ends a run with exit code 7. Nothing is sealed: the target stays as it was, and the work folder is removed. The last
-lines name the code, and the command that explains it:
+A failed check ends `run` and `check` with exit code 7. A run then seals nothing: the target stays as it was, and the work folder is
+removed. The last lines name the code, and the command that explains it:
 
 ```sh
 adapter-merge codes T005

@@ -13,6 +13,7 @@ from rich.text import Text
 
 TARGET = Path(__file__).parent / "run.svg"
 COLUMNS = 108
+_MARGIN = 3  # columns, so that no line ends at the edge
 _CLEAR = "\x1b[2K"
 _DARK = TerminalTheme(
     background=(24, 28, 34),
@@ -31,7 +32,7 @@ _SVG = """\
 {styles}</style>
 <defs><clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" /></clipPath>{lines}</defs>
 <rect fill="#181c22" width="{terminal_width}" height="{terminal_height}" rx="8"/>
-<g transform="translate(9, 9)" clip-path="url(#{unique_id}-clip-terminal)">{backgrounds}<g class="{unique_id}-matrix">{matrix}</g></g>
+<g transform="translate(18, 12)" clip-path="url(#{unique_id}-clip-terminal)">{backgrounds}<g class="{unique_id}-matrix">{matrix}</g></g>
 </svg>
 """
 
@@ -52,7 +53,7 @@ def shown(arguments: list[str]) -> str:
 
 def main(arguments: list[str]) -> None:
     """Run the command, and write the picture."""
-    console = Console(width=COLUMNS, record=True, file=Path(os.devnull).open("w"))  # noqa: SIM115 - ends with us
+    console = Console(width=COLUMNS + _MARGIN, record=True, file=Path(os.devnull).open("w"))  # noqa: SIM115 - ends with us
     console.print(Text(f"$ adapter-merge {' '.join(arguments)}", style="bold"))
     console.print(Text.from_ansi(shown(arguments)))
     svg = console.export_svg(theme=_DARK, code_format=_SVG, unique_id="run")

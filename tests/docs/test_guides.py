@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from adapter_merge.cli.main import build
 from tests.docs.folders import make_folders
 
 ROOT = Path(__file__).parent.parent.parent
@@ -114,6 +115,22 @@ def test_the_commands_of_a_page_do_what_it_says(
                 assert is_part(shape(block.text), shape(said)), f"{block.text}\nis not in\n{said}"
             case "python":
                 exec(block.text, {})  # noqa: S102 - it is what is tested
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_verbs_and_options_in_sentences_exist(page: str) -> None:
+    app = build()
+    verbs = {name for name in app if not name.startswith("-")}
+    options = {
+        name
+        for verb in verbs
+        for argument in app[verb].assemble_argument_collection()
+        for name in argument.names
+    }
+    text = _BLOCK.sub("", (ROOT / page).read_text(encoding="utf-8"))
+    for code in re.findall(r"`([^`]+)`", text):
+        assert set(re.findall(r"^adapter-merge (\w+)", code)) <= verbs, code
+        assert set(re.findall(r"(?<!\S)--[a-z][a-z-]+", code)) <= options, code
 
 
 @pytest.mark.parametrize("page", PAGES)
