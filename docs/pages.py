@@ -43,7 +43,7 @@ adapter-merge codes T005
 A finding has one of four outcomes:
 
 - **fail** stops the run. `--ignore CODE` turns it into a warning; each entry below says whether that makes sense.
-- **warn** is for you to judge. `--strict CODE`, or `--strict all`, turns it into a failure.
+- **warn** is for you to judge. `--strict CODE`, or `--strict all`, turns it into a failure. Both take one code, and may stand several times.
 - **skip** says what the check would have needed, mostly the base and the adapter.
 - **pass** says what was counted.
 
@@ -74,7 +74,7 @@ def _codes() -> str:
         "",
         *(f"- `{letter}`: {says[0].lower()}." for letter, says in _FAMILIES.items()),
         "",
-        "`--ignore CODE` turns a failure into a warning, `--strict CODE` a warning into a failure.",
+        "`--ignore CODE` turns a failure into a warning, `--strict CODE` a warning into a failure; each may stand several times.",
         "[When a check fails](../guides/when-a-check-fails.md) has cause and remedy of each, and so has `adapter-merge codes CODE`.",
         "",
         "| code | what must hold | why |",
