@@ -201,6 +201,8 @@ def standing_card(target: Path) -> Readme | None:
     path = target / README
     if not path.exists() and not path.is_symlink():
         return None
+    if not path.is_file():  # a pipe would be waited for
+        raise _not_taken_over(path, "it is no file")
     try:
         text = path.read_bytes().decode()
     except OSError as e:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,15 @@ def test_what_would_not_survive_a_rerun_stops_it(case: Case, text: bytes) -> Non
         settings=Settings(),
     )
     assert report.status == "done"
+
+
+def test_a_pipe_in_the_card_s_place_is_not_waited_for(case: Case) -> None:
+    case.run()
+    (case.to / "README.md").unlink()
+    os.mkfifo(case.to / "README.md")
+    error = case.run().error
+    assert error is not None
+    assert (error.type, "it is no file" in error.message) == ("MergeError", True)
 
 
 def test_metadata_that_people_broke_is_not_thrown_away(case: Case) -> None:
