@@ -42,7 +42,7 @@ type: setup ## Check types with mypy
 layers: setup ## Check that imports only go down
 	$(BIN)/lint-imports
 
-docs: setup ## Write the generated pages of docs/reference
+docs: setup ## Write the generated pages of docs
 	$(BIN)/python docs/generate.py
 
 check: lint type layers ## Everything that CI checks, but the tests

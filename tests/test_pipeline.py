@@ -161,6 +161,20 @@ def test_a_damaged_target_is_made_again(merged: Case) -> None:
     assert (merged.to / "config.json").exists()
 
 
+def test_an_unchanged_result_is_weighed_anew(case: Case) -> None:
+    change(
+        case.adapter / "adapter_model.safetensors",
+        lambda t: t.update({k: v * 0 for k, v in t.items() if "lora_B" in k}),
+    )
+    assert case.run().status == "merged"
+    before = contents(case.to)
+    report = case.run(strict=("T008",))
+    assert report.error is not None
+    assert (report.error.type, report.status) == ("CheckFailed", "failed")
+    assert contents(case.to) == before
+    assert case.run().status == "unchanged"
+
+
 def test_the_words_of_people_stay(merged: Case) -> None:
     card = merged.to / "README.md"
     card.write_text(card.read_text().replace("# out", "# Mine") + "\n## After\n")

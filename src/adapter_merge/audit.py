@@ -55,7 +55,8 @@ def check(
     _known(wanted)
     root = _existing(folder)
     sources, plan = _made_from(folder, adapters, settings, machine.hub_cache)
-    total = sum(list_files(root).values())
+    weights = (n for path, n in list_files(root).items() if path.endswith(".safetensors"))
+    total = sum(weights)
     with reporter.working("check", total) as advance:
         inspection = inspect(
             root,

@@ -38,6 +38,9 @@ class Finding:
 WEIGHT = (Outcome.FAIL, Outcome.WARN, Outcome.SKIP, Outcome.PASS)
 
 
+_IGNORED = " (ignored on request)"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Said:
     """What one or more checks say of one subject in the same words."""
@@ -80,9 +83,17 @@ class Verdict:
         return cls(findings=tuple(_weigh(f, ignore=ignore, strict=strict) for f in findings))
 
 
+def unweighed(finding: Finding) -> Finding:
+    """A finding of a result that stands, as its check gave it: what was ignored then failed."""
+    if finding.outcome is Outcome.WARN and finding.message.endswith(_IGNORED):
+        message = finding.message.removesuffix(_IGNORED)
+        return replace(finding, outcome=Outcome.FAIL, message=message)
+    return finding
+
+
 def _weigh(finding: Finding, *, ignore: tuple[str, ...], strict: tuple[str, ...]) -> Finding:
     if finding.outcome is Outcome.FAIL and finding.code in ignore:
-        message = f"{finding.message} (ignored on request)"
+        message = f"{finding.message}{_IGNORED}"
         return replace(finding, outcome=Outcome.WARN, message=message)
     is_strict = finding.code in strict or "all" in strict
     if finding.outcome is Outcome.WARN and is_strict and finding.code not in ignore:

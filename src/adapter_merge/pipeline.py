@@ -16,7 +16,7 @@ from adapter_merge.errors import (
     MergeError,
     TargetNotOurs,
 )
-from adapter_merge.finding import Finding, Verdict
+from adapter_merge.finding import Finding, Verdict, unweighed
 from adapter_merge.folder import read_receipt
 from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan
@@ -186,10 +186,10 @@ def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
 def _refresh(job: _Job, state: _Run, receipt: Receipt) -> None:
     """Merge nothing; the card alone follows its sources."""
     target = job.sources.target
-    of_words = {f.code: f for f in judge(judge_licence(job.sources), job.request).findings}
-    known = tuple(
-        of_words.get(f.code) or f.finding() for f in receipt.findings if f.code not in _CARD_CODES
-    )
+    of_words = {f.code: f for f in judge_licence(job.sources)}
+    found = (f.finding() for f in receipt.findings if f.code not in _CARD_CODES)
+    seen = tuple(of_words.get(f.code) or unweighed(f) for f in found)
+    known = judge(seen, job.request).findings
     state.report = replace(
         state.report,
         files=receipt.files,
@@ -198,10 +198,10 @@ def _refresh(job: _Job, state: _Run, receipt: Receipt) -> None:
     )
     with state.timed("describe"):
         told = receipt.model_copy(update={"findings": finding_records(known)})
-        card = _described(job, told, target.root, target.readme)
+        card = _described(job, told, target.root, _standing(target))
         of_card = judge(card.findings, job.request).findings
         state.report = replace(state.report, findings=(*known, *of_card))
-        stop_on_failure(Verdict(findings=(*of_words.values(), *of_card)))
+        stop_on_failure(Verdict(findings=state.report.findings))
         put_card(target.root, card.text)
     state.report = replace(state.report, status="unchanged")
 
@@ -215,9 +215,7 @@ def _merge(job: _Job, state: _Run, reporter: Reporter) -> None:
         _refuse_moved(target)
         made = _make(job, state, reporter, device=device, work=work)
         with state.timed("describe"):
-            # Somebody may have written in the card while the merge ran.
-            standing = standing_card(target.root) if target.state is TargetState.OURS else None
-            card = _described(job, made, work.path, standing)
+            card = _described(job, made, work.path, _standing(target))
         of_card = judge(card.findings, job.request).findings
         verdict = Verdict(findings=(*state.report.findings, *of_card))
         state.report = replace(state.report, findings=verdict.findings)
@@ -254,6 +252,11 @@ def _make(job: _Job, state: _Run, reporter: Reporter, *, device: str, work: Work
     state.report = replace(state.report, findings=weighed, relative_changes=changes)
     inspection = replace(inspection, findings=weighed)
     return receipt_of(plan, sources, merged, inspection, versions=state.machine.versions)
+
+
+def _standing(target: Target) -> Readme | None:
+    """The card of our earlier result as it is now: people may have written in it while the run worked."""
+    return None if target.receipt is None else standing_card(target.root)
 
 
 def _described(job: _Job, receipt: Receipt, folder: Path, standing: Readme | None) -> Card:

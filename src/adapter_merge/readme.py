@@ -8,11 +8,31 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import yaml
 
 README = "README.md"
+# What a card of ours holds beside people's text: one line, and one block.
+BEGIN, END = "<!-- adapter-merge:begin -->", "<!-- adapter-merge:end -->"
+LINE = "<!-- adapter-merge:line -->"
+
+# Tags that are wrong once an adapter is merged: they name a form that the result doesn't have.
+_OF_ADAPTER = (
+    "peft",
+    "lora",
+    "adapter*",
+    "mistral-common",
+    "bitsandbytes",
+    "4-bit",
+    "8-bit",
+    "gguf",
+    "onnx",
+    "openvino",
+    "mlx",
+    "base_model:*",
+)
 
 # The Hub takes the first block between two lines of dashes. Source: huggingface_hub `repocard.py`.
 _FRONT = re.compile(
@@ -46,6 +66,11 @@ def _integer(loader: _Loader, node: yaml.ScalarNode) -> int | str:
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+
+
+def is_of_adapter(tag: str) -> bool:
+    """Whether a tag names a form that merged weights don't have; our own tag doesn't."""
+    return tag != "adapter-merge" and any(fnmatchcase(tag.lower(), t) for t in _OF_ADAPTER)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -169,8 +169,12 @@ class Settings(_Value):
         "adapter",
         description="Text of a first model card: the `adapter`'s own, `none`, or a Markdown file.",
     )
-    ignore: tuple[str, ...] = Field((), description="Check codes whose failure only warns.")
-    strict: tuple[str, ...] = Field((), description="Check codes whose warning fails, or `all`.")
+    ignore: tuple[str, ...] = Field(
+        (), description="Check codes whose failure only warns, such as `T010,C004`."
+    )
+    strict: tuple[str, ...] = Field(
+        (), description="Check codes whose warning fails, such as `T010,C004`, or `all`."
+    )
     overwrite: bool = Field(
         False, description="Replace a target folder that this program did not make."
     )
@@ -202,7 +206,8 @@ class Settings(_Value):
     @field_validator("ignore", "strict")
     @classmethod
     def _are_codes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        codes = tuple(v if v == "all" else v.upper() for v in value)
+        words = [word.strip() for v in value for word in v.split(",")]
+        codes = tuple(word if word == "all" else word.upper() for word in words)
         for code in codes:
             if code != "all" and _CODE.fullmatch(code) is None:
                 message = (

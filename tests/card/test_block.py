@@ -145,7 +145,7 @@ def test_the_block_leaves_out_what_is_not_there() -> None:
     bare = receipt(changes=(), left_behind={}, relative_changes={}, findings=())
     text = block(facts(bare, licence="a: 1", citations=()))
     assert "byte for byte" in text
-    assert "not known: ask its publisher" in text
+    assert "No licence is stated here. The base states no licence" in text
     for gone in (
         "Loads in",
         "Left behind",
@@ -156,6 +156,12 @@ def test_the_block_leaves_out_what_is_not_there() -> None:
         "C001",
     ):
         assert gone not in text
+
+
+def test_a_conflict_of_licences_is_said_beside_them() -> None:
+    base, adapter = (Readme.parse(f"---\nlicense: {x}\n---\n") for x in ("gemma", "cc-by-nc-4.0"))
+    text = block(facts(terms=decide(base, [adapter])))
+    assert "both restrict the weights" in text
 
 
 def test_a_family_is_named_as_its_licence_wants() -> None:

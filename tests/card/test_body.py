@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from adapter_merge.card.body import BEGIN, END, LINE, block_of, first, own_text, updated
+from adapter_merge.card.body import block_of, first, own_text, updated
+from adapter_merge.readme import BEGIN, END, LINE
 
 OURS = first("# Mine\n\ntext", line="old line", block="old block", title="t")
 

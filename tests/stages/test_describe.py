@@ -137,7 +137,7 @@ def test_line_ends_stay_as_people_have_them(case: Case, ending: str) -> None:
     assert after.replace(b"\r\n", b"\n").count(b"\n") == after.count(ending.encode())
 
 
-@pytest.mark.parametrize("text", [b"caf\xe9", b"word " * 300_000], ids=["Latin-1", "long"])
+@pytest.mark.parametrize("text", [b"na\xefve", b"word " * 300_000], ids=["Latin-1", "long"])
 def test_what_would_not_survive_a_rerun_stops_it(case: Case, text: bytes) -> None:
     case.run()
     path = case.to / "README.md"
@@ -169,8 +169,7 @@ def test_metadata_that_people_broke_is_not_thrown_away(case: Case) -> None:
     case.run()
     path = case.to / "README.md"
     path.write_text(path.read_text().replace("---\n", "---\nmine: keep: me\n", 1))
-    report = case.run(dtype="bf16")
-    assert [f.code for f in report.findings if f.outcome is Outcome.FAIL] == ["C001"]
+    assert codes(case, Outcome.WARN, dtype="bf16") >= {"C001"}
     assert "mine: keep: me" in path.read_text()
 
 

@@ -245,8 +245,16 @@ def stated_in(block: str) -> str:
 
 
 def _licence(terms: Terms, stated: str) -> str:
+    """The licence, and every doubt about it: a reader must not learn them from the checks alone."""
+    doubts = "".join(f" {sentence(_capital(c.message))}." for c in terms.concerns)
     if not terms.license:
-        return "The licence of the base is not known: ask its publisher before you pass the weights on."
+        return (
+            f"No licence is stated here.{doubts} Ask the publishers before you pass the weights on."
+        )
     names = " and ".join(sentence(x.name) for x in terms.licences)
     link = f" ([text]({terms.license_link}))" if terms.license_link else ""
-    return f"{names}{link}{stated and ', '}{stated}."
+    return f"{names}{link}{stated and ', '}{stated}.{doubts}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 
 from adapter_merge.markup import defused, heading_lines
-
-BEGIN, END = "<!-- adapter-merge:begin -->", "<!-- adapter-merge:end -->"
-LINE = "<!-- adapter-merge:line -->"
+from adapter_merge.readme import BEGIN, END, LINE
 
 _MOST = 100_000  # characters of an adapter's text
 _BLOCK = re.compile(rf"{BEGIN}.*?{END}\n?", re.DOTALL)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
 
 from adapter_merge.licence import Terms
-from adapter_merge.readme import Readme
+from adapter_merge.readme import Readme, is_of_adapter
 from adapter_merge.request import RepoRef
 from adapter_merge.sources import Adapter, Sources
 from adapter_merge.written import Written, read_written
@@ -27,21 +26,6 @@ OURS = (
 # Keys of a single adapter's card that speak of what it does, and so of the merged model too.
 _CARRIED = ("metrics", "model-index", "widget", "thumbnail")
 _TAG = "adapter-merge"
-# Tags that are wrong once an adapter is merged: they name a form that the result doesn't have.
-_DROPPED_TAGS = (
-    "peft",
-    "lora",
-    "adapter*",
-    "mistral-common",
-    "bitsandbytes",
-    "4-bit",
-    "8-bit",
-    "gguf",
-    "onnx",
-    "openvino",
-    "mlx",
-    "base_model:*",
-)
 _MOST = 40  # values of one list
 _LONGEST = 200  # characters of one value
 _DEEPEST, _LARGEST = 12, 10_000  # levels, and characters and values of a carried key
@@ -74,13 +58,8 @@ def keys_of(
 
 def tags(given: Iterable[str]) -> list[str]:
     """Tags that hold for merged weights, and ours."""
-    kept = (t for t in given if t != _TAG and not is_dropped(t))
+    kept = (t for t in given if t != _TAG and not is_of_adapter(t))
     return [*list(dict.fromkeys(kept))[:_MOST], _TAG]
-
-
-def is_dropped(tag: str) -> bool:
-    """Whether a tag names a form that merged weights don't have."""
-    return any(fnmatchcase(tag.lower(), pattern) for pattern in _DROPPED_TAGS) and tag != _TAG
 
 
 def _values(cards: Iterable[Readme], key: str) -> Iterator[str]:

@@ -19,16 +19,12 @@ from adapter_merge.checks.check import (
 )
 from adapter_merge.finding import Finding
 from adapter_merge.markup import active
-from adapter_merge.readme import README, Readme
+from adapter_merge.readme import BEGIN, END, README, Readme, is_of_adapter
 from adapter_merge.receipt import RECEIPT_NAME, Receipt, SourceRecord
 from adapter_merge.written import read_written
 
-_BEGIN, _END = "<!-- adapter-merge:begin -->", "<!-- adapter-merge:end -->"
 # The Hub counts downloads of these by `adapter_config.json`, which merged weights don't have.
 _UNCOUNTED = frozenset({"adapter-transformers", "colpali", "peft"})
-_WRONG_TAGS = frozenset(
-    {"4-bit", "8-bit", "bitsandbytes", "gguf", "lora", "mlx", "onnx", "openvino", "peft"}
-)
 _SHORT = 12
 _MISSING = f"there is no `{README}`"
 
@@ -78,6 +74,10 @@ class MetadataHolds:
             yield milder(self, seen, _MISSING)
             return
         wrong = list(_wrong(seen.readme))
+        if wrong and seen.people and seen.readme.trouble is not None:
+            # Their words stay as they are, so nothing of ours could be written beside them.
+            yield warned(self, seen, "; ".join(wrong[:3]), wrong=first(wrong))
+            return
         if wrong:
             yield milder(self, seen, "; ".join(wrong[:3]), wrong=first(wrong))
             return
@@ -97,9 +97,7 @@ def _wrong(readme: Readme) -> Iterator[str]:
     library = readme.text("library_name")
     if library in _UNCOUNTED:
         yield f"`library_name` is `{library}`"
-    tags = [
-        t for t in readme.texts("tags") if t in _WRONG_TAGS or t.startswith("base_model:adapter")
-    ]
+    tags = [t for t in readme.texts("tags") if is_of_adapter(t)]
     if tags:
         yield f"it has the tags {listed(tags)}"
 
@@ -120,10 +118,10 @@ class SaysWhatWasMerged:
             yield skipped(self, seen, f"not checked: the folder has no `{RECEIPT_NAME}`")
             return
         text = "" if seen.readme is None else seen.readme.body
-        if text.count(_BEGIN) != 1 or text.count(_END) != 1 or text.find(_BEGIN) > text.find(_END):
+        if text.count(BEGIN) != 1 or text.count(END) != 1 or text.find(BEGIN) > text.find(END):
             yield milder(self, seen, "it hasn't exactly one block of adapter-merge")
             return
-        block = text[text.find(_BEGIN) : text.find(_END)]
+        block = text[text.find(BEGIN) : text.find(END)]
         missing = [what for what, pin in _pins(seen.receipt) if pin not in block]
         if missing:
             yield milder(self, seen, f"it doesn't say {', '.join(missing)}", missing=missing)

@@ -27,8 +27,12 @@ class Against(BaseModel):
         (),
         description="Programs that must be able to load the folder, such as `vllm,tei`; without it, what they can't load only warns.",
     )
-    ignore: tuple[str, ...] = Field((), description="Check codes whose failure only warns.")
-    strict: tuple[str, ...] = Field((), description="Check codes whose warning fails, or `all`.")
+    ignore: tuple[str, ...] = Field(
+        (), description="Check codes whose failure only warns, such as `T010,C004`."
+    )
+    strict: tuple[str, ...] = Field(
+        (), description="Check codes whose warning fails, such as `T010,C004`, or `all`."
+    )
 
     @property
     def programs(self) -> frozenset[str]:

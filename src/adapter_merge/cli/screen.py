@@ -37,7 +37,7 @@ def _rows(plan: Plan, forecast: Forecast) -> Iterator[Row]:
     yield "disk", _room(forecast)
     yield "takes", _taken(forecast)
     yield from _some("declared", [one_line(_change(c)) for c in plan.changes], _CHANGES)
-    yield from _some("left behind", list(_reasons(plan.left_behind)), _REASONS, "more reasons")
+    yield from _some("left behind", list(_reasons(plan.left_behind)), _REASONS, "more")
     yield "recipe", plan.recipe[:12]
 
 

@@ -120,6 +120,10 @@ def weigh(base: Stated, adapters: Sequence[Stated], *, guess: str = "") -> Terms
             ruling, number = adapter, n
         elif adapter.heavy - ruling.heavy:
             concerns.append(_conflict(ruling, adapter, n, (_who(number, adapters), who)))
+            ruling = _both(ruling, adapter)
+    if any(a.trouble is not None and set(a.licences) - set(base.licences) for a in adapters):
+        # It may ask for more than what is known: nothing laxer may be written.
+        ruling, number = Stated(), None
     return Terms(
         license=ruling.ids,
         license_name=ruling.name,
@@ -177,9 +181,16 @@ def _laxer(base: Stated, adapter: Stated, number: int, who: str) -> Concern:
     return Concern(doubt=Doubt.LAXER, message=message, adapter=number)
 
 
+def _both(one: Stated, other: Stated) -> Stated:
+    """Two cards whose licences both restrict the weights: all of them hold, and are stated."""
+    licences = {x.id: x for x in (*one.licences, *other.licences)}
+    ids = tuple(dict.fromkeys((*one.ids, *other.ids)))
+    return Stated(licences=tuple(licences.values()), ids=ids)
+
+
 def _conflict(ruling: Stated, adapter: Stated, number: int, who: tuple[str, str]) -> Concern:
     message = (
         f"{who[1]}'s {adapter.text} and {who[0]}'s {ruling.text} both restrict the weights, each in its own way: "
-        f"{ruling.text} is written; ask the publisher of {who[1]} whether it holds for that too"
+        f"both are written; ask the publisher of {who[1]} whether they hold together"
     )
     return Concern(doubt=Doubt.CONFLICT, message=message, adapter=number)
