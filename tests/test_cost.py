@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from tests import cost
 
 
-@settings(max_examples=5)
+@settings(max_examples=5, deadline=None)
 @given(st.integers())
 def modest(_n: int) -> None:
     pass
 
 
-@settings(max_examples=5)
+@settings(max_examples=5, deadline=None)
 @given(st.integers())
 def greedy(_n: int) -> None:
     bytearray(b"x") * 250_000_000
