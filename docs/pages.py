@@ -43,7 +43,7 @@ adapter-merge codes T005
 A finding has one of four outcomes:
 
 - **fail** stops the run. `--ignore CODE` turns it into a warning; each entry below says whether that makes sense.
-- **warn** is for you to judge. `--strict CODE`, or `--strict all`, turns it into a failure. Both take one code, and may stand several times.
+- **warn** is for you to judge. `--strict CODE`, or `--strict all`, turns it into a failure. Both take codes with commas between them, and may stand several times.
 - **skip** says what the check would have needed, mostly the base and the adapter.
 - **pass** says what was counted.
 
