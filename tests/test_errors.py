@@ -82,7 +82,7 @@ def two_homes(case: Case) -> None:
     def split(tensors: Tensors) -> None:
         for name in [n for n in tensors if "mlp" in n]:
             value = tensors.pop(name)
-            tensors |= {f"text.{name}": value, f"vision.{name}": value}
+            tensors |= {name.removeprefix("model."): value, f"model.{name}": value}
 
     change(weights(case), split)
 
@@ -165,7 +165,7 @@ FAULTS: dict[str, tuple[Spoil, str, str]] = {
     "another width": (other_width, "ShapeMismatch", UP),
     "another rank": (
         lambda c: change_json(c.adapter / "adapter_config.json", r=3), "ShapeMismatch", "rank 3"),
-    "two homes": (two_homes, "Ambiguous", "text."),
+    "two homes": (two_homes, "Ambiguous", "leaves out `model.`"),
     # 6: computing failed
     "NaN": (nan, "NotFinite", "NaN"),
 }  # fmt: skip

@@ -9,6 +9,7 @@ from adapter_merge.adapters.contribution import Contribution
 from adapter_merge.adapters.heads import architecture, labels
 from adapter_merge.adapters.lora import Lora
 from adapter_merge.adapters.refused import reason
+from adapter_merge.adapters.rows import in_rows
 from adapter_merge.errors import AdapterKind
 from adapter_merge.sources import Adapter, Base
 
@@ -19,6 +20,7 @@ __all__ = [
     "Kind",
     "architecture",
     "edits_of",
+    "in_rows",
     "kind_of",
     "labels",
     "refuse_tied",

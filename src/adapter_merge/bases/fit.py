@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adapter_merge.adapters import Claim, edits_of, kind_of, refuse_tied
+from adapter_merge.adapters import Claim, Contribution, edits_of, in_rows, kind_of, refuse_tied
 from adapter_merge.checkpoint import FLOATS, Checkpoint
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.folder import open_checkpoint, read_json
+from adapter_merge.naming import Target
 from adapter_merge.naming import resolve as resolve_names
 from adapter_merge.sources import Adapter, Base, Pinned
 
@@ -28,15 +29,26 @@ def claims_on(
     for index, adapter in enumerate(adapters):
         contributions = kind_of(adapter).read(adapter, index, base)
         refuse_tied(adapter, (c.need.name for c in contributions), base)
-        names = resolve_names(
-            [c.need for c in contributions], base.checkpoint, label=adapter.pinned.source
-        )
+        needs = [c.need for c in contributions]
+        names = resolve_names(needs, base.checkpoint, base.config, label=adapter.pinned.source)
         naming.append(names.how)
-        for contribution in contributions:
-            name = names.tensors[contribution.need.name]
-            info = base.checkpoint.tensors.get(name)
-            claims.append(Claim(adapter=adapter, name=name, info=info, contribution=contribution))
+        claims += [_claim(adapter, c, names.targets.get(c.need.name), base) for c in contributions]
     return tuple(claims), tuple(naming)
+
+
+def _claim(
+    adapter: Adapter, contribution: Contribution, target: Target | None, base: Base
+) -> Claim:
+    """A contribution without a target adds a tensor under the adapter's own name."""
+    if target is None:
+        return Claim(
+            adapter=adapter, name=contribution.need.name, info=None, contribution=contribution
+        )
+    if target.rows is not None:
+        contribution = in_rows(contribution, target.info, target.rows, label=adapter.pinned.source)
+    (name,) = target.tensors
+    info = base.checkpoint.tensors[name]
+    return Claim(adapter=adapter, name=name, info=info, contribution=contribution)
 
 
 def fits(root: Path, adapters: tuple[Adapter, ...]) -> bool:

@@ -1,9 +1,9 @@
-"""How an adapter's module finds its tensor: rules, and the one cover that counts."""
+"""How an adapter's module finds its tensor: attempts, and the one cover that counts."""
 
 from __future__ import annotations
 
+from adapter_merge.naming.attempt import Target
 from adapter_merge.naming.resolve import Names, resolve
-from adapter_merge.naming.rule import Rule
 from adapter_merge.naming.tied import tied_tensors, vocabulary_tensors
 
-__all__ = ["Names", "Rule", "resolve", "tied_tensors", "vocabulary_tensors"]
+__all__ = ["Names", "Target", "resolve", "tied_tensors", "vocabulary_tensors"]

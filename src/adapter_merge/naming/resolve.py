@@ -1,113 +1,126 @@
-"""Find the one spelling that covers every adapted module, or say what each attempt covered."""
+"""Find the one reading of an adapter's names that covers everything, or say what each attempt covered."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from adapter_merge.checkpoint import Checkpoint
-from adapter_merge.errors import Ambiguous, MissingTarget, PlanError, ShapeMismatch
-from adapter_merge.naming.identity import Identity
-from adapter_merge.naming.prefix import BasePrefix
-from adapter_merge.naming.rule import Attempt, Rule
+from adapter_merge.errors import (
+    Ambiguous,
+    MissingTarget,
+    PlanError,
+    ShapeMismatch,
+    UnsupportedError,
+)
+from adapter_merge.naming.attempt import Attempt, Target
+from adapter_merge.naming.classes import class_tiers
+from adapter_merge.naming.cover import Cover
+from adapter_merge.naming.join import Joined
+from adapter_merge.naming.quick import quick_tiers
 from adapter_merge.plan import Need
-
-# In this order: a rule is only tried where no rule before it covered everything.
-RULES: tuple[Rule, ...] = (Identity(), BasePrefix())
+from adapter_merge.skeleton import Absent, skeleton_of
 
 _SHOWN = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Names:
-    """Adapter's name -> checkpoint's name, for every need; `how` says by which rule."""
+    """Adapter's name -> target, for every need that has one; `how` says by which attempt."""
 
     how: str
-    tensors: Mapping[str, str]
+    targets: Mapping[str, Target]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Cover:
-    """What an attempt reached.
+def resolve(
+    needs: Sequence[Need], checkpoint: Checkpoint, config: Mapping[str, Any], *, label: str
+) -> Names:
+    """Join an adapter's names with a base's; `config` is the base's, `label` what messages call the adapter.
 
-    `missing`: required needs without a tensor; `unfit`: needs whose tensor has another shape; `found`:
-    how many have a tensor, fit or not.
-    """
-
-    attempt: Attempt
-    names: Mapping[str, str]
-    missing: tuple[Need, ...]
-    unfit: tuple[Need, ...]
-    found: int
-
-    @property
-    def is_total(self) -> bool:
-        return not self.missing and not self.unfit
-
-    def __str__(self) -> str:
-        shapes = f", {len(self.unfit)} of them with another shape" if self.unfit else ""
-        return f"{self.attempt.how}: {self.found} of {self.found + len(self.missing)} found{shapes}"
-
-
-def resolve(needs: Sequence[Need], checkpoint: Checkpoint, *, label: str) -> Names:
-    """Join an adapter's names with a checkpoint's.
-
-    All required needs must find a tensor that fits, by one rule and in one way; a need that isn't
-    required may stay without one, and keeps its own name. `label` is what messages call the adapter.
+    All required needs must find a tensor that fits, by one attempt and in one way; a need that isn't
+    required may stay without one. torch and transformers are imported only where the names alone don't
+    tell.
 
     Raises:
-        MissingTarget: a module has no tensor under any rule.
+        MissingTarget: a module has no tensor under any attempt.
         ShapeMismatch: the names are there, the shapes are others.
-        Ambiguous: a rule covers everything in several ways.
+        Ambiguous: everything is covered in several ways.
+        UnsupportedError: a tensor of the model is made from several of the file, or from a part of one.
     """
-    tried: list[_Cover] = []
-    for rule in RULES:
-        covers = [_cover(a, needs, checkpoint) for a in rule.attempts(needs, checkpoint)]
+    tried: list[Cover] = []
+    found = _first_total(quick_tiers(config, checkpoint), needs, tried, label=label)
+    if found is None:
+        skeleton = skeleton_of(config, checkpoint.tensors)
+        if isinstance(skeleton, Absent):
+            raise _no_cover(tried, label, f"the model's class, which {skeleton.why}")
+        joined = Joined(skeleton=skeleton, checkpoint=checkpoint)
+        found = _first_total(class_tiers(joined, needs), needs, tried, label=label)
+    if found is None:
+        raise _no_cover(tried, label, None)
+    _refuse_made(found, label)
+    return Names(how=found.how, targets=found.targets)
+
+
+def _first_total(
+    tiers: Iterator[tuple[Attempt, ...]], needs: Sequence[Need], tried: list[Cover], *, label: str
+) -> Cover | None:
+    """The one total cover of the first tier that has any; `tried` gets all covers that were looked at."""
+    for tier in tiers:
+        covers = [Cover.of(attempt, needs) for attempt in tier]
         tried += covers
-        total = {tuple(sorted(c.names.items())): c for c in covers if c.is_total}
+        total: dict[object, Cover] = {}
+        for cover in covers:
+            if cover.is_total:
+                total.setdefault(cover.reached, cover)
         if len(total) > 1:
-            ways = "; ".join(c.attempt.how for c in total.values())
+            ways = "; ".join(c.how for c in total.values())
             raise Ambiguous(
                 f"the modules of `{label}` fit the base in more than one way: {ways}",
                 hint="Save the adapter from the class that the base was saved from.",
             )
-        for cover in total.values():
-            return Names(how=cover.attempt.how, tensors=cover.names)
-    raise _no_cover(tried, label)
+        if total:
+            return next(iter(total.values()))
+    return None
 
 
-def _cover(attempt: Attempt, needs: Sequence[Need], checkpoint: Checkpoint) -> _Cover:
-    targets = [checkpoint.tensors.get(attempt.spell(n.name)) for n in needs]
-    names: dict[str, str] = {}
-    missing: list[Need] = []
-    unfit: list[Need] = []
-    for need, target in zip(needs, targets, strict=True):
-        names[need.name] = need.name if target is None else target.name
-        if target is None:
-            missing += [need] * need.required
-        elif not need.fits(target):
-            unfit.append(need)
-    return _Cover(
-        attempt=attempt,
-        names=names,
-        missing=tuple(missing),
-        unfit=tuple(unfit),
-        found=len(needs) - targets.count(None),
-    )
+def _refuse_made(cover: Cover, label: str) -> None:
+    for name, target in cover.targets.items():
+        if not target.can_be_edited:
+            there = ", ".join(f"`{n}`" for n in target.tensors[:_SHOWN])
+            more = (
+                f" and {len(target.tensors) - _SHOWN} more" if len(target.tensors) > _SHOWN else ""
+            )
+            raise UnsupportedError(
+                f"`{label}` changes `{name}`, which the base holds in another layout: transformers makes "
+                f"it from {there}{more} ({target.converter})",
+                hint="Merge it with PEFT: `merge_and_unload`, then `save_pretrained`; `adapter-merge check` "
+                "looks at what comes out.",
+            )
 
 
-def _no_cover(tried: Sequence[_Cover], label: str) -> PlanError:
-    best = min(tried, key=lambda c: (len(c.missing), len(c.unfit)))
-    attempts = "; ".join(str(c) for c in sorted(tried, key=lambda c: len(c.missing))[:_SHOWN])
+def _no_cover(tried: Sequence[Cover], label: str, unasked: str | None) -> PlanError:
+    """`unasked`: what could have told more names."""
+    order = sorted(tried, key=lambda c: c.rank)
+    best, attempts = order[0], "; ".join(str(c) for c in order[:_SHOWN])
+    asked = f"; not asked: {unasked}" if unasked else ""
     if best.missing:
-        names = ", ".join(f"`{n.name}`" for n in best.missing[:_SHOWN])
-        more = f" and {len(best.missing) - _SHOWN} more" if len(best.missing) > _SHOWN else ""
         return MissingTarget(
-            f"the base has no tensor for {names}{more} of `{label}` ({attempts})",
+            f"the base has no tensor for {_listed(best.missing)} of `{label}` ({attempts}{asked})",
             hint="Name the base that the adapter was trained on with `--base`.",
         )
-    names = ", ".join(f"`{best.names[n.name]}`" for n in best.unfit[:_SHOWN])
+    if not best.unfit:
+        return Ambiguous(
+            f"several modules of `{label}` are the same tensor of the base ({attempts}{asked})",
+            hint="Save the adapter again with PEFT.",
+        )
     return ShapeMismatch(
-        f"the shapes of {names} in the base don't fit the factors of `{label}` ({attempts})",
+        f"the shapes of {_listed(best.unfit)} in the base don't fit the factors of `{label}` "
+        f"({attempts}{asked})",
         hint="Name the base that the adapter was trained on with `--base`: same names, another size.",
     )
+
+
+def _listed(needs: Sequence[Need]) -> str:
+    names = ", ".join(f"`{n.name}`" for n in needs[:_SHOWN])
+    return f"{names} and {len(needs) - _SHOWN} more" if len(needs) > _SHOWN else names

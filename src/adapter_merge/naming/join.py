@@ -1,0 +1,91 @@
+"""A file's tensors under the names of today's model, and the way from a name of an adapter to them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from adapter_merge.checkpoint import Checkpoint, TensorInfo
+from adapter_merge.naming.attempt import Target
+from adapter_merge.skeleton import Place, Skeleton
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """A file and the class that it was saved from."""
+
+    skeleton: Skeleton
+    checkpoint: Checkpoint
+
+    @cached_property
+    def places(self) -> Mapping[str, Place]:
+        """Every key of the file, and where it leads."""
+        return {k: self._of_file(k) for k in self.skeleton.in_order(self.checkpoint.tensors)}
+
+    def _of_file(self, key: str) -> Place:
+        place, shapes = self.skeleton.place(key), self.skeleton.shapes
+        if place.looks and self.checkpoint.tensors[key].shape == shapes.get(place.live[0]):
+            return Place(live=place.live, stored=place.stored)
+        if place.converter is None and place.stored not in shapes:
+            live = self.skeleton.shifted(key)
+            return Place(live=(live,), stored=live)
+        return place
+
+    @cached_property
+    def by_stored(self) -> Mapping[str, tuple[str, ...]]:
+        """Name before a converter -> keys; more than one where a file holds a tensor twice."""
+        return _grouped((p.stored, k) for k, p in self.places.items())
+
+    @cached_property
+    def by_live(self) -> Mapping[str, tuple[str, ...]]:
+        """Live name -> the keys that a converter makes it from."""
+        return _grouped((n, k) for k, p in self.places.items() if p.converter for n in p.live)
+
+    def target(self, place: Place) -> Target | None:
+        """The file's tensors for a name of the adapter.
+
+        A name that isn't live is one that a converter reads (an expert by number): where the file has
+        that very tensor, it is edited as it lies.
+        """
+        is_live = place.stored in self.skeleton.shapes
+        own = self.by_stored.get(place.stored, ())
+        if len(own) == 1 and not (self.places[own[0]].converter and is_live):
+            return self.as_it_lies(own[0])
+        made = self.by_live.get(place.stored, ())
+        return self._made(place.stored, made) if made and is_live else None
+
+    def as_it_lies(self, key: str) -> Target:
+        """One tensor of the file."""
+        return Target(info=self.checkpoint.tensors[key], tensors=(key,))
+
+    def _made(self, live: str, keys: tuple[str, ...]) -> Target:
+        first = self.checkpoint.tensors[keys[0]]
+        shape = self.skeleton.shapes[live]
+        return Target(
+            info=TensorInfo(name=live, dtype=first.dtype, shape=shape, start=0, stop=0),
+            tensors=keys,
+            converter=self.places[keys[0]].converter,
+            rows=self._rows(live, first) if len(keys) == 1 else None,
+        )
+
+    def _rows(self, live: str, whole: TensorInfo) -> slice | None:
+        """The rows of `whole` that are `live`, where nothing but a cut into rows lies between them."""
+        place, shapes = self.places[whole.name], self.skeleton.shapes
+        if not place.splits or not all(n in shapes for n in place.live):
+            return None
+        parts = [shapes[n] for n in place.live]
+        rows = [shape[0] for shape in parts if shape]
+        uneven = place.converter == "Chunk" and len(set(rows)) > 1
+        if uneven or {(sum(rows), *shape[1:]) for shape in parts} != {whole.shape}:
+            return None
+        start = sum(rows[: place.live.index(live)])
+        return slice(start, start + shapes[live][0])
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, key in pairs:
+        groups[name].append(key)
+    return {name: tuple(keys) for name, keys in groups.items()}

@@ -1,0 +1,8 @@
+"""A model's class without its weights: the names it has today, and how transformers comes to them."""
+
+from __future__ import annotations
+
+from adapter_merge.skeleton.build import Absent, skeleton_of
+from adapter_merge.skeleton.tree import Part, Place, Skeleton
+
+__all__ = ["Absent", "Part", "Place", "Skeleton", "skeleton_of"]

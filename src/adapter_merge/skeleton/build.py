@@ -1,0 +1,161 @@
+"""Build the class that a config names on the meta device, where tensors have shapes and no values.
+
+Imports torch and transformers; reads no weights, runs no stranger's code, downloads and prints nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from adapter_merge.skeleton.family import Member, architectures, member_of
+from adapter_merge.skeleton.tree import Part, Skeleton
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+# Beyond it a config asks for far more than its file holds: building that tree could take for ever.
+_PARTS_FOR_A_TENSOR = 2
+_FEWEST = 256
+_COUNTS = ("layer", "depth", "block", "expert", "stage")
+_DEEPEST = 8  # no class reads a config below so many others
+_SHOWN = 120
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Absent:
+    """No skeleton, and why: the end of a sentence that begins with the model's class."""
+
+    why: str
+
+
+def skeleton_of(config: Mapping[str, Any], names: Collection[str]) -> Skeleton | Absent:
+    """The skeleton of the class that `config.json` names.
+
+    `names` are the tensors of the base's file: they tell a projection that the config doesn't mention,
+    and bound how large a tree may be asked for.
+    """
+    if config.get("auto_map"):
+        return Absent(why="is Python code of its own")
+    if not isinstance(config.get("model_type"), str):
+        return Absent(why="isn't told: `config.json` has no `model_type`")
+    if _most(config) > _PARTS_FOR_A_TENSOR * max(len(names), _FEWEST):
+        return Absent(why="asks for more layers than its file has tensors for")
+    return _built(config, member_of(config, names))
+
+
+def _built(config: Mapping[str, Any], member: Member | None) -> Skeleton | Absent:
+    import transformers
+
+    if config["model_type"] not in transformers.CONFIG_MAPPING:
+        return Absent(
+            why=f"isn't part of transformers {transformers.__version__}: `{config['model_type']}`"
+        )
+    with _quiet(), _offline():
+        # A stranger's values can break a class's constructor in any way.
+        try:
+            return _skeleton(_model(config, member))
+        except Exception as error:
+            first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+            return Absent(
+                why=f"can't be built from this config: {type(error).__name__} {first[:_SHOWN]}"
+            )
+
+
+def _skeleton(model: PreTrainedModel) -> Skeleton:
+    from transformers import PreTrainedModel
+    from transformers.conversion_mapping import get_model_conversion_mapping
+    from transformers.core_model_loading import WeightConverter
+
+    transforms = get_model_conversion_mapping(model)
+    parts = [
+        Part(path=path, prefix=module.base_model_prefix)
+        for path, module in model.named_modules()
+        if path and isinstance(module, PreTrainedModel)
+    ]
+    return Skeleton(
+        shapes={n: tuple(t.shape) for n, t in model.state_dict().items()},
+        prefix=model.base_model_prefix,
+        parts=tuple(parts),
+        tied=model.get_expanded_tied_weights_keys(all_submodels=True),
+        renamings=tuple(t for t in transforms if not isinstance(t, WeightConverter)),
+        converters=tuple(t for t in transforms if isinstance(t, WeightConverter)),
+    )
+
+
+def _model(config: Mapping[str, Any], member: Member | None) -> PreTrainedModel:
+    import torch
+    import transformers
+
+    settings = _settings(config)
+    wanted = [member.inner] if member else architectures(config)
+    classes = [c for n in wanted if isinstance(c := getattr(transformers, n, None), type)]
+    with torch.device("meta"):
+        if classes and issubclass(classes[0], transformers.PreTrainedModel):
+            model = classes[0](settings)
+            return _around(model, member) if member else model
+        return transformers.AutoModel.from_config(settings, trust_remote_code=False)
+
+
+def _settings(config: Mapping[str, Any]) -> PreTrainedConfig:
+    from transformers import CONFIG_MAPPING
+
+    plain = {k: v for k, v in config.items() if not k.startswith("_attn") and k != "model_type"}
+    settings = CONFIG_MAPPING[config["model_type"]].from_dict(plain)
+    settings._attn_implementation = "eager"  # noqa: SLF001 - asks for no kernel package
+    return settings
+
+
+def _around(model: PreTrainedModel, member: Member) -> PreTrainedModel:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+    if member.held:
+        kinds = [c for c in type(model).__mro__ if issubclass(c, PreTrainedModel)]
+        holder: PreTrainedModel = type("Holder", (kinds[-2],), {})(model.config)
+        holder.model = model
+        model = holder
+    if member.projection is not None:
+        # Its shape is the file's; no converter acts on it.
+        setattr(model, member.projection, nn.Linear(1, 1))
+    return model
+
+
+def _most(value: object, key: str = "", deep: int = _DEEPEST) -> int:
+    """The largest number of layers, experts and the like that a config, or a config in it, gives."""
+    if isinstance(value, Mapping | list) and deep:
+        inner = value.items() if isinstance(value, Mapping) else ((key, v) for v in value)
+        return max((_most(v, str(k), deep - 1) for k, v in inner), default=0)
+    return value if isinstance(value, int) and any(w in key for w in _COUNTS) else 0
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence transformers: its words about a config are no business of a plan."""
+    import warnings
+
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(before)
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """Keep the Hub out of it: a config may name a backbone there, whose own config would be fetched."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before

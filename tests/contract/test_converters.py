@@ -1,0 +1,158 @@
+"""What transformers rebuilds when it loads a file: edited in the file's own layout, or refused."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from adapter_merge.errors import MissingTarget, PlanError, UnsupportedError
+from adapter_merge.folder import open_checkpoint, read_json
+from adapter_merge.naming import Target, resolve
+from adapter_merge.plan import Need
+from adapter_merge.skeleton.tree import _splits_rows
+from tests.build import PREFIX, write_json
+from tests.contract.eras import of_class
+from tests.contract.makers import save_adapter, save_base, tensors_of
+from tests.contract.merges import planned, table
+from tests.contract.oracle import differing, merged_by_peft, ours, with_adapters
+
+_LAYER = "model.layers.0"
+_TEXT = "model.language_model.layers.0.mlp.experts"
+_QWEN = ("qwen3_vl_moe", "Qwen3VLMoeForConditionalGeneration")
+
+
+def test_the_table_names_every_converter_of_transformers() -> None:
+    from transformers import conversion_mapping
+    from transformers.core_model_loading import WeightConverter
+
+    found: dict[tuple[str, bool], set[str]] = defaultdict(set)
+    for kind, rules in conversion_mapping._build_checkpoint_conversion_mapping().items():
+        for rule in (r for r in rules if isinstance(r, WeightConverter)):
+            operations = ", ".join(type(o).__name__ for o in rule.operations)
+            edited = len(rule.operations) == 1 and _splits_rows(rule.operations[0])
+            found[operations, edited].add(kind)
+    rows = table("Tensors that transformers rebuilds when it loads a file")
+    said = {
+        (name.strip("`"), fate != "refused"): set(kinds.replace("`", "").split(", "))
+        for name, fate, kinds in rows
+    }
+    assert said == found
+
+
+@pytest.mark.parametrize("bias", ["none", "lora_only"])
+def test_modules_that_are_rows_of_one_tensor(bias: str, tmp_path: Path) -> None:
+    base = save_base(of_class("NomicBertModel", "nomic_bert")(), tmp_path / "base")
+    assert any(n.endswith("attn.Wqkv.weight") for n in tensors_of(base))
+    lora = {"r": 2, "target_modules": ["q_proj", "v_proj", "up_proj"], "bias": bias}
+    save_adapter(_nomic(base), tmp_path / "adapter", lora)
+    report = ours(base, {tmp_path / "adapter": 0.5}, tmp_path / "out")
+    assert report.error is None, report.error
+    expected = _by_peft(base, tmp_path / "adapter", 0.5, tmp_path / "peft")
+    assert differing(tensors_of(tmp_path / "out"), expected) == []
+    assert differing(expected, tensors_of(base)) != []
+
+
+def _nomic(base: Path) -> Any:
+    import transformers
+
+    return transformers.NomicBertModel.from_pretrained(base)
+
+
+def _by_peft(base: Path, adapter: Path, weight: float, folder: Path) -> dict[str, torch.Tensor]:
+    return merged_by_peft(with_adapters(_nomic(base), {adapter: weight}), 1, folder)
+
+
+def test_a_module_that_was_saved_whole_is_no_row_block(tmp_path: Path) -> None:
+    base = save_base(of_class("NomicBertModel", "nomic_bert")(), tmp_path / "base")
+    lora = {"r": 2, "target_modules": ["up_proj"], "modules_to_save": ["q_proj"]}
+    save_adapter(_nomic(base), tmp_path / "adapter", lora)
+    with pytest.raises(UnsupportedError, match="only a delta is added there") as caught:
+        planned(base, tmp_path / "adapter")
+    assert "modules_to_save" in caught.value.hint
+
+
+def _moe(kind: str, name: str, folder: Path, layout: str = "saved") -> Path:
+    """`layout`: as saved, with the `live` tensors, or with experts `transposed`, as some lie on the Hub."""
+    model = of_class(name, kind)()
+    save_base(model, folder)
+    if layout != "saved":
+        tensors = {n: t.contiguous() for n, t in model.state_dict().items()}
+        if layout == "transposed":
+            experts = [n for n in tensors if ".experts." in n]
+            tensors |= {n: tensors[n].transpose(1, 2).contiguous() for n in experts}
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def _found(base: Path, name: str, shape: tuple[int, ...]) -> Target:
+    module, _, parameter = name.rpartition(".")
+    need = Need(module=module, parameter=parameter, fits=lambda t: t.shape == shape, required=True)
+    config = read_json(base, "config.json")
+    return resolve([need], open_checkpoint(base), config, label="a").targets[need.name]
+
+
+_OLD_EXPERT = f"{_LAYER}.block_sparse_moe.experts.2.w1.weight"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [_OLD_EXPERT, f"{_LAYER}.mlp.experts.2.w1.weight", _OLD_EXPERT.removeprefix("model.")],
+)
+def test_an_expert_of_its_own_is_edited_as_it_lies(name: str, tmp_path: Path) -> None:
+    base = _moe("mixtral", "MixtralForCausalLM", tmp_path / "base")
+    found = _found(base, name, (48, 32))
+    assert (found.tensors, found.converter) == ((_OLD_EXPERT,), None)
+
+
+def test_an_adapter_of_one_expert_changes_that_expert_alone(tmp_path: Path) -> None:
+    base = _moe("mixtral", "MixtralForCausalLM", tmp_path / "base")
+    a, b = torch.randn(2, 32), torch.randn(48, 2)
+    module = PREFIX + _OLD_EXPERT.removesuffix(".weight").replace("block_sparse_moe", "mlp")
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    factors = {f"{module}.lora_A.weight": a, f"{module}.lora_B.weight": b}
+    save_file(factors, adapter / "adapter_model.safetensors")
+    write_json(adapter / "adapter_config.json", {"peft_type": "LORA", "r": 2, "lora_alpha": 4})
+    report = ours(base, {adapter: 1.0}, tmp_path / "out")
+    assert report.error is None, report.error
+    before, after = tensors_of(base), tensors_of(tmp_path / "out")
+    assert differing(after, before) == [_OLD_EXPERT]
+    torch.testing.assert_close(after[_OLD_EXPERT], before[_OLD_EXPERT] + 2 * b @ a)
+
+
+@pytest.mark.parametrize(
+    ("base", "tensor", "shape", "error", "said"),
+    [
+        (("mixtral", "MixtralForCausalLM", "saved"), f"{_LAYER}.mlp.experts.gate_up_proj", (4, 96, 32),
+         UnsupportedError, "`model.layers.0.block_sparse_moe.experts.0.w1.weight`"),
+        (("mixtral", "MixtralForCausalLM", "live"), _OLD_EXPERT, (48, 32), MissingTarget, "0 of 1 found"),
+        ((*_QWEN, "transposed"), f"{_TEXT}.down_proj", (4, 32, 24), UnsupportedError, "(Transpose)"),
+    ],
+)  # fmt: skip
+def test_another_layout_is_refused(
+    base: tuple[str, str, str],
+    tensor: str,
+    shape: tuple[int, ...],
+    error: type[PlanError],
+    said: str,
+    tmp_path: Path,
+) -> None:
+    kind, name, layout = base
+    with pytest.raises(error) as caught:
+        _found(_moe(kind, name, tmp_path / "base", layout), tensor, shape)
+    assert said in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(("layout", "shape"), [("live", (4, 32, 24)), ("transposed", (4, 24, 32))])
+def test_the_shape_tells_whose_layout_an_adapter_has(
+    layout: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    base = _moe(*_QWEN, tmp_path / "base", layout)
+    found = _found(base, f"{_TEXT}.down_proj", shape)
+    assert (found.converter, found.info.shape) == (None, shape)
