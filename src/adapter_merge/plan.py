@@ -208,7 +208,8 @@ class Plan:
         adapter_tensors: every adapter tensor, as its header describes it; each is used exactly once.
         recipe: sha256 over settings that change bytes and the digests of what is read.
         naming: how the adapters' modules found their tensors, one sentence an adapter.
-        tied: see `Base.tied`.
+        tied: see `Base.tied`; empty where the merge unties them.
+        untied: the tensors that the base ties and the result holds apart.
     """
 
     adapters: tuple[WeighedAdapter, ...]
@@ -225,6 +226,7 @@ class Plan:
     settings: Mapping[str, str]
     naming: tuple[str, ...]
     tied: tuple[str, ...]
+    untied: tuple[str, ...] = ()
 
     @cached_property
     def tensors(self) -> Mapping[str, PlannedTensor]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter_merge.adapters import Claim, Contribution, edits_of, refuse_tied
+from adapter_merge.adapters import Claim, Contribution, edits_of
 from adapter_merge.adapters.contribution import Step
 from adapter_merge.adapters.steps import BiasDelta, Replacement, TensorEdit
 from adapter_merge.checkpoint import TensorInfo
@@ -77,7 +77,7 @@ def setting(tmp_path: Path) -> Setting:
 
 
 def edits(setting: Setting, *claims: Claim, out: str = "F32") -> dict[str, TensorEdit]:
-    found = edits_of(claims, setting.base, dtype=lambda _info: out)
+    found = edits_of(claims, dtype=lambda _info: out)
     assert all(isinstance(e, TensorEdit) for e in found.values())
     return {n: e for n, e in found.items() if isinstance(e, TensorEdit)}
 
@@ -139,16 +139,32 @@ def test_rows_that_may_change(setting: Setting, name: str, before: int | None, a
     assert list(edits(setting, claim)) == [name]
 
 
-@pytest.mark.parametrize("make", [Setting.delta, Setting.whole])
-def test_a_tied_tensor_is_not_changed(setting: Setting, make: Callable[..., Claim]) -> None:
-    tied = replace(setting, base=replace(setting.base, tied=(EMBED, HEAD)))
-    with pytest.raises(AdapterKind, match="ties to `lm_head"):
-        edits(tied, make(tied, NORM), make(tied, EMBED))
-    assert list(edits(tied, make(tied, NORM))) == [NORM]
+def tokens(setting: Setting, *places: int, by: int = 0, rows: int = 8) -> Claim:
+    claim = setting.delta(EMBED, by=by, rows=rows)
+    return replace(claim, contribution=replace(claim.contribution, token_rows=places))
 
 
-def test_a_tied_head_that_the_file_leaves_out(setting: Setting) -> None:
-    tied = replace(setting.base, tied=(EMBED, HEAD))
-    with pytest.raises(AdapterKind, match=r"it changes `lm_head.weight`.*`model.embed_tokens"):
-        refuse_tied(setting.adapters[0], [NORM, HEAD], tied)
-    refuse_tied(setting.adapters[0], [NORM], tied)
+def test_a_token_is_learned_by_one_adapter(setting: Setting) -> None:
+    with pytest.raises(AdapterKind, match="both trained the token 5"):
+        edits(setting, tokens(setting, 1, 5), tokens(setting, 5, 6, by=1))
+    assert list(edits(setting, tokens(setting, 1, 5), tokens(setting, 6, by=1))) == [EMBED]
+
+
+def test_a_token_has_a_row(setting: Setting) -> None:
+    with pytest.raises(
+        ShapeMismatch, match="the token 8, and `model.embed_tokens.weight` has 8 rows"
+    ):
+        edits(setting, tokens(setting, 1, 8))
+    grown = setting.whole(EMBED, before=8, after=9)
+    assert list(edits(setting, grown, tokens(setting, 1, 8))) == [EMBED]
+
+
+def test_what_is_done_twice_is_used_once(setting: Setting) -> None:
+    once, again = setting.delta(EMBED), replace(setting.delta(HEAD), echo=True)
+    assert {n: len(e.uses) for n, e in edits(setting, once, again).items()} == {EMBED: 1, HEAD: 0}
+
+
+def test_a_spare_is_used_too(setting: Setting) -> None:
+    claim = setting.delta(EMBED)
+    claim = replace(claim, spare=(setting.delta(HEAD).contribution,))
+    assert len(edits(setting, claim)[EMBED].uses) == 2

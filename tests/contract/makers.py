@@ -41,6 +41,49 @@ def llama(**changes: object) -> Any:
     return LlamaForCausalLM(LlamaConfig(**values | changes))
 
 
+def gemma() -> Any:
+    """Tied by the class's own default; its embedding scales what it gives."""
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    return Gemma3ForCausalLM(Gemma3TextConfig(**_GEMMA))
+
+
+def gemma_vision() -> Any:
+    """A text model inside one with images; its file has the older names."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    vision = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
+        "image_size": 16,
+        "patch_size": 4,
+    }
+    return Gemma3ForConditionalGeneration(
+        Gemma3Config(
+            text_config=_GEMMA,
+            vision_config=vision,
+            mm_tokens_per_image=4,
+            image_token_index=90,
+            boi_token_index=91,
+            eoi_token_index=92,
+        )
+    )
+
+
+_GEMMA: dict[str, Any] = {
+    "vocab_size": 96,
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 1,
+    "head_dim": 12,
+    "max_position_embeddings": 64,
+}
+
+
 def gpt2(head: bool = True) -> Any:
     """`Conv1D` layers, the attention's `c_proj` square; without its head the file has no prefix."""
     from transformers import GPT2Config, GPT2LMHeadModel, GPT2Model
@@ -81,6 +124,25 @@ def t5() -> Any:
 
     return T5ForConditionalGeneration(
         T5Config(vocab_size=64, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4)
+    )
+
+
+def bart() -> Any:
+    """Encoder, decoder and head share one embedding."""
+    from transformers import BartConfig, BartForConditionalGeneration
+
+    return BartForConditionalGeneration(
+        BartConfig(
+            vocab_size=64,
+            d_model=32,
+            encoder_layers=1,
+            decoder_layers=1,
+            encoder_attention_heads=2,
+            decoder_attention_heads=2,
+            encoder_ffn_dim=32,
+            decoder_ffn_dim=32,
+            max_position_embeddings=40,
+        )
     )
 
 
@@ -194,12 +256,16 @@ def loaded(base: Path, auto: str, **values: object) -> Any:
 
 
 def save_adapter(
-    model: Any, folder: Path, lora: Mapping[str, object], *, dtype: str = "fp32", seed: int = 1
+    model: Any, folder: Path, lora: Any, *, dtype: str = "fp32", seed: int = 1
 ) -> Path:
-    """Put a LoRA on a loaded base and save it; all that it trains is noise, so that every part shows."""
+    """Put an adapter on a loaded base and save it; all that it trains is noise, so that every part shows.
+
+    `lora` has the options of a LoRA, or is the config of another method.
+    """
     import peft
 
-    wrapped = peft.get_peft_model(model, peft.LoraConfig(**{"r": 8, "lora_alpha": 12, **lora}))
+    options = {"r": 8, "lora_alpha": 12, **lora} if isinstance(lora, Mapping) else {}
+    wrapped = peft.get_peft_model(model, peft.LoraConfig(**options) if options else lora)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in wrapped.named_parameters():

@@ -5,34 +5,24 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from adapter_merge.adapters.lora_options import LoraOptions
 from adapter_merge.adapters.refused import HARMLESS, KEPT_BASE, LORA_OPTIONS
 from adapter_merge.report import ErrorRecord
 from adapter_merge.sources import AdapterConfig
 from tests.contract.makers import (
-    METADATA,
-    Build,
     Tensors,
-    bert,
     change_config,
     change_tensors,
-    gpt2,
     llama,
     loaded,
-    mamba,
-    modern_bert,
     save_adapter,
     save_base,
-    t5,
     tensors_of,
-    whisper,
 )
 from tests.contract.oracle import differing, merged_by_peft, ours, with_adapters
 
@@ -61,7 +51,7 @@ def adapter(base: Path, tmp_path: Path) -> Path:
 def _types_of_peft() -> list[str]:
     import peft
 
-    return sorted(t.value for t in peft.PeftType if t.value != "LORA")
+    return sorted(t.value for t in peft.PeftType if t.value not in {"LORA", "TRAINABLE_TOKENS"})
 
 
 @pytest.mark.parametrize("peft_type", _types_of_peft())
@@ -87,7 +77,6 @@ def _old_merged_linear(tensors: Tensors) -> Tensors:
 SAVED = {
     "DoRA": ({"use_dora": True}, "DoRA"),
     "parameters": ({"target_parameters": ["mlp.up_proj.weight"]}, "target_parameters"),
-    "single tokens": ({"trainable_token_indices": [1, 2]}, "trainable_token_indices"),
     "PiSSA": ({"init_lora_weights": "pissa"}, "PiSSA"),
     "PiSSA in steps": ({"init_lora_weights": "pissa_niter_4"}, "PiSSA"),
     "OLoRA": ({"init_lora_weights": "olora"}, "OLoRA"),
@@ -137,74 +126,6 @@ def test_a_merged_linear_by_its_rows(
     error = error_of(base, adapter, tmp_path / "out")
     assert (error.type, error.code) == ("AdapterKind", 4)
     assert "MergedLinear" in error.message
-
-
-TIED: Mapping[str, tuple[Build, str, Mapping[str, object]]] = {
-    "gpt2, the embedding": (gpt2, CAUSAL, {"target_modules": ["wte"]}),
-    "gpt2, the head": (gpt2, CAUSAL, {"target_modules": ["lm_head"]}),
-    "gpt2, the saved head": (
-        gpt2,
-        CAUSAL,
-        {"target_modules": ["c_fc"], "modules_to_save": ["lm_head"]},
-    ),
-    "llama, the embedding": (
-        partial(llama, tie_word_embeddings=True),
-        CAUSAL,
-        {"target_modules": ["embed_tokens"]},
-    ),
-    "llama, the head": (
-        partial(llama, tie_word_embeddings=True),
-        CAUSAL,
-        {"target_modules": ["lm_head", "q_proj"]},
-    ),
-    "llama, the saved embedding": (
-        partial(llama, tie_word_embeddings=True),
-        CAUSAL,
-        {**Q, "modules_to_save": ["embed_tokens"]},
-    ),
-    "bert, the head": (
-        partial(bert, "BertForMaskedLM"),
-        "AutoModelForMaskedLM",
-        {"target_modules": ["decoder"]},
-    ),
-    "modernbert, the head": (
-        modern_bert,
-        "AutoModelForMaskedLM",
-        {"target_modules": ["decoder"]},
-    ),
-    "modernbert, the embedding": (
-        modern_bert,
-        "AutoModelForMaskedLM",
-        {"target_modules": ["tok_embeddings"]},
-    ),
-    "whisper, the head": (whisper, "AutoModelForSpeechSeq2Seq", {"target_modules": ["proj_out"]}),
-    "mamba, the embedding": (mamba, CAUSAL, {"target_modules": ["embeddings", "x_proj"]}),
-    "t5, the shared embedding": (t5, SEQ2SEQ, {"target_modules": ["shared"]}),
-    "t5, the head": (t5, SEQ2SEQ, {"target_modules": ["lm_head"]}),
-}
-
-
-@pytest.mark.parametrize(("model", "auto", "lora"), TIED.values(), ids=TIED.keys())
-def test_one_of_a_tied_pair(
-    model: Build, auto: str, lora: Mapping[str, object], tmp_path: Path
-) -> None:
-    base = save_base(model(), tmp_path / "base")
-    adapter = save_adapter(loaded(base, auto), tmp_path / "adapter", lora)
-    error = error_of(base, adapter, tmp_path / "out")
-    assert (error.type, error.code) == ("AdapterKind", 4)
-    assert "ties" in error.message
-
-
-def test_a_tied_head_that_the_file_holds(tmp_path: Path) -> None:
-    base = save_base(modern_bert(), tmp_path / "base")
-    tensors = tensors_of(base)
-    head = tensors["model.embeddings.tok_embeddings.weight"].clone()
-    save_file(tensors | {"decoder.weight": head}, base / "model.safetensors", METADATA)
-    lora = {"target_modules": ["decoder"]}
-    adapter = save_adapter(loaded(base, "AutoModelForMaskedLM"), tmp_path / "adapter", lora)
-    error = error_of(base, adapter, tmp_path / "out")
-    assert (error.type, error.code) == ("AdapterKind", 4)
-    assert "ties" in error.message
 
 
 BASES = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from adapter_merge.naming import tied_tensors, vocabulary_tensors
+from adapter_merge.naming import tied_tensors, vocabulary_tensors, with_tied
 from tests.naming.test_resolve import checkpoint
 
 EMBED, HEAD = "model.embed_tokens.weight", "lm_head.weight"
@@ -54,9 +54,16 @@ SHARED, INNER = "shared.weight", "encoder.embed_tokens.weight"
         ({}, [], False, ()),
         # T5 and BART: encoder and decoder share it whatever the head does.
         ({"architectures": ["T5ForConditionalGeneration"], "tie_word_embeddings": False},
-         [SHARED, HEAD], False, (SHARED, INNER)),
+         [SHARED, HEAD], False, (SHARED,)),
         ({"architectures": ["T5EncoderModel"]}, [SHARED, INNER], False, (SHARED, INNER)),
-        ({"architectures": ["T5ForConditionalGeneration"]}, [SHARED], False, (SHARED, INNER, HEAD)),
+        ({"architectures": ["T5ForConditionalGeneration"]}, [SHARED, "encoder.norm.weight"], False,
+         (SHARED, INNER, HEAD)),
+        ({"architectures": ["BartForConditionalGeneration"]},
+         [f"model.{SHARED}", "model.encoder.norm.weight", "model.decoder.norm.weight"], False,
+         (f"model.{SHARED}", f"model.{INNER}", "model.decoder.embed_tokens.weight", HEAD)),
+        # Beside the text model of an older vision-language file lies its head.
+        ({"architectures": ["Gemma3ForConditionalGeneration"]}, [f"language_model.{EMBED}"], False,
+         (f"language_model.{EMBED}", f"language_model.{HEAD}")),
     ],
 )  # fmt: skip
 def test_tied(
@@ -102,3 +109,12 @@ def test_the_head_that_modernbert_leaves_out() -> None:
 
 def test_a_vector_is_no_table() -> None:
     assert vocabulary_tensors(checkpoint({EMBED: (4,)})) == ()
+
+
+def test_a_file_as_if_it_held_all() -> None:
+    base = checkpoint({EMBED: (12, 8)})
+    whole = with_tied(base, (EMBED, HEAD))
+    assert whole.tensors[HEAD].shape == (12, 8)
+    assert list(base.tensors) == [EMBED]
+    assert with_tied(base, (EMBED,)) is base
+    assert with_tied(base, ()) is base

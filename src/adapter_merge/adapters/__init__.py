@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from adapter_merge.adapters.claims import Claim, edits_of, refuse_tied
+from adapter_merge.adapters.claims import Claim, edits_of
 from adapter_merge.adapters.contribution import Contribution
 from adapter_merge.adapters.heads import architecture, labels
 from adapter_merge.adapters.lora import Lora
 from adapter_merge.adapters.refused import reason
 from adapter_merge.adapters.rows import in_rows
+from adapter_merge.adapters.saved_modules import is_wrapped
+from adapter_merge.adapters.tokens import TrainableTokens
 from adapter_merge.errors import AdapterKind
 from adapter_merge.sources import Adapter, Base
 
@@ -21,9 +23,9 @@ __all__ = [
     "architecture",
     "edits_of",
     "in_rows",
+    "is_wrapped",
     "kind_of",
     "labels",
-    "refuse_tied",
 ]
 
 
@@ -46,7 +48,7 @@ class Kind(Protocol):
         ...
 
 
-KINDS: tuple[Kind, ...] = (Lora(),)
+KINDS: tuple[Kind, ...] = (Lora(), TrainableTokens())
 
 
 def kind_of(adapter: Adapter) -> Kind:

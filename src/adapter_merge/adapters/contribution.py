@@ -47,9 +47,11 @@ class Contribution:
         shape: shape that the tensor gets where the contribution replaces or adds it, else None.
         saved: whether the adapter may add the tensor, or give it other rows (a saved module or a head).
         make: the step for the tensor that naming found; None stands for an added tensor.
+        token_rows: the rows that it overwrites, where it is about single tokens.
     """
 
     need: Need
     shape: tuple[int, ...] | None
     saved: bool
     make: Callable[[TensorInfo | None], Step]
+    token_rows: tuple[int, ...] = ()

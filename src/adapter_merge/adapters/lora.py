@@ -15,6 +15,7 @@ from adapter_merge.adapters.lora_options import LoraOptions, Scale
 from adapter_merge.adapters.refused import lora_refusal
 from adapter_merge.adapters.saved_modules import saved_tensor
 from adapter_merge.adapters.steps import BiasDelta, ConvLowRank, LowRank
+from adapter_merge.adapters.tokens import DELTA, token_rows
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import AdapterKind, Ambiguous, Corrupt, ShapeMismatch, Unclaimed
 from adapter_merge.plan import AdapterTensor, Need
@@ -26,6 +27,7 @@ _FACTOR = re.compile(
     r"|lora_B\.(?P<bias>bias))"
 )
 # With `bias: all` PEFT saves the biases of a saved module two times more, and loads neither again.
+_TOKENS = f".token_adapter.{DELTA}"
 _BESIDE = re.compile(r"(?P<module>.+)\.(?:modules_to_save|original_module)\.(?P<parameter>.+)")
 
 # Model types whose blocks use `Conv1D`, a linear layer that stores its weight as (in, out), and its
@@ -55,13 +57,14 @@ class Lora:
         """See `Kind.read`."""
         config, options = adapter.config, LoraOptions.of(adapter)
         _refuse(adapter, options)
-        factors, plain, beside = _sort_out(adapter)
+        factors, plain, beside, tokens = _sort_out(adapter)
         reader = _Reader(
             adapter=adapter,
             index=index,
             options=options,
             scales=options.scales(factors, label=adapter.pinned.source),
             conv1d=_uses_conv1d(base.config),
+            saved=plain,
         )
         pairs = [reader.pair(module, kinds) for module, kinds in factors.items()]
         biases = [(m, kinds["bias"]) for m, kinds in factors.items() if "bias" in kinds]
@@ -74,7 +77,15 @@ class Lora:
                 )
                 for name, info in plain.items()
             ),
+            *(
+                token_rows(adapter, info, index=index, module=module, wanted=_tokens_of(adapter))
+                for module, info in tokens.items()
+            ),
         )
+
+
+def _tokens_of(adapter: Adapter) -> object:
+    return (adapter.config.model_extra or {}).get("trainable_token_indices")
 
 
 def _refuse(adapter: Adapter, options: LoraOptions) -> None:
@@ -96,18 +107,21 @@ class _Sorted(NamedTuple):
     """An adapter's tensors.
 
     `factors`: by module, with the keys `A`, `B`, `embedding_A`, `embedding_B` and `bias`; `plain`: whole
-    tensors by name; `beside`: the spare copies of plain ones, by the same names.
+    tensors by name; `beside`: the spare copies of plain ones, by the same names; `tokens`: learned rows
+    by module.
     """
 
     factors: dict[str, dict[str, TensorInfo]]
     plain: dict[str, TensorInfo]
     beside: dict[str, list[TensorInfo]]
+    tokens: dict[str, TensorInfo]
 
 
 def _sort_out(adapter: Adapter) -> _Sorted:
     factors: dict[str, dict[str, TensorInfo]] = {}
     plain: dict[str, TensorInfo] = {}
     beside: dict[str, list[TensorInfo]] = {}
+    tokens: dict[str, TensorInfo] = {}
     for info in adapter.checkpoint.tensors.values():
         name = _stripped(info, adapter.pinned.source)
         match = _FACTOR.fullmatch(name)
@@ -115,7 +129,10 @@ def _sort_out(adapter: Adapter) -> _Sorted:
             key = match["linear"] or match["bias"] or f"embedding_{match['embedding']}"
             factors.setdefault(match["module"], {})[key] = info
             continue
-        bare = name.replace(".base_layer.", ".")
+        if name.endswith(_TOKENS):
+            tokens[name.removesuffix(_TOKENS)] = info
+            continue
+        bare = name.replace(".token_adapter.base_layer.", ".").replace(".base_layer.", ".")
         copy = _BESIDE.fullmatch(bare)
         if copy is not None:
             beside.setdefault(f"{copy['module']}.{copy['parameter']}", []).append(info)
@@ -131,7 +148,7 @@ def _sort_out(adapter: Adapter) -> _Sorted:
             f"`{adapter.pinned.source}` holds `{beside[lone][0].name}`, but no `{lone}`",
             hint="Save the adapter again with PEFT.",
         )
-    return _Sorted(factors, plain, beside)
+    return _Sorted(factors, plain, beside, tokens)
 
 
 def _stripped(info: TensorInfo, label: str) -> str:
@@ -142,7 +159,9 @@ def _stripped(info: TensorInfo, label: str) -> str:
         )
     name = info.name.removeprefix(_PREFIX)
     known = _FACTOR.fullmatch(name) is not None
-    if name == info.name or (not known and "lora_" in name) or "token_adapter" in name:
+    tokens = name.endswith(_TOKENS) or ".token_adapter.base_layer." in name
+    strange = not known and "lora_" in name
+    if name == info.name or strange or ("token_adapter" in name and not tokens):
         raise Unclaimed(
             f"`{label}` holds `{info.name}`, which is no name that PEFT saves for a LoRA",
             hint="Save the adapter with PEFT's `save_pretrained`; PEFT itself would skip this tensor.",
@@ -164,6 +183,7 @@ class _Reader:
     options: LoraOptions
     scales: Mapping[str, Scale]
     conv1d: bool | None
+    saved: Mapping[str, TensorInfo]
 
     def pair(self, module: str, kinds: Mapping[str, TensorInfo]) -> _Pair:
         """Both factors of a module, of the rank that the config gives it."""
@@ -206,13 +226,19 @@ class _Reader:
 
     def low_rank(self, pair: _Pair) -> Contribution:
         """The delta of a module's weight."""
+        grown = self.saved.get(f"{pair.module}.weight")
+
+        def whole(target: TensorInfo) -> TensorInfo:
+            # An embedding that grew is saved beside its factors, and takes the base's place first.
+            replaced = grown is not None and grown.shape[1:] == target.shape[1:]
+            return grown if replaced and grown is not None else target
 
         def fits(target: TensorInfo) -> bool:
-            return self._form(pair, target) is not None
+            return self._form(pair, whole(target)) is not None
 
         def make(target: TensorInfo | None) -> Step:
             assert target is not None  # noqa: S101 - a required need is always found
-            return self._low_rank_step(pair, target)
+            return self._low_rank_step(pair, whole(target))
 
         need = Need(module=pair.module, parameter="weight", fits=fits, required=True)
         return Contribution(need=need, shape=None, saved=False, make=make)

@@ -28,7 +28,6 @@ NEVER: Mapping[str, str] = {
 LORA_OPTIONS: Mapping[str, str] = {
     "use_dora": "DoRA scales the columns of the merged weight; only plain LoRA is merged so far",
     "target_parameters": "it adapts parameters instead of modules; only modules are merged so far",
-    "trainable_token_indices": "it trains single rows of the embedding; only plain LoRA is merged so far",
     "layer_replication": "it repeats layers of the base, so that the base has no tensor for the copies",
     "alora_invocation_tokens": "aLoRA is active after its invocation tokens only",
     "use_qalora": "QALoRA works on pooled inputs of a quantised base",
@@ -64,6 +63,7 @@ HARMLESS = frozenset(
         "merge_weights",
         "qalora_group_size",
         "runtime_config",
+        "trainable_token_indices",
         "velora_config",
     }
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from adapter_merge.adapters.contribution import Contribution, Step
 from adapter_merge.adapters.steps import Replacement
@@ -20,6 +20,8 @@ TASK_HEADS = {
 }
 # Source: peft `EMBEDDING_LAYER_NAMES`: saved whole where they were trained or resized.
 EMBEDDINGS = ("embed_tokens", "lm_head")
+# Other names of input embeddings, which PEFT saves too where the vocabulary grew.
+_INPUTS = frozenset({"embed_in", "shared", "tok_embeddings", "word_embeddings", "wte"})
 _LAST_LAYER = re.compile(r"(?:.*\.)?(?:score|classifier|classifier\.out_proj)\.(?:weight|bias)")
 
 
@@ -57,13 +59,20 @@ def has_row_per_label(name: str) -> bool:
     return _LAST_LAYER.fullmatch(name) is not None
 
 
+def is_wrapped(module: str, config: AdapterConfig) -> bool:
+    """Whether the module was trained as a copy of its own, beside the base's (`modules_to_save`)."""
+    return _lies_in(module, config.modules_to_save or ())
+
+
 def _is_saved(module: str, config: AdapterConfig) -> bool:
-    """Whether the module, or one that it lies in, is saved by its config (PEFT compares endings)."""
-    names = (
-        *(config.modules_to_save or ()),
-        *TASK_HEADS.get(config.task_type or "", ()),
-        *EMBEDDINGS,
-    )
+    """Whether the module, or one that it lies in, is saved by its config."""
+    heads = TASK_HEADS.get(config.task_type or "", ())
+    is_input = module.rsplit(".", 1)[-1] in _INPUTS
+    return is_input or is_wrapped(module, config) or _lies_in(module, (*heads, *EMBEDDINGS))
+
+
+def _lies_in(module: str, names: Iterable[str]) -> bool:
+    """Whether the path, or the start of it that is a module, ends with one of the names, as PEFT compares."""
     parts = module.split(".")
     parents = [".".join(parts[: n + 1]) for n in range(len(parts))]
-    return any(parent.endswith(name) for parent in parents for name in names)
+    return any(parent.endswith(name) for name in names for parent in parents)

@@ -6,18 +6,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adapter_merge.adapters import Claim, Contribution, edits_of, in_rows, kind_of, refuse_tied
+from adapter_merge.adapters import (
+    Claim,
+    Contribution,
+    edits_of,
+    in_rows,
+    kind_of,
+)
+from adapter_merge.bases.ties import Settled, settle
 from adapter_merge.checkpoint import FLOATS, Checkpoint
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.folder import open_checkpoint, read_json
-from adapter_merge.naming import Target
+from adapter_merge.naming import Target, tied_tensors, with_tied
 from adapter_merge.naming import resolve as resolve_names
 from adapter_merge.sources import Adapter, Base, Pinned
 
 
-def claims_on(
-    adapters: tuple[Adapter, ...], base: Base
-) -> tuple[tuple[Claim, ...], tuple[str, ...]]:
+def claims_on(adapters: tuple[Adapter, ...], base: Base) -> tuple[Settled, tuple[str, ...]]:
     """What every adapter does to which tensor, in the order of the adapters, and by which rules.
 
     Raises:
@@ -26,18 +31,18 @@ def claims_on(
     """
     claims: list[Claim] = []
     naming: list[str] = []
+    whole = with_tied(base.checkpoint, base.tied)
     for index, adapter in enumerate(adapters):
         contributions = kind_of(adapter).read(adapter, index, base)
-        refuse_tied(adapter, (c.need.name for c in contributions), base)
         needs = [c.need for c in contributions]
-        names = resolve_names(needs, base.checkpoint, base.config, label=adapter.pinned.source)
+        names = resolve_names(needs, whole, base.config, label=adapter.pinned.source)
         naming.append(names.how)
-        claims += [_claim(adapter, c, names.targets.get(c.need.name), base) for c in contributions]
-    return tuple(claims), tuple(naming)
+        claims += [_claim(adapter, c, names.targets.get(c.need.name), whole) for c in contributions]
+    return settle(claims, base), tuple(naming)
 
 
 def _claim(
-    adapter: Adapter, contribution: Contribution, target: Target | None, base: Base
+    adapter: Adapter, contribution: Contribution, target: Target | None, whole: Checkpoint
 ) -> Claim:
     """A contribution without a target adds a tensor under the adapter's own name."""
     if target is None:
@@ -47,25 +52,26 @@ def _claim(
     if target.rows is not None:
         contribution = in_rows(contribution, target.info, target.rows, label=adapter.pinned.source)
     (name,) = target.tensors
-    info = base.checkpoint.tensors[name]
+    info = whole.tensors[name]
     return Claim(adapter=adapter, name=name, info=info, contribution=contribution)
 
 
 def fits(root: Path, adapters: tuple[Adapter, ...]) -> bool:
     """Whether a folder opens as a base, isn't quantised, and takes every adapted module."""
     try:
+        config, checkpoint = read_json(root, "config.json"), open_checkpoint(root)
         base = Base(
             pinned=Pinned(source=str(root), root=root),
-            config=read_json(root, "config.json"),
-            checkpoint=open_checkpoint(root),
+            config=config,
+            checkpoint=checkpoint,
             files={},
-            tied=(),  # which tensors are one is no question of the right base
+            tied=tied_tensors(config, checkpoint, equal=lambda _a, _b: False),
             readme=None,
         )
         if why_quantised(base.config, base.checkpoint):
             return False
-        claims, _ = claims_on(adapters, base)
-        edits_of(claims, base, dtype=lambda _info: "F32")
+        settled, _ = claims_on(adapters, base)
+        edits_of(settled.claims, dtype=lambda _info: "F32")
     except AdapterMergeError:
         return False
     return True

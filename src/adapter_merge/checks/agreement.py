@@ -48,7 +48,7 @@ class ConfigAgrees:
         sources = seen.sources
         assert sources is not None  # noqa: S101 - a plan has sources
         try:
-            stray = [m for a in sources.adapters for m in _stray(a)]
+            stray = [m for a in sources.adapters for m in _stray(a, plan)]
             absent = list(_absent(plan, sources))
         except Corrupt as e:
             yield warned(self, seen, e.message)
@@ -76,13 +76,15 @@ def _modules(adapter: Adapter) -> list[str]:
     ]
 
 
-def _stray(adapter: Adapter) -> list[str]:
-    """Modules of the file that the config doesn't select."""
+def _stray(adapter: Adapter, plan: Plan) -> list[str]:
+    """Modules of the file that the config doesn't select; a tied one is selected with its partner."""
     if adapter.config.target_modules in {None, "all-linear"}:
         return []  # both depend on the classes of the modules; nothing in a file can contradict them
     modules = _modules(adapter)
     chosen = adapter.config.selected(modules, label=adapter.pinned.source)
-    return [m for m in modules if m not in chosen]
+    again = (adapter.config.model_extra or {}).get("ensure_weight_tying") is True
+    tied = set(plan.tied) if again else set()
+    return [m for m in modules if m not in chosen and f"{m}{_WEIGHT}" not in tied]
 
 
 def _absent(plan: Plan, sources: Sources) -> Iterable[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from adapter_merge.checks.check import (
     against_plan,
@@ -16,6 +17,7 @@ from adapter_merge.checks.check import (
     warned,
 )
 from adapter_merge.checks.seen import Seen
+from adapter_merge.checks.side import CONFIG
 from adapter_merge.finding import Finding
 from adapter_merge.plan import Plan
 
@@ -150,6 +152,8 @@ class ChangedSet:
         changed = {name for name, look in looks.items() if not look.same}
         stayed = {n: e for n in sorted(adapted & looks.keys() - changed) if (e := looks[n].edit)}
         lost = [n for n, edit in stayed.items() if edit.expected]
+        # One tensor that a saved one stands for twice: where it is judged is the other.
+        stayed = {n: e for n, e in stayed.items() if _uses(plan, n)}
         zero = [n for n, edit in stayed.items() if not edit.moved]
         rounded = [n for n, edit in stayed.items() if edit.moved and not edit.expected]
         wrong = sorted(changed - adapted) + lost
@@ -169,20 +173,27 @@ class ChangedSet:
             )
 
 
+def _uses(plan: Plan, name: str) -> bool:
+    edit = plan.tensors[name].edit
+    return edit is not None and bool(edit.uses)
+
+
 class TieHolds:
     """T009."""
 
     code = "T009"
-    title = "Tied tensors are equal"
-    why = "Loaders keep one of two tied tensors: where both stand in the file and differ, one is dropped in silence."
-    fix = "Merge again, or untie them: `tie_word_embeddings: false` in `config.json`."
+    title = "Tied tensors are equal, and untied ones both there"
+    why = "Loaders keep one of two tied tensors: where they differ, or one isn't there, the other takes its place in silence."
+    fix = "Merge again; embedding and head that differ both stand in the file, with `tie_word_embeddings: false` in `config.json`."
     look = "Look at `tie_word_embeddings` in `config.json`; the finding names both tensors."
     ignore = "Only where the loader is known to keep both."
 
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
-        """Bytes of the tied tensors that are in the file."""
-        if seen.tied is False:
+        """Bytes of the tied tensors that are in the file; where the merge unties them, names and flags."""
+        if plan.untied:
+            yield self._apart(seen, plan)
+        elif seen.tied is False:
             names = sorted(seen.names & set(plan.tied))
             yield failed(
                 self, seen, f"tied, but with different values: {listed(names)}", tensors=names
@@ -192,3 +203,25 @@ class TieHolds:
                 "no two tied tensors in the file" if seen.tied is None else "tied tensors are equal"
             )
             yield passed(self, seen, text)
+
+    def _apart(self, seen: Seen, plan: Plan) -> Finding:
+        missing = sorted(set(plan.untied) - seen.names)
+        config = seen.side.config or {}
+        still = [where for where, flag in _flags(config) if flag]
+        if missing:
+            text = f"embedding and head are apart, and the file lacks {listed(missing)}"
+            return failed(self, seen, text, tensors=missing)
+        if still or config.get("tie_word_embeddings") is not False:
+            where = listed(still or ["tie_word_embeddings"])
+            text = f"embedding and head are apart, and `{CONFIG}` still ties them: {where}"
+            return failed(self, seen, text, keys=still)
+        return passed(self, seen, f"untied, and both there: {listed(plan.untied)}")
+
+
+def _flags(config: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, object]]:
+    """Every `tie_word_embeddings` of a config and of those in it, with the keys that lead there."""
+    for key, value in config.items():
+        if key == "tie_word_embeddings":
+            yield f"{where}{key}", value
+        elif isinstance(value, dict):
+            yield from _flags(value, f"{where}{key}.")

@@ -56,6 +56,7 @@ def plan_json(plan: Plan, forecast: Forecast) -> dict[str, Any]:
         "size": plan.size,
         "naming": list(plan.naming),
         "tied": list(plan.tied),
+        "untied": list(plan.untied),
         "shards": [_shard(shard) for shard in plan.shards],
         "side_files": [_side_file(file) for file in plan.side_files],
         "left_behind": [asdict(file) for file in plan.left_behind],

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from adapter_merge.naming.apart import Inseparable, apart
 from adapter_merge.naming.attempt import Target
 from adapter_merge.naming.resolve import Names, resolve
-from adapter_merge.naming.tied import tied_tensors, vocabulary_tensors
+from adapter_merge.naming.tied import tied_tensors, vocabulary_tensors, with_tied
 
-__all__ = ["Names", "Target", "resolve", "tied_tensors", "vocabulary_tensors"]
+__all__ = [
+    "Inseparable",
+    "Names",
+    "Target",
+    "apart",
+    "resolve",
+    "tied_tensors",
+    "vocabulary_tensors",
+    "with_tied",
+]

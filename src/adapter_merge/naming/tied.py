@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from adapter_merge.checkpoint import Checkpoint
+from adapter_merge.checkpoint import Checkpoint, WeightFile
 
 _EMBEDDINGS = re.compile(
     r"(?:.*\.)?(?:embed_tokens|wte|word_embeddings?|embeddings|shared|embed_in|tokens_embed"
@@ -30,7 +31,9 @@ _BESIDE_HEAD = {
     "head.dense.": "decoder.weight",
 }
 _HEAD_OF_TYPE = {"whisper": "proj_out.weight"}
-_INNER = "encoder.embed_tokens.weight"  # a file that holds `shared` leaves it out
+_EMBEDDING_OF = {"model": "model.embed_tokens.weight", "transformer": "transformer.wte.weight"}
+_OUTER = "language_model."  # around the text model in files of older vision-language models
+_INNER = (".encoder.embed_tokens.weight", ".decoder.embed_tokens.weight")  # beside a `shared`
 
 
 def tied_tensors(
@@ -45,12 +48,40 @@ def tied_tensors(
     """
     embeddings, heads = _vocabulary(checkpoint)
     if not embeddings:
-        return ()
-    shared = any(n.rsplit(".", 2)[-2] == "shared" for n in embeddings)
-    both = (*embeddings, *([_INNER] if shared and len(embeddings) == 1 else []))
+        found = _absent_embedding(checkpoint) if len(heads) == 1 else None
+        tied = found and _head_is_tied(config, [], [], equal)
+        return (found, *heads) if found and tied else ()
+    shared = [n for n in embeddings if n.rsplit(".", 2)[-2] == "shared"]
+    both = tuple(dict.fromkeys(n for e in embeddings for n in (e, *_beside_shared(e, checkpoint))))
     if _head_is_tied(config, embeddings, heads, equal):
-        return (*both, *(heads or [_absent_head(config, checkpoint)]))
+        return (*both, *(heads or [_absent_head(config, checkpoint, embeddings[0])]))
     return both if shared else ()
+
+
+def _absent_embedding(checkpoint: Checkpoint) -> str | None:
+    """What the embedding is called where the file holds the head alone: loaders take either of the two."""
+    firsts = {n.partition(".")[0] for n in checkpoint.tensors}
+    return next((name for first, name in _EMBEDDING_OF.items() if first in firsts), None)
+
+
+def with_tied(checkpoint: Checkpoint, tied: Sequence[str]) -> Checkpoint:
+    """The checkpoint as if its file held every one of the tied tensors, which adapters may name."""
+    stored = [checkpoint.tensors[n] for n in tied if n in checkpoint.tensors]
+    absent = [replace(stored[0], name=n) for n in tied if n not in checkpoint.tensors]
+    if not absent:
+        return checkpoint
+    file = WeightFile(name="", size=0, header=b"", metadata=None, tensors=tuple(absent))
+    return replace(checkpoint, files=(*checkpoint.files, file))
+
+
+def _beside_shared(embedding: str, checkpoint: Checkpoint) -> Iterator[str]:
+    """What a file leaves out where it holds `shared`: the embeddings of encoder and decoder."""
+    head, _, name = f".{embedding}".rpartition(".shared.")
+    if name == "weight":
+        for inner in (f"{head}{end}"[1:] for end in _INNER):
+            part = inner.removesuffix("embed_tokens.weight")
+            if any(n.startswith(part) for n in checkpoint.tensors):
+                yield inner
 
 
 def _head_is_tied(
@@ -67,9 +98,10 @@ def _head_is_tied(
     return not heads or any(equal(e, h) for e in embeddings for h in heads)
 
 
-def _absent_head(config: Mapping[str, Any], checkpoint: Checkpoint) -> str:
+def _absent_head(config: Mapping[str, Any], checkpoint: Checkpoint, embedding: str) -> str:
     beside = (h for sign, h in _BESIDE_HEAD.items() if any(sign in n for n in checkpoint.tensors))
-    return next(beside, _HEAD_OF_TYPE.get(str(config.get("model_type")), "lm_head.weight"))
+    plain = f"{_OUTER}lm_head.weight" if embedding.startswith(_OUTER) else "lm_head.weight"
+    return next(beside, _HEAD_OF_TYPE.get(str(config.get("model_type")), plain))
 
 
 def vocabulary_tensors(checkpoint: Checkpoint) -> tuple[str, ...]:

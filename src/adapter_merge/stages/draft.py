@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from adapter_merge.adapters import Claim, architecture, edits_of, labels
-from adapter_merge.bases import claims_on
+from adapter_merge.adapters import architecture, edits_of, labels
+from adapter_merge.bases import Settled, claims_on
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import (
     RemoteCode,
@@ -43,16 +43,16 @@ def draft(settings: Settings, sources: Sources) -> Plan:
     """
     base = sources.base
     _refuse(settings, base)
-    claims, naming = claims_on(sources.adapters, base)
-    edits = edits_of(claims, base, dtype=lambda info: _out_dtype(info, base, settings.dtype))
-    tensors = _tensors(base, edits, claims, settings.dtype)
+    settled, naming = claims_on(sources.adapters, base)
+    edits = edits_of(settled.claims, dtype=lambda info: _out_dtype(info, base, settings.dtype))
+    tensors = _tensors(base, edits, settled, settings.dtype)
     limit = settings.shard_bytes
     weights = (
         keep_files(tensors, base.checkpoint)
         if limit is None
         else cut_files(tensors, base.checkpoint, limit=limit)
     )
-    config = _config_edits(claims, base, settings.dtype)
+    config = _config_edits(settled, base, settings.dtype)
     own = {f.name for f in base.checkpoint.files} | {INDEX}
     wishes = Wishes.of(settings)
     side = LAYOUTS[settings.layout].side(sources, config, frozenset(own), wishes)
@@ -79,7 +79,8 @@ def draft(settings: Settings, sources: Sources) -> Plan:
         recipe=_recipe(kept, sources),
         settings=kept,
         naming=naming,
-        tied=base.tied,
+        tied=() if settled.untied else base.tied,
+        untied=settled.untied,
     )
 
 
@@ -112,22 +113,24 @@ def _main_dtype(base: Base) -> str:
 
 
 def _tensors(
-    base: Base, edits: Mapping[str, Edit], claims: Sequence[Claim], dtype: str
+    base: Base, edits: Mapping[str, Edit], settled: Settled, dtype: str
 ) -> list[PlannedTensor]:
     """All tensors of the result in the base's order, added ones last; byte ranges come later."""
-    shapes = {c.name: c.contribution.shape for c in claims if c.contribution.shape is not None}
+    shapes = {
+        c.name: c.contribution.shape for c in settled.claims if c.contribution.shape is not None
+    }
+    held = base.checkpoint.tensors
+    sources = {**{name: name for name in held}, **settled.copies}
     planned = [
         PlannedTensor(
-            info=_goal(
-                info.name, shapes.get(info.name) or info.shape, _out_dtype(info, base, dtype)
-            ),
-            base=BaseTensor(file=file.name, info=info),
-            edit=edits.get(info.name),
+            info=_goal(name, shapes.get(name) or info.shape, _out_dtype(info, base, dtype)),
+            base=BaseTensor(file=base.checkpoint.file_of[source].name, info=info),
+            edit=edits.get(name),
         )
-        for file in base.checkpoint.files
-        for info in file.tensors
+        for name, source in sources.items()
+        for info in (held[source],)
     ]
-    added = [n for n in edits if n not in base.checkpoint.tensors]
+    added = [n for n in edits if n not in sources]
     planned += [
         PlannedTensor(
             info=_goal(name, shapes[name], _out_dtype(None, base, dtype)),
@@ -143,29 +146,41 @@ def _goal(name: str, shape: tuple[int, ...], dtype: str) -> TensorInfo:
     return TensorInfo(name=name, dtype=dtype, shape=shape, start=0, stop=0)
 
 
-def _config_edits(claims: Sequence[Claim], base: Base, dtype: Dtype) -> ConfigEdits:
+def _config_edits(settled: Settled, base: Base, dtype: Dtype) -> ConfigEdits:
+    claims = settled.claims
     return ConfigEdits(
         dtype=dtype,
-        vocab_size=_grown_vocabulary(claims, base),
+        untied=bool(settled.untied),
+        vocab_size=_grown_vocabulary(settled, base),
         architecture=architecture(claims, base.config),
         labels=labels(claims, base.config),
     )
 
 
-def _grown_vocabulary(claims: Sequence[Claim], base: Base) -> int | None:
+def _grown_vocabulary(settled: Settled, base: Base) -> int | None:
     """Rows of the embeddings that an adapter saved with more rows; all of them must agree."""
-    before = set(vocabulary_tensors(base.checkpoint))
-    rows = {c.name: c.rows for c in claims if c.name in before and c.rows}
-    grown = {n: r for n, r in rows.items() if r != base.checkpoint.tensors[n].shape[0]}
+    held = base.checkpoint.tensors
+    before = {n: held[n] for n in vocabulary_tensors(base.checkpoint)}
+    before |= {n: held[source] for n, source in settled.copies.items()}
+    rows = {c.name: c.rows for c in settled.claims if c.rows}
+    grown = {n: rows[n] for n in before if rows.get(n, 0) not in {0, before[n].shape[0]}}
     if not grown:
         return None
-    apart = sorted(n for n in before if rows.get(n) != max(grown.values()))
+    one_a_token = {*before, *(b for n in before for b in _biases(n) if b in held)}
+    one_a_token |= {n for n in held if n.endswith("final_logits_bias")}
+    apart = sorted(n for n in one_a_token if rows.get(n) != max(grown.values()))
     if apart:
         raise ShapeMismatch(
             f"the adapter grows `{min(grown)}` to {max(grown.values())} rows, but not `{apart[0]}`",
             hint="Save both the input embedding and the head in `modules_to_save`.",
         )
     return max(grown.values())
+
+
+def _biases(table: str) -> tuple[str, str]:
+    """What a head's bias over the vocabulary may be called: its own, or its parent's."""
+    module = table.removesuffix(".weight")
+    return f"{module}.bias", f"{module.rpartition('.')[0]}.bias"
 
 
 def _index(weights: Weights, base: Base) -> tuple[SideFile, ...]:
