@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import modules_after
 from tests.contract.eras import ERAS, MODELS, renamed
 from tests.contract.makers import change_config, change_tensors, tensors_of
 from tests.contract.merges import (
@@ -57,6 +58,23 @@ def test_an_adapter_gives_the_same_bytes_under_old_and_new_names(name: str, tmp_
         assert ours(base, {tmp_path / era: 1.0}, tmp_path / f"out-{era}").error is None
     weights = [tmp_path / f"out-{era}" / "model.safetensors" for era in ("new", "old")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "adapter"),
+    [
+        ("LlamaForCausalLM", "saved", "new"),
+        ("LlamaForCausalLM", "saved", "headless, new"),
+        ("BertForSequenceClassification", "headless, saved", "new"),
+    ],
+)
+def test_the_plan_of_a_common_text_model_asks_no_class(
+    name: str, file: str, adapter: str, tmp_path: Path
+) -> None:
+    write_file(name, Side.of(file), tmp_path / "base")
+    write_adapter(name, Side.of(adapter), tmp_path / "adapter")
+    modules = modules_after("plan ./adapter --base ./base", cwd=tmp_path)
+    assert not modules & {"torch", "transformers", "peft"}
 
 
 @pytest.mark.parametrize("architectures", [None, ["SomethingElse"]])

@@ -27,6 +27,10 @@ _CONFIGS: Mapping[str, tuple[Mapping[str, object], str | None]] = {
     "an unknown type": ({"model_type": "nope"}, "isn't part of transformers"),
     "Python of its own": ({**_LLAMA, "auto_map": {"AutoModel": "x.Y"}}, "Python code of its own"),
     "a billion layers": ({**_LLAMA, "num_hidden_layers": 10**9}, "more layers than its file"),
+    "a million stages of layers": (
+        {"model_type": "swin", "depths": [500] * 10**6},
+        "more layers than its file",
+    ),
     "a billion experts": (
         {"model_type": "x", "text_config": {"num_experts": 10**9}},
         "more layers than its file",
@@ -105,7 +109,8 @@ def test_what_is_set_for_the_work_is_set_back() -> None:
         ({"model_type": "paligemma", "architectures": ["ColPali"]}, set(),
          "model.model.language_model.layers.0.self_attn.q_proj.weight"),
         ({"model_type": "paligemma"}, {"custom_text_proj.weight"}, "custom_text_proj.weight"),
-        ({"model_type": "idefics3", "architectures": ["ColIdefics3"]}, set(), "linear.weight"),
+        ({"model_type": "idefics3", "architectures": ["ColIdefics3"],
+          "text_config": {"model_type": "llama", "pad_token_id": 0}}, set(), "linear.weight"),
     ],
 )  # fmt: skip
 def test_a_class_of_colpali_engine_is_built_around_that_of_transformers(

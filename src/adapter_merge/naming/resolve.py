@@ -53,11 +53,11 @@ def resolve(
     if found is None:
         skeleton = skeleton_of(config, checkpoint.tensors)
         if isinstance(skeleton, Absent):
-            raise _no_cover(tried, label, f"the model's class, which {skeleton.why}")
+            raise _no_cover(tried, label, f"not asked: the model's class, which {skeleton.why}")
         joined = Joined(skeleton=skeleton, checkpoint=checkpoint)
         found = _first_total(class_tiers(joined, needs), needs, tried, label=label)
-    if found is None:
-        raise _no_cover(tried, label, None)
+        if found is None:
+            raise _no_cover(tried, label, f"as of transformers {skeleton.version}")
     _refuse_made(found, label)
     return Names(how=found.how, targets=found.targets)
 
@@ -99,24 +99,23 @@ def _refuse_made(cover: Cover, label: str) -> None:
             )
 
 
-def _no_cover(tried: Sequence[Cover], label: str, unasked: str | None) -> PlanError:
-    """`unasked`: what could have told more names."""
+def _no_cover(tried: Sequence[Cover], label: str, asked: str) -> PlanError:
+    """`asked`: which class told the names, or why none did."""
     order = sorted(tried, key=lambda c: c.rank)
-    best, attempts = order[0], "; ".join(str(c) for c in order[:_SHOWN])
-    asked = f"; not asked: {unasked}" if unasked else ""
+    best, attempts = order[0], "; ".join([*(str(c) for c in order[:_SHOWN]), asked])
     if best.missing:
         return MissingTarget(
-            f"the base has no tensor for {_listed(best.missing)} of `{label}` ({attempts}{asked})",
+            f"the base has no tensor for {_listed(best.missing)} of `{label}` ({attempts})",
             hint="Name the base that the adapter was trained on with `--base`.",
         )
     if not best.unfit:
         return Ambiguous(
-            f"several modules of `{label}` are the same tensor of the base ({attempts}{asked})",
+            f"several modules of `{label}` are the same tensor of the base ({attempts})",
             hint="Save the adapter again with PEFT.",
         )
     return ShapeMismatch(
         f"the shapes of {_listed(best.unfit)} in the base don't fit the factors of `{label}` "
-        f"({attempts}{asked})",
+        f"({attempts})",
         hint="Name the base that the adapter was trained on with `--base`: same names, another size.",
     )
 

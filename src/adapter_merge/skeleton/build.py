@@ -65,7 +65,7 @@ def _built(config: Mapping[str, Any], member: Member | None) -> Skeleton | Absen
 
 
 def _skeleton(model: PreTrainedModel) -> Skeleton:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, __version__
     from transformers.conversion_mapping import get_model_conversion_mapping
     from transformers.core_model_loading import WeightConverter
 
@@ -76,6 +76,7 @@ def _skeleton(model: PreTrainedModel) -> Skeleton:
         if path and isinstance(module, PreTrainedModel)
     ]
     return Skeleton(
+        version=__version__,
         shapes={n: tuple(t.shape) for n, t in model.state_dict().items()},
         prefix=model.base_model_prefix,
         parts=tuple(parts),
@@ -125,9 +126,12 @@ def _around(model: PreTrainedModel, member: Member) -> PreTrainedModel:
 
 def _most(value: object, key: str = "", deep: int = _DEEPEST) -> int:
     """The largest number of layers, experts and the like that a config, or a config in it, gives."""
-    if isinstance(value, Mapping | list) and deep:
-        inner = value.items() if isinstance(value, Mapping) else ((key, v) for v in value)
-        return max((_most(v, str(k), deep - 1) for k, v in inner), default=0)
+    if isinstance(value, Mapping) and deep:
+        return max((_most(v, str(k), deep - 1) for k, v in value.items()), default=0)
+    if isinstance(value, list) and deep:
+        found = [_most(v, key, deep - 1) for v in value]
+        # `depths` are layers a stage; most other lists are layers by their number.
+        return sum(found) if "depth" in key else max(found, default=0)
     return value if isinstance(value, int) and any(w in key for w in _COUNTS) else 0
 
 

@@ -47,6 +47,7 @@ class Skeleton:
     """The live names of a class, and the rules that lead to them.
 
     Attributes:
+        version: whose names they are: the installed transformers.
         shapes: every live tensor that a file may hold, with its shape.
         prefix: `base_model_prefix` of the whole; empty where it has none.
         parts: all models inside it, outermost first.
@@ -55,6 +56,7 @@ class Skeleton:
         converters: transformers' converters; at most one acts on a name.
     """
 
+    version: str
     shapes: Mapping[str, tuple[int, ...]]
     prefix: str
     parts: tuple[Part, ...]
