@@ -144,11 +144,13 @@ FAULTS: dict[str, tuple[Spoil, str, str]] = {
     "rank that is none": (lambda c: change_json(c.adapter / "adapter_config.json", r="x"), "Corrupt", "`r`"),
     # 4: the inputs are fine, and not merged
     "other method": (
-        lambda c: change_json(c.adapter / "adapter_config.json", peft_type="LOHA"), "AdapterKind", "LOHA"),
+        lambda c: change_json(c.adapter / "adapter_config.json", peft_type="XLORA"), "AdapterKind", "XLORA"),
     "no method": (
         lambda c: change_json(c.adapter / "adapter_config.json", peft_type=None), "AdapterKind", "peft_type"),
-    "DoRA": (
-        lambda c: change_json(c.adapter / "adapter_config.json", use_dora=True), "AdapterKind", "use_dora"),
+    "aLoRA": (
+        lambda c: change_json(c.adapter / "adapter_config.json", alora_invocation_tokens=[1]), "AdapterKind", "aLoRA"),
+    "DoRA on a class that can't be built": (
+        lambda c: change_json(c.adapter / "adapter_config.json", use_dora=True), "AdapterKind", "PEFT's layers"),
     "option from the future": (
         lambda c: change_json(c.adapter / "adapter_config.json", use_tomorrow=1), "AdapterKind", "use_tomorrow"),
     "remote code": (

@@ -62,12 +62,49 @@ class Load64(Protocol):
     def __call__(self, wanted: AdapterTensor, rows: slice | None = None) -> Array: ...  # noqa: D102
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerTensor:
+    """A tensor that one of PEFT's layers changes: the adapter's number, the module as its file has it."""
+
+    adapter: int
+    module: str
+    parameter: str
+
+
+class Layer(Protocol):
+    """PEFT's own layer, as far as it changes one tensor; safe to be called by several threads."""
+
+    def merge(self, value: torch.Tensor) -> torch.Tensor:
+        """The merged tensor in float32 and the same shape; `value` is the whole one, and may be overwritten."""
+        ...
+
+    def error(self, before: torch.Tensor, after: torch.Tensor) -> float:
+        """The second route: how far outputs of a plain layer that holds `after` are from the unmerged layer's.
+
+        The largest difference, over the outputs' root mean square; `before` is what was merged.
+        """
+        ...
+
+
+Layers: TypeAlias = Mapping[LayerTensor, Layer]
+
+
+class HasLayers(Protocol):
+    """A `Load` or `Load64` that knows the layers too."""
+
+    def layer(self, wanted: LayerTensor) -> Layer:
+        """The layer that changes a tensor."""
+        ...
+
+
 class Edit(Protocol):
     """What happens to one tensor of the base, or how one is added; pure.
 
     Attributes:
         target: name of the tensor in the result.
         uses: the adapter tensors that it consumes.
+        shares: those of them that other edits may use too.
+        layers: PEFT's layers that it goes through: its two functions need a `load` that has them.
         reads_base: False where the base's values don't matter (the tensor is replaced or added).
         by_rows: whether blocks of rows can be computed apart (a row is one step of dimension 0).
     """
@@ -76,6 +113,10 @@ class Edit(Protocol):
     def target(self) -> str: ...  # noqa: D102
     @property
     def uses(self) -> tuple[AdapterTensor, ...]: ...  # noqa: D102
+    @property
+    def shares(self) -> tuple[AdapterTensor, ...]: ...  # noqa: D102
+    @property
+    def layers(self) -> tuple[LayerTensor, ...]: ...  # noqa: D102
     @property
     def reads_base(self) -> bool: ...  # noqa: D102
     @property
@@ -92,6 +133,8 @@ class Edit(Protocol):
 
     def recompute(self, base: Array, rows: slice, load: Load64) -> Array:
         """The rows `rows` of the result in float64, by a second route that shares no code with `prepare`.
+
+        An edit with `layers` merges again there, in float32: its second route is `Layer.error`.
 
         `base`: the same rows of the base's tensor, flattened to (rows, columns); arbitrary where
         `reads_base` is False. Where `by_rows` is False, `rows` is the whole tensor.
@@ -205,7 +248,8 @@ class Plan:
         to: the target.
         shards: the weight files, in order.
         side_files: all other files, the index among them; not README.md and the receipt.
-        adapter_tensors: every adapter tensor, as its header describes it; each is used exactly once.
+        adapter_tensors: every adapter tensor, as its header describes it; each is used exactly once, unless
+            the edits share it.
         recipe: sha256 over settings that change bytes and the digests of what is read.
         naming: how the adapters' modules found their tensors, one sentence an adapter.
         tied: see `Base.tied`; empty where the merge unties them.
@@ -252,5 +296,5 @@ class Plan:
             "tensors_edited": edited,
             "tensors_copied": len(self.tensors) - edited,
             "adapter_tensors_total": len(self.adapter_tensors),
-            "adapter_tensors_used": sum(len(e.uses) for e in self.edits),
+            "adapter_tensors_used": len({tensor for e in self.edits for tensor in e.uses}),
         }

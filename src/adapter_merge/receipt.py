@@ -24,9 +24,13 @@ class FileRecord(_Record):
 
 
 class MethodRecord(_Record):
-    """How an adapter was trained: its PEFT method, and rank and alpha where it has such."""
+    """How an adapter was trained: its PEFT method, and rank and alpha where it has such.
+
+    `variant`: what the method's options make of it, such as `DoRA`; empty where they don't.
+    """
 
     peft_type: str
+    variant: str = ""
     rank: float | None = None
     alpha: float | None = None
 

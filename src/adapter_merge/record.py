@@ -7,10 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from adapter_merge.finding import Finding
+from adapter_merge.methods import variant
 from adapter_merge.plan import Plan
 from adapter_merge.receipt import ChangeRecord, FindingRecord, MethodRecord, Receipt, SourceRecord
 from adapter_merge.report import Inspection, Merged
 from adapter_merge.sources import Adapter, AdapterConfig, Base, Sources, digests
+
+_RANKS = ("r", "init_r", "hra_r")  # AdaLoRA prunes from the second
 
 
 def source_record(source: Adapter | Base) -> SourceRecord:
@@ -30,8 +33,9 @@ def method_record(config: AdapterConfig) -> MethodRecord:
     options = config.model_extra or {}
     return MethodRecord(
         peft_type=config.peft_type or "LORA",
-        rank=_number(options.get("r")),
-        alpha=_number(options.get("lora_alpha")),
+        variant=variant(config.peft_type, options),
+        rank=_number(next((options[k] for k in _RANKS if options.get(k)), None)),
+        alpha=_number(options.get("lora_alpha", options.get("alpha"))),
     )
 
 

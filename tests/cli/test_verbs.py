@@ -143,7 +143,7 @@ def test_what_is_left_behind_is_grouped_on_the_screen_and_whole_in_json(
 
 def test_plan_as_json_names_each_edit(home: Path, command: Command) -> None:
     plan = command("plan", "./adapter", "--base", "./base", "--json").report
-    method = {"peft_type": "LORA", "rank": 2, "alpha": 4}
+    method = {"peft_type": "LORA", "variant": "", "rank": 2, "alpha": 4}
     assert plan["adapters"] == [{"source": "./adapter", "weight": 1.0, "method": method}]
     assert plan["forecast"]["needed_bytes"] > plan["size"]
     (shard,) = plan["shards"]

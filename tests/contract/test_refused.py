@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from adapter_merge.adapters.lora_options import LoraOptions
-from adapter_merge.adapters.refused import HARMLESS, KEPT_BASE, LORA_OPTIONS
+from adapter_merge.adapters.refused import HARMLESS, KEPT_BASE, LAYERED_OPTIONS, LORA_OPTIONS
+from adapter_merge.methods import METHODS, Route
 from adapter_merge.report import ErrorRecord
 from adapter_merge.sources import AdapterConfig
 from tests.contract.makers import (
@@ -48,14 +49,11 @@ def adapter(base: Path, tmp_path: Path) -> Path:
     return save_adapter(loaded(base, CAUSAL), tmp_path / "adapter", Q)
 
 
-def _types_of_peft() -> list[str]:
-    import peft
-
-    return sorted(t.value for t in peft.PeftType if t.value not in {"LORA", "TRAINABLE_TOKENS"})
+REFUSED = [name for name, method in METHODS.items() if method.route is Route.NONE]
 
 
-@pytest.mark.parametrize("peft_type", _types_of_peft())
-def test_every_other_method_of_peft(
+@pytest.mark.parametrize("peft_type", [*REFUSED, "OF_NEXT_YEAR"])
+def test_a_method_without_a_merged_form(
     peft_type: str, base: Path, adapter: Path, tmp_path: Path
 ) -> None:
     change_config(adapter, peft_type=peft_type)
@@ -75,8 +73,6 @@ def _old_merged_linear(tensors: Tensors) -> Tensors:
 
 # An option as PEFT saves it, and the word that the message has for it.
 SAVED = {
-    "DoRA": ({"use_dora": True}, "DoRA"),
-    "parameters": ({"target_parameters": ["mlp.up_proj.weight"]}, "target_parameters"),
     "PiSSA": ({"init_lora_weights": "pissa"}, "PiSSA"),
     "PiSSA in steps": ({"init_lora_weights": "pissa_niter_4"}, "PiSSA"),
     "OLoRA": ({"init_lora_weights": "olora"}, "OLoRA"),
@@ -213,7 +209,7 @@ def test_every_option_of_lora_is_known() -> None:
 
     fields = {field.name for field in dataclasses.fields(peft.LoraConfig)}
     ours = {*AdapterConfig.model_fields, *LoraOptions.model_fields}
-    assert fields - ours - LORA_OPTIONS.keys() - HARMLESS == set()
+    assert fields - ours - LORA_OPTIONS.keys() - HARMLESS - LAYERED_OPTIONS == set()
 
 
 def test_an_option_is_known_for_one_reason() -> None:
@@ -221,3 +217,4 @@ def test_an_option_is_known_for_one_reason() -> None:
     assert not (ours & LORA_OPTIONS.keys())
     assert not (ours & HARMLESS)
     assert not (LORA_OPTIONS.keys() & HARMLESS)
+    assert not (LAYERED_OPTIONS & (HARMLESS | LORA_OPTIONS.keys() | ours))

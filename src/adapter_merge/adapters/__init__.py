@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from adapter_merge.adapters.claims import Claim, edits_of
 from adapter_merge.adapters.contribution import Contribution
 from adapter_merge.adapters.heads import architecture, labels
+from adapter_merge.adapters.hollow.installed import require
+from adapter_merge.adapters.layered import Layered
 from adapter_merge.adapters.lora import Lora
-from adapter_merge.adapters.refused import reason
+from adapter_merge.adapters.refused import is_layered, reason
 from adapter_merge.adapters.rows import in_rows
 from adapter_merge.adapters.saved_modules import is_wrapped
 from adapter_merge.adapters.tokens import TrainableTokens
 from adapter_merge.errors import AdapterKind
+from adapter_merge.methods import METHODS, Route
 from adapter_merge.sources import Adapter, Base
 
 __all__ = [
@@ -26,6 +30,7 @@ __all__ = [
     "is_wrapped",
     "kind_of",
     "labels",
+    "require_libraries",
 ]
 
 
@@ -48,7 +53,25 @@ class Kind(Protocol):
         ...
 
 
+# What PEFT's layers merge: every other method that has a merged form, and variants of LoRA.
+LAYERED: Mapping[str, Kind] = {
+    name: Layered(peft_type=name)
+    for name, method in METHODS.items()
+    if method.route is Route.LAYERS or name == "LORA"
+}
 KINDS: tuple[Kind, ...] = (Lora(), TrainableTokens())
+
+
+def require_libraries(adapters: Iterable[Adapter]) -> None:
+    """Make sure that this machine has what merges these adapters.
+
+    Raises:
+        MergeError: PEFT or transformers isn't installed, or in another version than was compared with.
+        UnsupportedError: the installed PEFT doesn't have an adapter's method.
+    """
+    for adapter in adapters:
+        if isinstance(kind := kind_of(adapter), Layered):
+            require(kind.peft_type, label=adapter.pinned.source)
 
 
 def kind_of(adapter: Adapter) -> Kind:
@@ -58,6 +81,8 @@ def kind_of(adapter: Adapter) -> Kind:
         AdapterKind: it has none, or one that isn't merged; the message has the reason.
     """
     peft_type = adapter.config.peft_type
+    if (peft_type != "LORA" and peft_type in LAYERED) or is_layered(adapter):
+        return LAYERED[peft_type or ""]
     for kind in KINDS:
         if kind.peft_type == peft_type:
             return kind

@@ -61,6 +61,8 @@ def edits_of(
     """
     groups: dict[str, list[Claim]] = {}
     for claim in claims:
+        if claim.info is None and claim.contribution.optional:
+            continue
         _check(claim)
         groups.setdefault(claim.name, []).append(claim)
     edits: dict[str, Edit] = {}

@@ -47,6 +47,7 @@ class Contribution:
         shape: shape that the tensor gets where the contribution replaces or adds it, else None.
         saved: whether the adapter may add the tensor, or give it other rows (a saved module or a head).
         make: the step for the tensor that naming found; None stands for an added tensor.
+        optional: whether it is left out where the base has no such tensor.
         token_rows: the rows that it overwrites, where it is about single tokens.
     """
 
@@ -54,4 +55,5 @@ class Contribution:
     shape: tuple[int, ...] | None
     saved: bool
     make: Callable[[TensorInfo | None], Step]
+    optional: bool = False
     token_rows: tuple[int, ...] = ()

@@ -152,11 +152,6 @@ def _sort_out(adapter: Adapter) -> _Sorted:
 
 
 def _stripped(info: TensorInfo, label: str) -> str:
-    if ".lora_magnitude_vector" in info.name:
-        raise AdapterKind(
-            f"`{label}` can't be merged: `{info.name}` belongs to DoRA; only plain LoRA is merged so far",
-            hint="Serve it with PEFT beside its base.",
-        )
     name = info.name.removeprefix(_PREFIX)
     known = _FACTOR.fullmatch(name) is not None
     tokens = name.endswith(_TOKENS) or ".token_adapter.base_layer." in name

@@ -8,32 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_PROMPT = "it learns prompt embeddings or prefixes, which are inputs and not weights"
+from adapter_merge.adapters.lora_options import LoraOptions
+from adapter_merge.methods import METHODS
+from adapter_merge.sources import Adapter
 
-# Methods that have no merged form at all.
-NEVER: Mapping[str, str] = {
-    "PROMPT_TUNING": _PROMPT,
-    "MULTITASK_PROMPT_TUNING": _PROMPT,
-    "P_TUNING": _PROMPT,
-    "PREFIX_TUNING": _PROMPT,
-    "CARTRIDGE": _PROMPT,
-    "CPT": _PROMPT,
-    "ADAPTION_PROMPT": "it adds attention to learned prompts, which no base weight can hold",
-    "XLORA": "it mixes its experts anew for each token",
-    "POLY": "it mixes its skills anew for each task",
-    "LILY": "its routers mix experts anew for each token",
-}
+# Options of LoRA that change what the delta is, or what it is added to, and that PEFT's layers merge.
+LAYERED_OPTIONS = frozenset(
+    {"use_dora", "target_parameters", "use_bdlora", "monteclora_config", "velora_config"}
+)
 
-# Options of LoRA that change what the delta is: (field, reason). True of every value but None, False and empty.
+# Options of LoRA that have no merged form: (field, reason). True of every value but None, False and empty.
 LORA_OPTIONS: Mapping[str, str] = {
-    "use_dora": "DoRA scales the columns of the merged weight; only plain LoRA is merged so far",
-    "target_parameters": "it adapts parameters instead of modules; only modules are merged so far",
     "layer_replication": "it repeats layers of the base, so that the base has no tensor for the copies",
     "alora_invocation_tokens": "aLoRA is active after its invocation tokens only",
     "use_qalora": "QALoRA works on pooled inputs of a quantised base",
     "arrow_config": "Arrow routes each token to other adapters",
-    "use_bdlora": "its block-diagonal factors are not the plain product of two matrices",
-    "monteclora_config": "its factors are drawn at random in each forward pass",
+    "kasa_config": "KaSA changes the base when an adapter is loaded",
     "megatron_config": "its layers are split over devices by Megatron",
 }
 
@@ -64,7 +54,6 @@ HARMLESS = frozenset(
         "qalora_group_size",
         "runtime_config",
         "trainable_token_indices",
-        "velora_config",
     }
 )
 
@@ -76,15 +65,39 @@ def reason(peft_type: str | None) -> str:
             "its `adapter_config.json` has no `peft_type`; MLX and early PEFT write such files, "
             "whose tensors follow other rules"
         )
-    if peft_type in NEVER:
-        return f"{peft_type} has no merged form: {NEVER[peft_type]}"
-    return f"its method is {peft_type}; only LORA is merged so far"
+    if peft_type in METHODS:
+        return f"{peft_type} is never merged: {METHODS[peft_type].why}"
+    return f"its method is {peft_type}, which this version doesn't know"
+
+
+def layered_refusal(adapter: Adapter) -> str | None:
+    """Why an adapter whose method PEFT's layers merge isn't merged; None where it is."""
+    if adapter.weight != 1:
+        return (
+            f"its method is no delta times a scale, so a weight of {adapter.weight:g} says nothing"
+        )
+    if adapter.config.peft_type != "LORA":
+        return None
+    options = LoraOptions.of(adapter)
+    other = {k: v for k, v in (options.model_extra or {}).items() if k not in LAYERED_OPTIONS}
+    return lora_refusal(options.init_lora_weights, other)
+
+
+def is_layered(adapter: Adapter) -> bool:
+    """Whether a LoRA needs PEFT's layers: by its options, or by names that no plain LoRA has."""
+    if adapter.config.peft_type != "LORA":
+        return False
+    options = adapter.config.model_extra or {}
+    marks = (".lora_magnitude_vector", ".base_layer.lora_", ".base_layer.out_proj.lora_")
+    return any(options.get(o) for o in LAYERED_OPTIONS) or any(
+        mark in name for name in adapter.checkpoint.tensors for mark in marks
+    )
 
 
 def lora_refusal(init: object, extra: Mapping[str, Any]) -> str | None:
     """Why this LoRA isn't merged, judged by its config; None where it is.
 
-    `init` is `init_lora_weights`, `extra` the fields that the config model doesn't name.
+    `init` is `init_lora_weights`, `extra` the other fields that LoRA has.
     """
     if isinstance(init, str):
         for start, name in CHANGED_BASE.items():

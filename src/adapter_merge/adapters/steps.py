@@ -13,7 +13,8 @@ from functools import reduce
 from typing import TYPE_CHECKING, ClassVar
 
 from adapter_merge.adapters.contribution import Step
-from adapter_merge.plan import AdapterTensor
+from adapter_merge.adapters.layer_step import layer_steps
+from adapter_merge.plan import AdapterTensor, LayerTensor
 
 if TYPE_CHECKING:
     import torch
@@ -182,6 +183,16 @@ class TensorEdit:
     def uses(self) -> tuple[AdapterTensor, ...]:
         """What all steps use."""
         return tuple(t for s in self.steps for t in s.uses)
+
+    @property
+    def shares(self) -> tuple[AdapterTensor, ...]:
+        """What steps of other edits may use too."""
+        return tuple(t for s in self.steps for layer in layer_steps(s) for t in layer.shares)
+
+    @property
+    def layers(self) -> tuple[LayerTensor, ...]:
+        """PEFT's layers that the steps go through."""
+        return tuple(layer.layer for s in self.steps for layer in layer_steps(s))
 
     @property
     def reads_base(self) -> bool:

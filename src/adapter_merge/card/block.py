@@ -102,7 +102,8 @@ def _adapter(record: SourceRecord) -> str:
     method = record.method
     said = [named(record)]
     if method is not None:
-        said.append(_METHODS.get(method.peft_type, sentence(method.peft_type)))
+        known = method.variant or _METHODS.get(method.peft_type, method.peft_type)
+        said.append(sentence(known))
         said += [f"rank {method.rank:g}"] if method.rank is not None else []
         said += [f"alpha {method.alpha:g}"] if method.alpha is not None else []
     said += [f"weight {record.weight:g}"] if record.weight not in {None, 1} else []

@@ -32,6 +32,7 @@ from adapter_merge.checks.licence import (
     LicencesAgree,
 )
 from adapter_merge.checks.outputs import OutputsEqual
+from adapter_merge.checks.seeds import NothingDrawn
 from adapter_merge.checks.tensors import ChangedSet, Dtypes, Names, Shapes, TieHolds, UsedOnce
 from adapter_merge.checks.training import TrainedUnquantised
 from adapter_merge.checks.values import Finite, Recomputed, RoundingLoss, Untouched
@@ -76,6 +77,7 @@ CHECKS: tuple[Check, ...] = (
     RoundingLoss(),
     ConfigAgrees(),
     TrainedUnquantised(),
+    NothingDrawn(),
     *LICENCE_CHECKS,
     *DOWNSTREAM,
     OutputsEqual(),

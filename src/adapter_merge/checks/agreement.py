@@ -48,7 +48,8 @@ class ConfigAgrees:
         sources = seen.sources
         assert sources is not None  # noqa: S101 - a plan has sources
         try:
-            stray = [m for a in sources.adapters for m in _stray(a, plan)]
+            plain = _without_layers(plan, sources)
+            stray = [m for a in plain for m in _stray(a, plan)]
             absent = list(_absent(plan, sources))
         except Corrupt as e:
             yield warned(self, seen, e.message)
@@ -62,7 +63,8 @@ class ConfigAgrees:
             evidence = {"not_selected": first(stray), "not_adapted": first(absent)}
             yield warned(self, seen, "; ".join(said), **evidence)
         else:
-            modules = sum(len(_modules(a)) for a in sources.adapters)
+            layers = {(x.adapter, x.module) for edit in plan.edits for x in edit.layers}
+            modules = sum(len(_modules(a)) for a in plain) + len(layers)
             yield passed(self, seen, f"the config selects {number(modules, 'module')}, all adapted")
 
 
@@ -74,6 +76,12 @@ def _modules(adapter: Adapter) -> list[str]:
         for ending in _FACTORS
         if name.endswith(ending)
     ]
+
+
+def _without_layers(plan: Plan, sources: Sources) -> list[Adapter]:
+    """Adapters that are merged without PEFT, which refuses modules that a config doesn't select."""
+    layered = {layer.adapter for edit in plan.edits for layer in edit.layers}
+    return [a for index, a in enumerate(sources.adapters) if index not in layered]
 
 
 def _stray(adapter: Adapter, plan: Plan) -> list[str]:
@@ -89,10 +97,13 @@ def _stray(adapter: Adapter, plan: Plan) -> list[str]:
 
 def _absent(plan: Plan, sources: Sources) -> Iterable[str]:
     """Modules with a matrix in the base that some config selects by its ending, and nothing edits."""
+    edited = {edit.target.rpartition(".")[0] for edit in plan.edits}
     modules = [
-        tensor.info.name.removesuffix(_WEIGHT)
+        module
         for tensor in plan.tensors.values()
-        if tensor.info.name.endswith(_WEIGHT) and len(tensor.info.shape) > 1 and tensor.edit is None
+        if tensor.info.name.endswith(_WEIGHT)
+        and len(tensor.info.shape) > 1
+        and (module := tensor.info.name.removesuffix(_WEIGHT)) not in edited
     ]
     lists = [a for a in sources.adapters if not isinstance(a.config.target_modules, str)]
     chosen = [a.config.selected(modules, label=a.pinned.source) for a in lists]

@@ -59,6 +59,7 @@ class EditLook:
         swing: sums of (step taken * step expected) and (step expected squared), rounding included.
         ratios: samples of |delta| / |W|, where W isn't 0.
         squares: sums of delta squared and of W squared.
+        error: how far PEFT's layers' merges are from their unmerged outputs (`Layer.error`); None without one.
     """
 
     elements: int
@@ -69,6 +70,7 @@ class EditLook:
     swing: tuple[float, float]
     ratios: tuple[float, ...]
     squares: tuple[float, float]
+    error: float | None = None
 
     @property
     def relative_change(self) -> float | None:

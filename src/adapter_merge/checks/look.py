@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -19,8 +20,9 @@ from adapter_merge.checks.floats import (
     has_nonfinite,
     same_bits,
 )
+from adapter_merge.checks.proofs import Proofs
 from adapter_merge.checks.stored import Stored, chunks, loader
-from adapter_merge.plan import BaseTensor, Edit, PlannedTensor
+from adapter_merge.plan import BaseTensor, Edit, Layers, PlannedTensor
 from adapter_merge.sources import Sources
 
 _RUNS = 8  # runs of sampled rows, spread evenly, the first and the last row among them
@@ -38,12 +40,14 @@ class Place:
         checkpoint: its weights, as their headers describe them.
         sources: what it was made from; None where nobody says.
         foreign: another program made it, so wider bounds count.
+        layers: PEFT's layers that edits of the plan go through.
     """
 
     folder: Path
     checkpoint: Checkpoint
     sources: Sources | None
     foreign: bool
+    layers: Layers = field(default_factory=dict)
 
     def stored(self, name: str) -> Stored | None:
         """A tensor of the result."""
@@ -162,27 +166,38 @@ def _edited(
     # A tensor that one saved tensor replaces is copied or cast: no arithmetic excuses a difference.
     exact = not edit.reads_base and len(edit.uses) == 1
     bound = Bound(dtype=found.info.dtype, exact=exact, foreign=place.foreign and not exact)
-    return joined(list(_compared(edit, found, base, bound, place.sources)))
+    proofs = Proofs(read=loader(place.sources), layers=place.layers)
+    look = joined(list(_compared(edit, found, base, bound, proofs)))
+    return replace(look, error=max(proofs.errors)) if proofs.errors else look
 
 
 def _compared(
-    edit: Edit, found: Stored, base: Stored | None, bound: Bound, sources: Sources
+    edit: Edit, found: Stored, base: Stored | None, bound: Bound, load: Proofs
 ) -> Iterator[EditLook]:
-    load = loader(sources)
     runs = sample(found.rows, found.columns)
     for rows in runs if edit.by_rows else [slice(0, found.rows)]:
-        before = _values_of_base(base, found, rows)
+        before = _values_of_base(base, found, rows, small=bool(edit.layers))
         reference = edit.recompute(before, rows, load)
         for part in _parts(rows, found.columns):
             at = slice(part.start - rows.start, part.stop - rows.start)
             stored = found.values(part)
-            yield compare(before[at], reference[at], stored, bound=bound, row=part.start)
+            one, other = (
+                values[at].astype(np.float64, copy=False) for values in (before, reference)
+            )
+            yield compare(one, other, stored, bound=bound, row=part.start)
 
 
-def _values_of_base(base: Stored | None, found: Stored, rows: slice) -> Array:
+def _values_of_base(base: Stored | None, found: Stored, rows: slice, *, small: bool) -> Array:
+    """The base's values; `small` ones are float32, which is what PEFT's layers take."""
+    shape = (rows.stop - rows.start, found.columns)
     if base is None or base.info.dtype not in FLOATS:
-        return np.zeros((rows.stop - rows.start, found.columns))
-    return base.values(rows)
+        return np.zeros(shape)
+    if not small:
+        return base.values(rows)
+    values = np.empty(shape, dtype=np.float32)
+    for part in _parts(rows, found.columns):
+        values[part.start - rows.start : part.stop - rows.start] = base.values(part)
+    return cast("Array", values)
 
 
 def _height(columns: int) -> int:

@@ -112,7 +112,7 @@ class UsedOnce:
     """T007."""
 
     code = "T007"
-    title = "Every adapter tensor is used once"
+    title = "Every adapter tensor is used, and once unless it is shared"
     why = "A tensor that nothing uses is a part of the training that got lost."
     fix = "Report it with the plan's output (`adapter-merge plan --json`): planning should have stopped."
     look = "`adapter-merge plan ADAPTER --base BASE --json` lists `adapter_tensors`, and with each edit those that it uses."
@@ -120,10 +120,15 @@ class UsedOnce:
 
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
-        """Uses of all edits against the adapters' tensors."""
+        """Uses of all edits against the adapters' tensors; those that layers share may be used more often."""
         uses = Counter(tensor for edit in plan.edits for tensor in edit.uses)
+        shared = {tensor for edit in plan.edits for tensor in edit.shares}
         every = set(plan.adapter_tensors)
-        wrong = sorted(t.name for t in every | uses.keys() if uses[t] != 1 or t not in every)
+        wrong = sorted(
+            t.name
+            for t in every | uses.keys()
+            if t not in every or not uses[t] or (uses[t] > 1 and t not in shared)
+        )
         if wrong:
             message = (
                 f"{number(len(wrong), 'adapter tensor')} not used exactly once: {listed(wrong)}"
@@ -131,7 +136,8 @@ class UsedOnce:
             yield failed(self, seen, message, tensors=first(wrong))
         else:
             text = f"{number(len(every), 'adapter tensor')}, each used once"
-            yield passed(self, seen, text, adapter_tensors=len(every))
+            again = f", {len(shared)} of them by several edits" if shared else ""
+            yield passed(self, seen, text + again, adapter_tensors=len(every), shared=len(shared))
 
 
 class ChangedSet:
@@ -219,9 +225,9 @@ class TieHolds:
 
 
 def _flags(config: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, object]]:
-    """Every `tie_word_embeddings` of a config and of those in it, with the keys that lead there."""
+    """Every `tie_word_embeddings` of a config and of the configs in it, with the keys that lead there."""
     for key, value in config.items():
         if key == "tie_word_embeddings":
             yield f"{where}{key}", value
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and (key.endswith("_config") or "model_type" in value):
             yield from _flags(value, f"{where}{key}.")

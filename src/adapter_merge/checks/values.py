@@ -27,6 +27,8 @@ from adapter_merge.plan import Plan
 _GAINS = (0.8, 1.2)
 _GAIN_NEEDS = 512  # elements that change; below, rounding alone can move the average
 _TOO_LOSSY = 0.05
+# Of a layer's outputs in float32; 3e-6 is the most that any method of PEFT was off by.
+_LAYER_ERROR = 5e-5
 
 
 class Untouched:
@@ -63,18 +65,22 @@ class Recomputed:
     title = "Edited tensors equal a second computation"
     why = "A wrong scale, order, or base gives weights that load and answer, and are not the trained model."
     fix = "Merge again; if it stays, the merge itself is wrong: report it with the finding's evidence."
-    look = "With `--json` the evidence has `of_allowed` (difference over the allowed one) and `gain` (share of the delta that was added: 0.5 is half the scale, 2 is twice)."
+    look = "With `--json` the evidence has `of_allowed` (difference over the allowed one), `gain` (share of the delta that was added: 0.5 is half the scale, 2 is twice), and for methods that PEFT's layers merge `output_error` (merged against unmerged outputs)."
     ignore = "No: the weights are not base plus adapter."
 
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
-        """Sampled rows, re-read from the disk, against float64; within one rounding, two eps if foreign."""
+        """Values re-read from the disk, within one rounding, two eps if foreign.
+
+        Sampled rows against float64. What PEFT's layers merge is merged again, whole, and that merge is
+        compared with what the unmerged layer makes of random inputs.
+        """
         edits = {n: look.edit for n, look in seen.looks.items() if look.edit is not None}
         if not edits:
             yield skipped(self, seen, "not checked: no edited tensor could be compared")
             return
         order = sorted(edits, key=lambda name: -edits[name].excess)
-        wrong = [n for n in order if edits[n].excess > 1 or _is_off(edits[n], foreign=seen.foreign)]
+        wrong = [n for n in order if _is_wrong(edits[n], foreign=seen.foreign)]
         elements = sum(edit.elements for edit in edits.values())
         if wrong:
             message = (
@@ -85,9 +91,23 @@ class Recomputed:
                 self, seen, message, tensors={n: _evidence(edits[n]) for n in first(wrong)}
             )
             return
-        text = f"{number(len(edits), 'edited tensor')}, {elements:,} values recomputed in float64"
         worst = round(edits[order[0]].excess, 4)
-        yield passed(self, seen, text, tensors=len(edits), values=elements, worst_of_allowed=worst)
+        known = {"tensors": len(edits), "values": elements, "worst_of_allowed": worst}
+        text = f"{number(len(edits), 'edited tensor')}, {elements:,} values recomputed"
+        errors = [edit.error for edit in edits.values() if edit.error is not None]
+        if not errors:
+            yield passed(self, seen, f"{text} in float64", **known)
+            return
+        layers = f"{number(len(errors), 'tensor')} through PEFT's layers"
+        off = float(f"{max(errors):.2g}")
+        text = f"{text}, {layers}, whose unmerged outputs agree within {off:g}"
+        yield passed(self, seen, text, **known, through_layers=len(errors), worst_output_error=off)
+
+
+def _is_wrong(edit: EditLook, *, foreign: bool) -> bool:
+    # Not `>`: a NaN is wrong too.
+    unlike = edit.error is not None and not edit.error <= _LAYER_ERROR
+    return edit.excess > 1 or unlike or _is_off(edit, foreign=foreign)
 
 
 def _is_off(edit: EditLook, *, foreign: bool) -> bool:
@@ -99,7 +119,8 @@ def _is_off(edit: EditLook, *, foreign: bool) -> bool:
 
 def _evidence(edit: EditLook) -> Mapping[str, object]:
     gain = None if edit.gain is None else round(edit.gain, 4)
-    return {"of_allowed": round(edit.excess, 3), "row": edit.row, "gain": gain}
+    known = {"of_allowed": round(edit.excess, 3), "row": edit.row, "gain": gain}
+    return known if edit.error is None else {**known, "output_error": edit.error}
 
 
 class Finite:

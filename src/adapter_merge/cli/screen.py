@@ -56,10 +56,11 @@ def weighed(source: str, weight: float | None) -> str:
 
 
 def method(record: MethodRecord) -> str:
-    """A method with its figures: `LORA, rank 16, alpha 32`."""
+    """A method with its figures: `LORA (DoRA), rank 16, alpha 32`."""
     figures = {"rank": record.rank, "alpha": record.alpha}
     known = (f"{name} {number(value)}" for name, value in figures.items() if value is not None)
-    return ", ".join((record.peft_type, *known))
+    variant = f" ({record.variant})" if record.variant else ""
+    return ", ".join((f"{record.peft_type}{variant}", *known))
 
 
 def _changed(plan: Plan) -> Iterator[Row]:

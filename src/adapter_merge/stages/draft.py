@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from adapter_merge.adapters import architecture, edits_of, labels
+from adapter_merge.adapters import architecture, edits_of, labels, require_libraries
 from adapter_merge.bases import Settled, claims_on
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import (
@@ -38,11 +38,13 @@ def draft(settings: Settings, sources: Sources) -> Plan:
 
     Raises:
         RequestError: a file that a setting names can't be used.
+        MergeError: a library that an adapter needs isn't there.
         UnsupportedError: an input, or an option of the adapter, can't be merged.
         PlanError: adapter and base don't fit together.
     """
     base = sources.base
     _refuse(settings, base)
+    require_libraries(sources.adapters)
     settled, naming = claims_on(sources.adapters, base)
     edits = edits_of(settled.claims, dtype=lambda info: _out_dtype(info, base, settings.dtype))
     tensors = _tensors(base, edits, settled, settings.dtype)

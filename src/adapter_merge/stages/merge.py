@@ -14,9 +14,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Lock
 
+from adapter_merge.adapters.hollow import open_layers
 from adapter_merge.errors import ShortRead
 from adapter_merge.folder import record
-from adapter_merge.plan import Plan, SideFile
+from adapter_merge.plan import Layers, Plan, SideFile
 from adapter_merge.receipt import FileRecord
 from adapter_merge.report import Merged
 from adapter_merge.sources import Sources
@@ -27,6 +28,7 @@ from adapter_merge.streaming import (
     Prepared,
     Worker,
     chunks,
+    map_large_blocks,
     open_source,
 )
 from adapter_merge.weights import allocate, copy_span, write_error, write_span
@@ -46,6 +48,7 @@ def merge(
     `device` is what `streaming.prepare` gave. `advance` is called from several threads with the bytes of weights that were written since.
 
     Raises:
+        AdapterKind: PEFT's layers for an adapter don't fit adapter and base.
         NotFinite: a NaN, an infinity or an overflow in an adapter tensor or an edited block.
         ShortRead: a source was changed, or ended before its header's promise.
         DiskFull, MergeError: the system refuses a write.
@@ -55,13 +58,20 @@ def merge(
         outputs = {s.name: stack.enter_context(OutputFile(folder / s.name, s)) for s in plan.shards}
         reader = stack.enter_context(AdapterReader.open(sources, device))
         base = stack.enter_context(_open_base(sources))
-        prepared = Prepared(reader=reader)
+        prepared = Prepared(reader=reader, layers=_layers(plan, sources, reader))
         _run(
             _Queue(chunks(plan), outputs, advance),
             [Worker(base, prepared, device) for _ in range(workers)],
         )
         files |= {name: output.record() for name, output in outputs.items()}
     return Merged(folder=folder, files=dict(sorted(files.items())))
+
+
+def _layers(plan: Plan, sources: Sources, reader: AdapterReader) -> Layers:
+    """Built here and not by a worker, whose part of the heap would keep the holes that building leaves."""
+    if any(edit.layers for edit in plan.edits):
+        map_large_blocks()
+    return open_layers(plan, sources, reader.load)
 
 
 @contextmanager

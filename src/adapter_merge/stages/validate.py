@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+from adapter_merge.adapters.hollow import open_layers
 from adapter_merge.checkpoint import Checkpoint
 from adapter_merge.checks import CHECKS, LICENCE_CHECKS
 from adapter_merge.checks.look import Place, TensorLook, look_alone, look_at, same_bytes
@@ -18,9 +20,10 @@ from adapter_merge.checks.side import look_beside
 from adapter_merge.errors import AdapterMergeError, SourceError, UnsupportedError
 from adapter_merge.finding import Finding
 from adapter_merge.folder import list_files, open_checkpoint, read_receipt
-from adapter_merge.plan import Plan
+from adapter_merge.plan import Layers, Plan
 from adapter_merge.report import Inspection, Merged
 from adapter_merge.sources import Sources
+from adapter_merge.streaming import AdapterReader
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +134,9 @@ def _look(subject: _Subject, *, workers: int, advance: Callable[[int], None]) ->
             sources=subject.sources,
             foreign=subject.foreign,
         )
-        looks = _look_at_all(subject.plan, place, workers=workers, advance=advance)
+        with _layers(subject) as layers:
+            place = replace(place, layers=layers)
+            looks = _look_at_all(subject.plan, place, workers=workers, advance=advance)
         tied = _tied(subject.plan, place)
     return Seen(
         name=subject.name,
@@ -147,6 +152,25 @@ def _look(subject: _Subject, *, workers: int, advance: Callable[[int], None]) ->
         foreign=subject.foreign,
         wanted=subject.wanted,
     )
+
+
+@contextmanager
+def _layers(subject: _Subject) -> Iterator[Layers]:
+    """PEFT's layers for the plan's edits, on one thread each; built anew, from the adapters' files."""
+    plan, sources = subject.plan, subject.sources
+    if plan is None or sources is None or not any(edit.layers for edit in plan.edits):
+        yield {}
+        return
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with AdapterReader.open(sources, "cpu") as reader:
+            layers = open_layers(plan, sources, reader.load)
+        yield layers
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _open(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adapter_merge.streaming.adapter_tensors import AdapterReader, open_source
+from adapter_merge.streaming.allocator import map_large_blocks
 from adapter_merge.streaming.chunks import Chunk, chunks
 from adapter_merge.streaming.device import prepare
 from adapter_merge.streaming.memory import peak_bytes
@@ -16,6 +17,7 @@ __all__ = [
     "Prepared",
     "Worker",
     "chunks",
+    "map_large_blocks",
     "open_source",
     "peak_bytes",
     "prepare",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adapter_merge.errors import NotFinite, NotFound
-from adapter_merge.plan import AdapterTensor
+from adapter_merge.plan import AdapterTensor, Layer, Layers, LayerTensor, Load
 from adapter_merge.sources import Sources
 from adapter_merge.weights import read_span
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def torch_dtype(name: str) -> torch.dtype:
-    """The dtype of torch for a dtype that can be edited."""
+    """The dtype of torch for a dtype that can be edited, or that holds places."""
     import torch
 
     return {
@@ -26,6 +26,12 @@ def torch_dtype(name: str) -> torch.dtype:
         "BF16": torch.bfloat16,
         "F32": torch.float32,
         "F64": torch.float64,
+        "I64": torch.int64,
+        "I32": torch.int32,
+        "I16": torch.int16,
+        "I8": torch.int8,
+        "U8": torch.uint8,
+        "BOOL": torch.bool,
     }[name]
 
 
@@ -79,6 +85,22 @@ class AdapterReader:
                 hint="The training diverged, or the file is damaged; take an earlier checkpoint.",
             )
         return tensor.to(self.device)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WithLayers:
+    """A `Load` that has the layers which edits go through; implements `HasLayers`."""
+
+    read: Load
+    layers: Layers
+
+    def __call__(self, wanted: AdapterTensor, rows: slice | None = None) -> torch.Tensor:
+        """See `Load`."""
+        return self.read(wanted, rows)
+
+    def layer(self, wanted: LayerTensor) -> Layer:
+        """See `HasLayers`."""
+        return self.layers[wanted]
 
 
 def open_source(path: os.PathLike[str]) -> int:

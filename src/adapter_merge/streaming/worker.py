@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from adapter_merge.checkpoint import BITS
 from adapter_merge.errors import NotFinite
-from adapter_merge.plan import Edit, PlannedTensor
-from adapter_merge.streaming.adapter_tensors import AdapterReader, torch_dtype
+from adapter_merge.plan import Edit, Layers, PlannedTensor
+from adapter_merge.streaming.adapter_tensors import AdapterReader, WithLayers, torch_dtype
 from adapter_merge.streaming.chunks import Chunk, Copied, row_blocks, rows_of
 from adapter_merge.streaming.output import OutputFile
 from adapter_merge.weights import copy_span, read_span, write_span
@@ -30,9 +30,10 @@ KEPT_EDITS = 8  # edits whose adapter tensors stay in memory
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """The last few edits whose adapter tensors are in memory, shared by the workers."""
+    """The last few edits whose adapter tensors are in memory, and PEFT's layers, shared by the workers."""
 
     reader: AdapterReader
+    layers: Layers = field(default_factory=dict)
     applies: OrderedDict[str, Apply] = field(default_factory=OrderedDict)
     lock: Lock = field(default_factory=Lock)
 
@@ -40,7 +41,8 @@ class Prepared:
         """The edit, ready to be applied; chunks come in order, so few edits are at work at a time."""
         with self.lock:
             if edit.target not in self.applies:
-                self.applies[edit.target] = edit.prepare(self.reader.load)
+                load = WithLayers(read=self.reader.load, layers=self.layers)
+                self.applies[edit.target] = edit.prepare(load)
                 if len(self.applies) > KEPT_EDITS:
                     self.applies.popitem(last=False)
             return self.applies[edit.target]

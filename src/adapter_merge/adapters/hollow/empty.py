@@ -1,0 +1,97 @@
+"""A model without weights: the real class, every parameter and buffer a tensor that stores one number.
+
+Shapes and dtypes are true, so PEFT builds its layers on it as on a loaded model. What is read from such a
+weight is zero: whoever computes puts the real one in first.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+def hollow_model(make: Callable[[], nn.Module]) -> nn.Module:
+    """The model that `make` builds, without its weights, in float32; what it ties stays one object."""
+    import torch
+
+    with quiet(), torch.device("meta"):
+        model = make()
+    made: dict[int, torch.Tensor] = {}
+    for module in model.modules():
+        held: tuple[dict[str, Any], ...] = (module._parameters, module._buffers)  # noqa: SLF001 - torch has no public setter
+        for tensors in held:
+            for name, tensor in tensors.items():
+                if tensor is not None:
+                    tensors[name] = made.setdefault(id(tensor), hollow_like(tensor))
+    return model.eval()
+
+
+def hollow_like(tensor: torch.Tensor) -> torch.Tensor:
+    """A zero of that shape that stores one number; a parameter for a parameter."""
+    import torch
+
+    dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    empty = torch.zeros((), dtype=dtype).expand(tensor.shape)
+    if isinstance(tensor, torch.nn.Parameter):
+        return torch.nn.Parameter(empty, requires_grad=False)
+    return empty
+
+
+def is_hollow(tensor: torch.Tensor) -> bool:
+    """Whether a tensor stores one number for all its elements."""
+    return bool(tensor.numel() > 1 and not any(tensor.stride()))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings from PEFT and transformers, no Hub, no gradients, and no trace in others' random numbers."""
+    import torch
+    from huggingface_hub import constants
+
+    offline, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    loggers = [logging.getLogger(name) for name in ("transformers", "peft")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            constants.HF_HUB_OFFLINE = offline
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def class_makers(
+    config: Any, names: tuple[str, ...]
+) -> Iterator[tuple[str, Callable[[], nn.Module]]]:
+    """Ways to build a model of a transformers config: the named classes, then the inner model.
+
+    `names` are of classes of transformers, or of its Auto classes; the others are passed over.
+    """
+    import transformers
+
+    for name in dict.fromkeys((*names, "AutoModel")):
+        known = getattr(transformers, name, None)
+        if hasattr(known, "_model_mapping"):
+            known = _of_auto(known, config)
+        if isinstance(known, type) and issubclass(known, transformers.PreTrainedModel):
+            yield known.__name__, partial(known, config)
+
+
+def _of_auto(auto: Any, config: Any) -> Any:
+    mapping = auto._model_mapping  # noqa: SLF001 - the only table from a config to its class
+    if type(config) not in mapping:
+        return None
+    known = mapping[type(config)]
+    return known[0] if isinstance(known, tuple) else known

@@ -1,0 +1,149 @@
+"""The layers of a plan's adapters, built before the merge begins and looked up by the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from adapter_merge.adapters.hollow.empty import class_makers, hollow_model, quiet
+from adapter_merge.adapters.hollow.inject import Misfit, inject, said
+from adapter_merge.adapters.hollow.probe import probe
+from adapter_merge.adapters.hollow.sites import Site, Undeclared, sites
+from adapter_merge.adapters.layered import TOKENS
+from adapter_merge.adapters.own import sort_out
+from adapter_merge.errors import AdapterKind, MergeError
+from adapter_merge.plan import AdapterTensor, Layer, Layers, LayerTensor, Load, Plan
+from adapter_merge.skeleton import Absent, skeleton_of
+from adapter_merge.sources import Adapter, Base, Sources
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+# The class that an adapter of a task is trained on. Source: peft `MODEL_TYPE_TO_PEFT_MODEL_MAPPING`, `auto.py`.
+_AUTO = {
+    "SEQ_CLS": "AutoModelForSequenceClassification",
+    "TOKEN_CLS": "AutoModelForTokenClassification",
+    "QUESTION_ANS": "AutoModelForQuestionAnswering",
+    "SEQ_2_SEQ_LM": "AutoModelForSeq2SeqLM",
+    "CAUSAL_LM": "AutoModelForCausalLM",
+    "FEATURE_EXTRACTION": "AutoModel",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """One tensor of a layer; implements `plan.Layer`. Layers are independent, so a lock a layer is enough."""
+
+    site: Site
+    parameter: str
+
+    def merge(self, value: torch.Tensor) -> torch.Tensor:
+        """See `plan.Layer`."""
+        with self.site.lock:
+            try:
+                return self.site.merge(self.site.alone(self.parameter, value))[self.parameter]
+            except Undeclared as e:
+                raise MergeError(
+                    f"PEFT's layer for `{self.site.module}` changed {e} too, which isn't planned",
+                    hint="This is a bug in adapter-merge: report it with the adapter's config.",
+                ) from e
+
+    def error(self, before: torch.Tensor, after: torch.Tensor) -> float:
+        """See `plan.Layer`."""
+        with self.site.lock:
+            values = self.site.alone(self.parameter, before)
+            # What the others become without content, so that both sides have it.
+            copies = {n: v.clone() for n, v in values.items()}
+            others = self.site.merge(copies)
+            return probe(self.site, values, {**others, self.parameter: after})
+
+
+def open_layers(plan: Plan, sources: Sources, load: Load) -> Layers:
+    """Build the layers that a plan's edits go through; empty where all is computed natively.
+
+    Raises:
+        AdapterKind: adapter, base and PEFT don't fit together.
+        NotFinite: an adapter's tensor holds a NaN or an infinity.
+    """
+    wanted = {layer for edit in plan.edits for layer in edit.layers}
+    found: dict[LayerTensor, Layer] = {}
+    for index in sorted({layer.adapter for layer in wanted}):
+        adapter = sources.adapters[index]
+        model = _built(adapter, sources.base, _tensors(adapter, index, load))
+        for site in sites(model):
+            for parameter in site.changes:
+                key = LayerTensor(adapter=index, module=site.module, parameter=parameter)
+                found[key] = Opened(site=site, parameter=parameter)
+    _check(wanted, frozenset(found), sources)
+    return found
+
+
+def _tensors(adapter: Adapter, index: int, load: Load) -> Mapping[str, torch.Tensor]:
+    return {
+        name: load(AdapterTensor(adapter=index, name=name)) for name in sort_out(adapter).method
+    }
+
+
+def _built(adapter: Adapter, base: Base, tensors: Mapping[str, torch.Tensor]) -> Any:
+    """PEFT's model on the first class that the adapter fits."""
+    label = adapter.pinned.source
+    known = skeleton_of(base.config, base.checkpoint.tensors.keys())
+    if isinstance(known, Absent):
+        raise AdapterKind(
+            f"`{label}` is merged through PEFT's layers, and the class of the base {known.why}",
+            hint="Repair `config.json` of the base, or update transformers.",
+        )
+    values = adapter.config.model_dump(mode="json", exclude_unset=True)
+    values.pop(TOKENS, None)
+    tried: list[str] = []
+    for name, make in _classes(adapter, base):
+        try:
+            return inject(_emptied(make), values, tensors)
+        except Misfit as e:
+            tried.append(f"{e} (on `{name}`)")
+    raise AdapterKind(
+        f"`{label}` can't be merged: " + next(iter(tried), "transformers has no such class"),
+        hint="Save the adapter again with PEFT's `save_pretrained`, or name the base that it was "
+        "trained on with `--base`.",
+    )
+
+
+def _emptied(make: Callable[[], nn.Module]) -> nn.Module:
+    try:
+        return hollow_model(make)
+    # A class of a task's head may not take the base's config.
+    except Exception as e:
+        raise Misfit(f"its class can't be built: {said(e)}") from e
+
+
+def _classes(adapter: Adapter, base: Base) -> Iterator[tuple[str, Callable[[], nn.Module]]]:
+    """The classes that the adapter may have been trained on; `skeleton_of` has built one from the config."""
+    import transformers
+
+    plain = {k: v for k, v in base.config.items() if not k.startswith("_attn")}
+    with quiet():
+        config = transformers.CONFIG_MAPPING[base.config["model_type"]].from_dict(plain)
+    config._attn_implementation = "eager"  # noqa: SLF001 - asks for no kernel package
+    named = (adapter.config.auto_mapping or {}).get("base_model_class")
+    names = (_AUTO.get(adapter.config.task_type or ""), named, *(config.architectures or ()))
+    yield from class_makers(config, tuple(n for n in names if n))
+
+
+def _check(wanted: set[LayerTensor], found: frozenset[LayerTensor], sources: Sources) -> None:
+    """What was planned from names and headers is what PEFT builds."""
+    differ = sorted(wanted ^ found, key=lambda layer: (layer.adapter, layer.module))
+    if not differ:
+        return
+    first = differ[0]
+    label, name = sources.adapters[first.adapter].pinned.source, f"{first.module}.{first.parameter}"
+    what = (
+        "is planned, but PEFT has no layer"
+        if first in wanted
+        else "isn't planned, but PEFT has a layer"
+    )
+    raise AdapterKind(
+        f"`{label}` can't be merged: a change of `{name}` {what} for it on this base",
+        hint="Name the base that the adapter was trained on with `--base`.",
+    )

@@ -1,0 +1,48 @@
+"""PEFT's layers as the second route uses them: whatever one merges is compared with its unmerged outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from adapter_merge.plan import AdapterTensor, Layer, Layers, LayerTensor
+
+if TYPE_CHECKING:
+    import torch
+
+    from adapter_merge.checks.floats import Array
+    from adapter_merge.plan import Load64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proofs:
+    """A `Load64` that has layers, for one edited tensor; `errors` gets what each layer was off by."""
+
+    read: Load64
+    layers: Layers
+    errors: list[float] = field(default_factory=list)
+
+    def __call__(self, wanted: AdapterTensor, rows: slice | None = None) -> Array:
+        """See `Load64`."""
+        return self.read(wanted, rows)
+
+    def layer(self, wanted: LayerTensor) -> Layer:
+        """See `plan.HasLayers`."""
+        return _Compared(layer=self.layers[wanted], errors=self.errors)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Compared:
+    """A layer that compares each of its merges."""
+
+    layer: Layer
+    errors: list[float]
+
+    def merge(self, value: torch.Tensor) -> torch.Tensor:
+        before = value.clone()
+        after = self.layer.merge(value)
+        self.errors.append(self.layer.error(before, after))
+        return after
+
+    def error(self, before: torch.Tensor, after: torch.Tensor) -> float:
+        return self.layer.error(before, after)
