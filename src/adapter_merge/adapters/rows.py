@@ -63,7 +63,7 @@ def in_rows(
         raise UnsupportedError(
             f"`{label}` saved `{contribution.need.name}` whole, and the base holds it as rows of a larger "
             "tensor: only a delta is added there",
-            hint="Train without that module in `modules_to_save`.",
+            hint="Train it as a delta: without that module in `modules_to_save`, and with `bias` at `none`.",
         )
 
     def make(_whole: TensorInfo | None) -> Step:
