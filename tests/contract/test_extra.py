@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -50,11 +51,8 @@ def same(one: torch.Tensor, other: torch.Tensor) -> bool:
     return torch.equal(one.reshape(-1).view(torch.uint8), other.reshape(-1).view(torch.uint8))
 
 
-def vit() -> torch.nn.Module:
+def vit() -> Any:
     from transformers import ViTConfig, ViTModel
 
     sizes = {"hidden_size": 16, "intermediate_size": 24, "image_size": 8, "patch_size": 4}
-    model: torch.nn.Module = ViTModel(
-        ViTConfig(**sizes, num_hidden_layers=2, num_attention_heads=2)
-    )
-    return model
+    return ViTModel(ViTConfig(**sizes, num_hidden_layers=2, num_attention_heads=2))
