@@ -23,6 +23,7 @@ from statistics import median
 
 HERE = Path(__file__).parent
 LARGE, SMALL = 17, 3  # layers: about 2.5 GB and 0.66 GB
+DORA = 7  # layers: about 1.2 GB
 ROUNDS = 5
 
 
@@ -80,7 +81,7 @@ def row(name: str, seconds: list[float], peaks: list[int] | None = None) -> str:
     return f"| {name} | {median(seconds):.2f} | {spread} | {peak} |"
 
 
-def table(rounds: list[dict[str, Sample]], small: Sample) -> str:
+def table(rounds: list[dict[str, Sample]], small: Sample, dora: Sample) -> str:
     """The results as Markdown."""
     copy, ours, peft = ([r[who] for r in rounds] for who in ("copy", "ours", "peft"))
     stages: list[dict[str, float]] = [json.loads(s.output)["seconds"] for s in ours]
@@ -102,8 +103,16 @@ def table(rounds: list[dict[str, Sample]], small: Sample) -> str:
         f"- The whole run is {to_peft:.1f} times as fast as PEFT (aim: at least 3).",
         f"- Peak memory is {peak / 1e6:.0f} MB (aim: at most 700 MB).",
         f"- It is {apart / 1e6:.0f} MB from that of a small checkpoint (aim: within 60 MB).",
+        f"- A DoRA on {DORA} layers, about 1.2 GB, through PEFT's layers: {dora.seconds:.1f} s, its peak memory is {dora.peak / 1e6:.0f} MB (aim: at most 1300 MB).",
+        f"- Of that, {seconds_of(dora, 'merge'):.1f} s are to merge and {seconds_of(dora, 'validate'):.1f} s to validate.",
     )
     return "\n".join(lines)
+
+
+def seconds_of(sample: Sample, stage: str) -> float:
+    """How long a stage of our run took."""
+    seconds: float = json.loads(sample.output)["seconds"][stage]
+    return seconds
 
 
 def heading(root: Path) -> str:
@@ -123,17 +132,18 @@ def main() -> None:
     """Build, measure, write `benchmarks/RESULTS.md`."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         root = Path(name)
-        for size, layers in (("large", LARGE), ("small", SMALL)):
+        for size, layers in (("large", LARGE), ("small", SMALL), ("dora", DORA)):
             print(f"building the {size} checkpoint", flush=True)
             subprocess.run(
-                [sys.executable, HERE / "build.py", root / size, str(layers)], check=True
+                [sys.executable, HERE / "build.py", root / size, str(layers), size], check=True
             )
         small = measure(merge_command(root / "small", root / "small-merged"))
+        dora = measure(merge_command(root / "dora", root / "dora-merged"))
         rounds = []
         for n in range(ROUNDS):
             print(f"round {n + 1} of {ROUNDS}", flush=True)
             rounds.append(one_round(root / "large", root))
-        text = heading(root / "large") + table(rounds, small) + "\n"
+        text = heading(root / "large") + table(rounds, small, dora) + "\n"
     print(text)
     (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
 

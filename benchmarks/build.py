@@ -1,4 +1,4 @@
-"""Build what is measured: a Llama checkpoint of a given size in bf16, and a LoRA on all its linear layers."""
+"""Build what is measured: a Llama checkpoint of a given size in bf16, and a LoRA or DoRA on all its linear layers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SEED = 7
 RANK = 16
 
 
-def build(root: Path, *, layers: int) -> None:
+def build(root: Path, *, layers: int, dora: bool) -> None:
     """Write `root/base` and `root/adapter`; a layer has 134 MB, the rest 262 MB."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -31,7 +31,13 @@ def build(root: Path, *, layers: int) -> None:
     model.save_pretrained(root / "base", max_shard_size="100GB")
     adapted = get_peft_model(
         model,
-        LoraConfig(r=RANK, lora_alpha=24, target_modules="all-linear", task_type="CAUSAL_LM"),
+        LoraConfig(
+            r=RANK,
+            lora_alpha=24,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+            use_dora=dora,
+        ),
     )
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
@@ -40,4 +46,4 @@ def build(root: Path, *, layers: int) -> None:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]), layers=int(sys.argv[2]))
+    build(Path(sys.argv[1]), layers=int(sys.argv[2]), dora=sys.argv[3:] == ["dora"])

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 from pydantic.fields import FieldInfo
 
+from adapter_merge.adapters.hollow.installed import RANGES
+from adapter_merge.adapters.refused import CHANGED_BASE, LORA_OPTIONS
 from adapter_merge.checks import ALL_CHECKS, Explained
 from adapter_merge.cli.codes import exit_codes
+from adapter_merge.methods import METHODS, Method, Route
 from adapter_merge.request import Settings
 
 _NOTE = "<!-- Written by docs/generate.py (`make docs`); edit the code that it describes, or docs/pages.py. -->"
@@ -15,6 +18,19 @@ _REPORT = (
     "Not for `plan`: folder that gets `report.json`, `report.html` and `changes.svg`, of a failure too. "
     "It may not lie in the target or in a source; other files in it are left alone. Where the three can't "
     "be written, a run that went well keeps its status and ends with exit code 8."
+)
+PEFT_RANGE = RANGES["peft"]
+_STARTS = ", ".join(CHANGED_BASE.values())
+_ROUTES = (
+    "- **natively**: our own arithmetic, block by block; the second route recomputes sampled rows in float64. peft isn't needed.",
+    (
+        "- **through PEFT's layers**: the base's class is built without weights, PEFT puts the adapter on it, and each weight goes through "
+        "its layer whole, in float32, and is rounded once. In float32 the result is PEFT's own, bit for bit; in 16 bits PEFT rounds some "
+        "methods twice, and the result is nearer to the trained model than its merge. The second route merges again and compares that "
+        "merge with what the unmerged layer makes of random inputs; the stored tensor must be that merge, rounded. An adapter's weight "
+        "(`ADAPTER=WEIGHT`) is refused, as these methods are no delta times a scale."
+    ),
+    "- `modules_to_save`, saved biases, heads and `trainable_token_indices` are merged natively, whatever the method.",
 )
 _FAMILIES = {
     "F": ("Files", "What lies in the folder, by name and size."),
@@ -58,6 +74,7 @@ def pages() -> dict[str, str]:
     return {
         "reference/codes.md": _codes(),
         "reference/options.md": _options(),
+        "reference/adapters.md": _adapters(),
         "guides/when-a-check-fails.md": _guide(),
     }
 
@@ -117,6 +134,45 @@ def _options() -> str:
         "| `--quiet` |  | Show nothing but errors. |",
         f"| `--report` |  | {_REPORT} |",
     )
+
+
+def _adapters() -> str:
+    return _page(
+        "# Adapters",
+        "",
+        f"Every method of PEFT from {PEFT_RANGE[0]} to before {PEFT_RANGE[1]}, as `peft_type` in `adapter_config.json` names it.",
+        "",
+        *_ROUTES,
+        "",
+        "| method | merged | peft | changes | also |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {name} | {m.route} | {_versions(m)} | {m.changes} | {m.also} |"
+            for name, m in sorted(METHODS.items())
+            if m.route is not Route.NONE
+        ),
+        "",
+        "## Refused methods",
+        "",
+        "| method | why |",
+        "|---|---|",
+        *(f"| {n} | {m.why} |" for n, m in sorted(METHODS.items()) if m.route is Route.NONE),
+        "",
+        "## Refused options of LoRA",
+        "",
+        "| option | why |",
+        "|---|---|",
+        *(f"| `{name}` | {why} |" for name, why in LORA_OPTIONS.items()),
+        f"| `init_lora_weights` | {_STARTS}: they changed the base when the training began |",
+    )
+
+
+def _versions(method: Method) -> str:
+    since, until = (
+        (method.since, method.until) if method.since != PEFT_RANGE[0] else ("", method.until)
+    )
+    parts = ([f"from {since}"] if since else []) + ([f"before {until}"] if until else [])
+    return ", ".join(parts) or "all"
 
 
 def _option(name: str, field: FieldInfo) -> str:

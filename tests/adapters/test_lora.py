@@ -119,7 +119,6 @@ def test_a_square_weight_of_a_class_that_nobody_knows(tmp_path: Path) -> None:
         ({"h.0.lora_A.weight": np.ones((4, 8), np.float32)}, Unclaimed, "no name that PEFT saves"),
         (LINEAR | tensors(token_adapter__trainable_tokens_delta=(1, 8)), Corrupt, "which tokens"),
         (LINEAR | tensors(token_adapter__something=(1, 8)), Unclaimed, "token_adapter"),
-        (LINEAR | tensors(lora_magnitude_vector=(24,)), AdapterKind, "DoRA"),
         (LINEAR | tensors(bias=(24,), base_layer__bias=(24,)), Unclaimed, "twice"),
         (LINEAR | tensors(original_module__bias=(24,)), Unclaimed, "but no"),
         (tensors(lora_A__weight=(8, 8), lora_B__weight=(24, 4)), AdapterKind, "MergedLinear"),

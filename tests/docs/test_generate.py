@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = ["reference/codes.md", "reference/options.md", "guides/when-a-check-fails.md"]
+PAGES = [
+    "reference/adapters.md",
+    "reference/codes.md",
+    "reference/options.md",
+    "guides/when-a-check-fails.md",
+]
 
 
 @pytest.fixture

@@ -47,7 +47,8 @@ class LayerStep:
         import numpy as np
         import torch
 
-        value = torch.from_numpy(np.array(base, dtype=np.float32)).view(self.shape)
+        # The layers of a second route leave what they get alone.
+        value = torch.from_numpy(np.asarray(base, dtype=np.float32)).view(self.shape)
         result = cast("HasLayers", load).layer(self.layer).merge(value)
         # Float32, where the base comes in it: a whole tensor in float64 is large.
         return cast("Array", result.numpy().reshape(base.shape))

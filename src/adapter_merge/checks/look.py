@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import cast
 
 import numpy as np
@@ -41,6 +43,8 @@ class Place:
         sources: what it was made from; None where nobody says.
         foreign: another program made it, so wider bounds count.
         layers: PEFT's layers that edits of the plan go through.
+        turn: held while such an edit is looked at, whole. Only one is: DoRA's forward makes an identity of all its
+            inputs, which can be far larger than the weight.
     """
 
     folder: Path
@@ -48,6 +52,7 @@ class Place:
     sources: Sources | None
     foreign: bool
     layers: Layers = field(default_factory=dict)
+    turn: Lock = field(default_factory=Lock)
 
     def stored(self, name: str) -> Stored | None:
         """A tensor of the result."""
@@ -167,7 +172,8 @@ def _edited(
     exact = not edit.reads_base and len(edit.uses) == 1
     bound = Bound(dtype=found.info.dtype, exact=exact, foreign=place.foreign and not exact)
     proofs = Proofs(read=loader(place.sources), layers=place.layers)
-    look = joined(list(_compared(edit, found, base, bound, proofs)))
+    with place.turn if edit.layers else nullcontext():
+        look = joined(list(_compared(edit, found, base, bound, proofs)))
     return replace(look, error=max(proofs.errors)) if proofs.errors else look
 
 

@@ -33,15 +33,14 @@ class Proofs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Compared:
-    """A layer that compares each of its merges."""
+    """A layer that compares each of its merges, and leaves what it gets alone."""
 
     layer: Layer
     errors: list[float]
 
     def merge(self, value: torch.Tensor) -> torch.Tensor:
-        before = value.clone()
-        after = self.layer.merge(value)
-        self.errors.append(self.layer.error(before, after))
+        after = self.layer.merge(value.clone())
+        self.errors.append(self.layer.error(value, after))
         return after
 
     def error(self, before: torch.Tensor, after: torch.Tensor) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -165,6 +166,7 @@ def _layers(subject: _Subject) -> Iterator[Layers]:
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    gc.collect()  # the merge's layers, which hold each other
     try:
         with AdapterReader.open(sources, "cpu") as reader:
             layers = open_layers(plan, sources, reader.load)

@@ -52,11 +52,14 @@ class Opened:
 
     def error(self, before: torch.Tensor, after: torch.Tensor) -> float:
         """See `plan.Layer`."""
+        import torch
+
         with self.site.lock:
             values = self.site.alone(self.parameter, before)
-            # What the others become without content, so that both sides have it.
-            copies = {n: v.clone() for n, v in values.items()}
-            others = self.site.merge(copies)
+            others = values
+            if len(self.site.changes) > 1:
+                # What the others become without content, so that both sides have it.
+                others = self.site.merge(self.site.alone(self.parameter, torch.zeros_like(before)))
             return probe(self.site, values, {**others, self.parameter: after})
 
 
