@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
 import torch
 
 from adapter_merge.adapters.steps import Replacement, TensorEdit
-from adapter_merge.finding import Outcome
+from adapter_merge.finding import Finding, Outcome
 from adapter_merge.plan import AdapterTensor, Edit
 from tests.checks.tiny import (
     ADDED,
@@ -78,6 +79,49 @@ BREAKING = [
 def test_planted_fault_fails(case: Case, code: str, change: Change) -> None:
     case.change(change)
     assert code in having(case.own(), Outcome.FAIL)
+
+
+@pytest.fixture
+def apart(case: Case) -> Case:
+    """A merge that unties: both tensors are there, and no flag ties them."""
+    write_config(case, tie_word_embeddings=False, text_config={"tie_word_embeddings": False})
+    return case.with_plan(tied=(), untied=(EMBED, HEAD))
+
+
+def write_config(case: Case, **values: object) -> None:
+    path = case.folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_untied_tensors_may_differ(apart: Case) -> None:
+    apart.change(set_to(HEAD, 3.0))
+    assert "T009" in having(apart.own(), Outcome.PASS)
+
+
+STILL_TIED: Mapping[str, Mapping[str, object]] = {
+    "at the top": {"tie_word_embeddings": True},
+    "for the text model": {"text_config": {"tie_word_embeddings": True}},
+    "by the class's own default": {"tie_word_embeddings": None},
+}
+
+
+@pytest.mark.parametrize("values", STILL_TIED.values(), ids=STILL_TIED.keys())
+@pytest.mark.parametrize("judge", [Case.own, Case.foreign])
+def test_untied_tensors_that_a_flag_ties(
+    judge: Callable[[Case], tuple[Finding, ...]], values: Mapping[str, object], apart: Case
+) -> None:
+    write_config(apart, **values)
+    found = {f.code: f for f in judge(apart)}["T009"]
+    assert found.outcome is Outcome.FAIL
+    assert "still ties" in found.message
+
+
+@pytest.mark.parametrize("judge", [Case.own, Case.foreign])
+def test_an_untied_head_that_is_missing(
+    judge: Callable[[Case], tuple[Finding, ...]], apart: Case
+) -> None:
+    apart.change(lambda tensors: tensors.pop(HEAD))
+    assert having(judge(apart), Outcome.FAIL) >= {"T001", "T009"}
 
 
 def test_wrong_base(case: Case) -> None:

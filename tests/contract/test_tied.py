@@ -80,6 +80,11 @@ APART: Mapping[str, tuple[Model, Mapping[str, object], set[str]]] = {
         {"target_modules": ["embed_tokens"], "modules_to_save": ["lm_head"]},
         {HEAD},
     ),
+    "llama, both by a DoRA, whose tie is none": (
+        LLAMA,
+        on("embed_tokens", use_dora=True, ensure_weight_tying=True),
+        {HEAD},
+    ),
     "gemma, the embedding": (GEMMA, on("embed_tokens"), {HEAD}),
     "gemma, the head": (GEMMA, on("lm_head"), {HEAD}),
     "gemma, the saved embedding": (GEMMA, saved("embed_tokens"), {HEAD}),
@@ -234,7 +239,7 @@ def test_shards_take_the_new_tensor(
     lora: Mapping[str, object], shard: str | None, tmp_path: Path
 ) -> None:
     base = LLAMA.base(tmp_path / "base", shard="40KB")
-    settings = {} if shard is None else {"max_shard_size": shard}
+    settings: dict[str, Any] = {} if shard is None else {"max_shard_size": shard}
     merged = merge(LLAMA, lora, tmp_path, base=base, **settings)
     assert_same_outputs(merged)
     index = json.loads((merged.out / INDEX).read_text())
@@ -319,12 +324,19 @@ def error_of(merged: Merge) -> ErrorRecord:
     return merged.report.error
 
 
-def test_the_inner_model_s_file_has_no_place_for_a_head(tmp_path: Path) -> None:
-    base = GPT2.base(tmp_path / "base")
+@pytest.mark.parametrize(
+    ("model", "prefix", "head"),
+    [(GPT2, "transformer.", "lm_head"), (BERT, "bert.", "decoder")],
+    ids=["gpt2", "bert"],
+)
+def test_the_inner_model_s_file_has_no_place_for_a_head(
+    model: Model, prefix: str, head: str, tmp_path: Path
+) -> None:
+    base = model.base(tmp_path / "base")
     path = base / "model.safetensors"
-    inner = {n.removeprefix("transformer."): t for n, t in load_file(path).items()}
+    inner = {n.removeprefix(prefix): t for n, t in load_file(path).items()}
     save_file(inner, path, METADATA)
-    error = error_of(merge(GPT2, on("lm_head"), tmp_path, base=base))
+    error = error_of(merge(model, on(head), tmp_path, base=base))
     assert (error.type, error.code) == ("AdapterKind", 4)
     assert "inner model" in error.message
 

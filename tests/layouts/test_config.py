@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from adapter_merge.layouts.config import ConfigEdits, config_assignments
+from adapter_merge.layouts.config import ConfigEdits, config_assignments, untied
 
 
 def assigned(config: dict[str, Any], edits: ConfigEdits) -> dict[str, object]:
@@ -53,12 +53,47 @@ def test_every_dtype_key_is_rewritten_and_none_added(short: Any, name: str) -> N
             {"thinker_config": {"text_config": {"vocab_size": 3}}},
             ["thinker_config.text_config.vocab_size"],
         ),
+        (
+            {
+                "text_config": {"vocab_size": 3},
+                "llm_config": {"vocab_size": 3},
+                "codec_config": {"vocab_size": 4},
+            },
+            ["text_config.vocab_size", "llm_config.vocab_size"],
+        ),
+        ({"vocab_size": 3, "audio_config": {"text_config": {"vocab_size": 3}}}, ["vocab_size"]),
         ({"text_config": {}}, ["text_config.vocab_size"]),
         ({}, ["vocab_size"]),
     ],
 )
 def test_vocab_size_is_set_where_it_stands(config: dict[str, Any], keys: list[str]) -> None:
     assert assigned(config, ConfigEdits(vocab_size=5)) == dict.fromkeys(keys, 5)
+
+
+@pytest.mark.parametrize(
+    ("config", "keys"),
+    [
+        ({}, ["tie_word_embeddings"]),
+        ({"tie_word_embeddings": True, "vision_config": {}}, ["tie_word_embeddings"]),
+        (
+            {"text_config": {"rope_config": {}}},
+            ["tie_word_embeddings", "text_config.tie_word_embeddings"],
+        ),
+        (
+            {
+                "tie_word_embeddings": True,
+                "decoder": {"model_type": "x", "tie_word_embeddings": True},
+            },
+            ["tie_word_embeddings", "decoder.tie_word_embeddings"],
+        ),
+    ],
+)
+def test_what_is_untied_is_said_everywhere(config: dict[str, Any], keys: list[str]) -> None:
+    assert assigned(config, ConfigEdits(untied=True)) == dict.fromkeys(keys, False)
+    after = untied(config)
+    assert set(assigned(after, ConfigEdits(untied=True)).values()) == {False}
+    assert after["tie_word_embeddings"] is False
+    assert config.get("tie_word_embeddings") is not False
 
 
 def test_a_head_brings_class_and_labels() -> None:

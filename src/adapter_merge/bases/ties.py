@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 from adapter_merge.adapters import Claim, is_wrapped
 from adapter_merge.checkpoint import TensorInfo
 from adapter_merge.errors import AdapterKind
+from adapter_merge.layouts import untied
 from adapter_merge.naming import Inseparable, apart
 from adapter_merge.sources import Adapter, Base
 
@@ -84,7 +85,8 @@ def _is_shared(claim: Claim, alike: Sequence[Claim], base: Base) -> bool:
     if _kind(claim) == "saved":
         return again or not is_wrapped(claim.contribution.need.module, claim.adapter.config)
     if _kind(claim) == "delta":
-        return again
+        # DoRA scales tokens in the head and features in the embedding: the same factors, two tensors.
+        return again and not extra.get("use_dora")
     return _rows_are_shared(claim, alike, base)
 
 
@@ -121,7 +123,7 @@ def _refuse_lost_bias(claim: Claim, base: Base) -> None:
 def _copies(own: Sequence[Claim], base: Base) -> Mapping[str, str]:
     if len(base.tied) > 2 and any(c.name != base.tied[-1] for c in own):
         raise _refused(own[0], base, "and which of them a forward pass reads depends on the class")
-    found = apart(base.config, base.checkpoint, base.tied)
+    found = apart(base.config, base.checkpoint, base.tied, untied=untied(base.config))
     if isinstance(found, Inseparable):
         architectures = base.config.get("architectures") or ["the model's class"]
         raise _refused(own[0], base, f"and `{architectures[0]}` {found.why}")

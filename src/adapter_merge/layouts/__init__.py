@@ -7,7 +7,7 @@ from typing import Protocol
 
 from adapter_merge.layouts.carried import why_left
 from adapter_merge.layouts.choices import counting_files
-from adapter_merge.layouts.config import ConfigEdits
+from adapter_merge.layouts.config import ConfigEdits, untied
 from adapter_merge.layouts.merged import Merged
 from adapter_merge.layouts.repo import Repo
 from adapter_merge.layouts.shards import Weights, cut_files, keep_files
@@ -26,6 +26,7 @@ __all__ = [
     "counting_files",
     "cut_files",
     "keep_files",
+    "untied",
     "why_left",
 ]
 

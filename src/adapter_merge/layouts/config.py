@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -73,6 +74,17 @@ def _tie(config: Mapping[str, Any], edits: ConfigEdits) -> Iterator[Assignment]:
         if where[-1:] in {(), ("text_config",)} or holder.get(_TIE):
             why = "the adapter changes embedding and head apart"
             yield Assignment(file=CONFIG, where=where, key=_TIE, value=False, why=why)
+
+
+def untied(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config that a result gets whose embedding and head are apart."""
+    result = deepcopy(dict(config))
+    for wanted in _tie(config, ConfigEdits(untied=True)):
+        holder: Any = result
+        for key in wanted.where:
+            holder = holder[key]
+        holder[wanted.key] = wanted.value
+    return result
 
 
 def _vocabulary(config: Mapping[str, Any], edits: ConfigEdits) -> Iterator[Assignment]:

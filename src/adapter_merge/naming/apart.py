@@ -48,6 +48,8 @@ PLAIN = frozenset(
     }
 )
 _HEAD = "lm_head.weight"
+# There older loaders put the inner model's prefix before every name, the head's too, and lose it.
+_INNER = "has a head, and the base's file is that of its inner model"
 # Their forward pass asks for the flag: a tied head scales its input by d_model**-0.5, one of its own doesn't.
 SCALED = frozenset(
     {"longt5", "mt5", "pop2piano", "switch_transformers", "t5", "t5gemma", "udop", "umt5"}
@@ -62,12 +64,16 @@ class Inseparable:
 
 
 def apart(
-    config: Mapping[str, Any], checkpoint: Checkpoint, tied: Sequence[str]
+    config: Mapping[str, Any],
+    checkpoint: Checkpoint,
+    tied: Sequence[str],
+    *,
+    untied: Mapping[str, Any],
 ) -> Mapping[str, str] | Inseparable:
     """The tensors that the file lacks once `tied` are apart, each with the stored one that it is a copy of.
 
-    The class decides, built without weights and with `tie_word_embeddings` off; for the common types it is
-    known without torch.
+    The class decides, built without weights from `untied`, the config that the result will have; for the
+    common types it is known without torch.
     """
     kind = str(config.get("model_type"))
     stored = next(n for n in tied if n in checkpoint.tensors)
@@ -76,47 +82,37 @@ def apart(
             why="scales what goes into a tied head, so that an untied one computes something else"
         )
     if stored != _HEAD and stored.count(".") < 2 and _HEAD in tied:
-        return Inseparable(why="has a head, and the base's file is that of its inner model")
+        return Inseparable(why=_INNER)
     if kind in PLAIN and len(tied) == 2 and tied[1] == _HEAD != stored:
         return {name: stored for name in tied if name not in checkpoint.tensors}
-    return _asked(config, checkpoint, tied)
+    one, two = (skeleton_of(c, checkpoint.tensors) for c in (config, untied))
+    if isinstance(one, Absent) or isinstance(two, Absent):
+        why = next(s.why for s in (one, two) if isinstance(s, Absent))
+        return Inseparable(why=f"has to tell what it is without its tie, and {why}")
+    return _copies(one, two, checkpoint, tied)
 
 
-def _asked(
-    config: Mapping[str, Any], checkpoint: Checkpoint, tied: Sequence[str]
+def _copies(
+    one: Skeleton, two: Skeleton, checkpoint: Checkpoint, tied: Sequence[str]
 ) -> Mapping[str, str] | Inseparable:
+    """`one` is the class as it is, `two` the class without its tie."""
     stored = next(n for n in tied if n in checkpoint.tensors)
-    one, two = (skeleton_of(c, checkpoint.tensors) for c in (config, _untied(config)))
-    for skeleton in (one, two):
-        if isinstance(skeleton, Absent):
-            return Inseparable(why=f"has to tell what it is without its tie, and {skeleton.why}")
-    assert isinstance(one, Skeleton)  # noqa: S101 - the loop left where one isn't
-    assert isinstance(two, Skeleton)  # noqa: S101
-    names = {
-        n: live[0] for n in (*checkpoint.tensors, *tied) if len(live := two.place(n).live) == 1
-    }
+    places = {n: two.place(n).live for n in (*checkpoint.tensors, *tied)}
+    names = {name: live[0] for name, live in places.items() if len(live) == 1}
     group = {names.get(n) for n in tied}
     if group not in one.groups:
         return Inseparable(why="ties other tensors than the names tell")
+    if names[stored] == f"{two.prefix}.{stored}":
+        return Inseparable(why=_INNER)
     if group & (two.tied.keys() | set(two.tied.values())):
         return Inseparable(why="ties them whatever its config says")
-    others = one.tied.keys() - group
-    if lost := sorted(n for n in others if not n.endswith(".bias")):
+    freed = one.tied.keys() - two.tied.keys() - group
+    if lost := sorted(n for n in freed if not n.endswith(".bias")):
         return Inseparable(why=f"would lose other ties too, such as that of `{lost[0]}`")
     copies = {n: stored for n in tied if n not in checkpoint.tensors}
     stored_as = {live: name for name, live in names.items() if name in checkpoint.tensors}
-    for bias in sorted(others - stored_as.keys()):
+    for bias in sorted(freed - stored_as.keys()):
         if one.tied[bias] not in stored_as or two.place(bias).live != (bias,):
             return Inseparable(why=f"has a bias `{bias}` that the base's file gives no values for")
         copies[bias] = stored_as[one.tied[bias]]
     return copies
-
-
-def _untied(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with its flags off, at every level that a class reads."""
-    nested = {
-        key: _untied(value)
-        for key, value in config.items()
-        if isinstance(value, dict) and (key.endswith("_config") or "model_type" in value)
-    }
-    return {**config, **nested, "tie_word_embeddings": False}
