@@ -152,7 +152,7 @@ def test_a_token_is_learned_by_one_adapter(setting: Setting) -> None:
 
 def test_a_token_has_a_row(setting: Setting) -> None:
     with pytest.raises(
-        ShapeMismatch, match="the token 8, and `model.embed_tokens.weight` has 8 rows"
+        ShapeMismatch, match=r"the token 8, and `model.embed_tokens.weight` has 8 rows"
     ):
         edits(setting, tokens(setting, 1, 8))
     grown = setting.whole(EMBED, before=8, after=9)
