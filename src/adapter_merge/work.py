@@ -121,21 +121,27 @@ def work_folder(target: Path, *, size: int) -> Iterator[WorkFolder]:
     """
     identity = secrets.token_hex(4)
     path = target.parent / f".{target.name}.adapter-merge-{identity}"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _turn(target.parent):
-            _clean(target)
-            _check_room(target.parent, size)
-            fd = _make_held(path)
-    except OSError as e:
-        raise write_error(e, name=str(path)) from e
-    try:
+    held: list[int] = []
+    try:  # around the making too: an interrupt can come right after it
+        _make(path, target, size, held)
         yield WorkFolder(path=path, target=target, identity=identity)
     finally:
         # A parent that went away has taken the folder with it.
         with suppress(OSError), _turn(target.parent):
             shutil.rmtree(path, ignore_errors=True)
-        os.close(fd)
+        for fd in held:
+            os.close(fd)
+
+
+def _make(path: Path, target: Path, size: int, held: list[int]) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _turn(target.parent):
+            _clean(target)
+            _check_room(target.parent, size)
+            held.append(_make_held(path))
+    except OSError as e:
+        raise write_error(e, name=str(path)) from e
 
 
 def _make_held(path: Path) -> int:
