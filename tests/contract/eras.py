@@ -62,6 +62,15 @@ _CONFIGS: Mapping[str, Mapping[str, Any]] = {
         "vision_config": {**_QWEN_EYES, "num_position_embeddings": 16, "deepstack_visual_indexes": [0]},
         "tie_word_embeddings": False,
     },
+    "qwen3_5": {
+        "text_config": {**_TEXT, **_HEADS, "layer_types": ["linear_attention", "full_attention"],
+                        "linear_num_key_heads": 2, "linear_key_head_dim": 8,
+                        "linear_num_value_heads": 2, "linear_value_head_dim": 8,
+                        "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2],
+                                            "rope_theta": 10000.0, "partial_rotary_factor": 1.0}},
+        "vision_config": {**_QWEN_EYES, "num_position_embeddings": 16},
+        "tie_word_embeddings": False,
+    },
     "paligemma": {
         "text_config": {"model_type": "gemma", **_TEXT, **_HEADS},
         "vision_config": _SIGLIP,

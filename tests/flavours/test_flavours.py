@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,33 @@ def look(architecture: str = "", *files: str, chats: bool = False, **config: obj
     return Look(config={**given, **config}, files=frozenset(files), chats=chats)
 
 
+def chain(kind: str, architecture: str = "BertModel", **config: object) -> Look:
+    """A repository of sentence-transformers, saved from one of its classes."""
+    seen = look(architecture, "modules.json", chats=False, **config)
+    return replace(seen, setup={"model_type": kind})
+
+
 @pytest.mark.parametrize(
     ("seen", "library", "task"),
     [
         (look("BertModel", "modules.json"), "sentence-transformers", "sentence-similarity"),
+        (chain("SentenceTransformer"), "sentence-transformers", "sentence-similarity"),
+        (chain("Unheard"), "sentence-transformers", "sentence-similarity"),
+        (chain("SparseEncoder", "BertForMaskedLM"), "sentence-transformers", "feature-extraction"),
+        (chain("MultiVectorEncoder"), "sentence-transformers", "feature-extraction"),
+        (chain("ColBERT"), "sentence-transformers", "feature-extraction"),
+        (
+            chain("MultiVectorEncoder", "ColPaliForRetrieval", vlm_config={}),
+            "sentence-transformers",
+            "visual-document-retrieval",
+        ),
+        (chain("CrossEncoder", id2label={"0": "x"}), "sentence-transformers", "text-ranking"),
+        (chain("CrossEncoder"), "sentence-transformers", "text-classification"),
+        (
+            look("BertForSequenceClassification", sentence_transformers={}, id2label={"0": "x"}),
+            "sentence-transformers",
+            "text-ranking",
+        ),
         (look("ColPaliForRetrieval"), "transformers", "visual-document-retrieval"),
         (look("ColQwen2"), "colpali-engine", "visual-document-retrieval"),
         (look("BiQwen2_5"), "colpali-engine", "visual-document-retrieval"),
@@ -68,4 +92,24 @@ def test_a_folder_is_looked_at_from_outside(tmp_path: Path) -> None:
     seen = Look.at(tmp_path)
     assert (seen.architecture, seen.chats) == ("LlamaForCausalLM", True)
     (tmp_path / "config.json").write_text("{")
-    assert Look.at(tmp_path).config == {}
+    (tmp_path / "config_sentence_transformers.json").write_text("[]")
+    assert (Look.at(tmp_path).config, Look.at(tmp_path).setup) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("seen", "used"),
+    [
+        (chain("SparseEncoder"), "SparseEncoder('./x')"),
+        (chain("ColBERT"), "MultiVectorEncoder('./x')"),
+        (chain("CrossEncoder"), "predict("),
+        (chain("SentenceTransformer"), "model.encode("),
+        (
+            replace(chain("SentenceTransformer"), setup={"prompts": {"query": "q: "}}),
+            "encode_query(",
+        ),
+        (look("BiPali"), "score_single_vector(query"),
+        (look("ColPali"), "score_multi_vector(query"),
+    ],
+)
+def test_a_snippet_has_the_class_that_was_saved(seen: Look, used: str) -> None:
+    assert used in flavour_of(seen).snippet(seen, "./x", None)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from adapter_merge.flavours import Look, flavour_of
+from adapter_merge.flavours.colpali import PROCESSORS
 from tests.contract import makers
+from tests.flavours import repos
 
 WORDS = ["[PAD]", "[UNK]", "[MASK]", "</s>", "Where", "<image>", "is", "harbour", "Anna", "lives"]
 
@@ -28,13 +30,28 @@ def tokenizer(template: str | None = None) -> Any:
     return outer
 
 
-def sentence_transformer(folder: Path) -> None:
+def sentence_transformer(folder: Path, **given: object) -> None:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
     inner = folder.with_name("inner")
     saved(makers.bert)(inner)
-    SentenceTransformer(modules=[Transformer(str(inner)), Pooling(32)]).save(str(folder))
+    SentenceTransformer(modules=[Transformer(str(inner)), Pooling(32)], **given).save(str(folder))
+
+
+def of_sentence_transformers(kind: str, save: Callable[[Path], None]) -> Callable[[Path], None]:
+    """Another of its classes, around the model that `save` leaves."""
+
+    def make(folder: Path) -> None:
+        import sentence_transformers
+
+        inner = folder.with_name("inner")
+        save(inner)
+        more = {"num_labels": 1} if kind == "CrossEncoder" else {}
+        made = getattr(sentence_transformers, kind)(str(inner), device="cpu", **more)
+        made.save_pretrained(str(folder))
+
+    return make
 
 
 def gpt2() -> Any:
@@ -49,33 +66,6 @@ def t5() -> Any:
     return model
 
 
-def colpali(folder: Path) -> None:
-    from transformers import (
-        ColPaliConfig,
-        ColPaliForRetrieval,
-        ColPaliProcessor,
-        PaliGemmaConfig,
-        SiglipImageProcessor,
-    )
-
-    common = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
-    text = {**common, "model_type": "gemma", "vocab_size": 64, "num_attention_heads": 4}
-    vision = {**common, "image_size": 28, "patch_size": 14, "num_attention_heads": 4}
-    inside = PaliGemmaConfig(
-        text_config={**text, "num_key_value_heads": 1, "head_dim": 8},
-        vision_config={**vision, "model_type": "siglip_vision_model", "projection_dim": 32},
-        projection_dim=32,
-        image_token_index=WORDS.index("<image>"),
-    )
-    config = ColPaliConfig(vlm_config=inside.to_dict(), embedding_dim=16)
-    ColPaliForRetrieval(config).save_pretrained(folder)
-    words = tokenizer()
-    words.add_special_tokens({"additional_special_tokens": ["<image>"]})
-    images = SiglipImageProcessor(size={"height": 28, "width": 28})
-    images.image_seq_length = 4
-    ColPaliProcessor(image_processor=images, tokenizer=words).save_pretrained(folder)
-
-
 def saved(build: Callable[[], Any], template: str | None = None) -> Callable[[Path], None]:
     def save(folder: Path) -> None:
         build().save_pretrained(folder)
@@ -85,8 +75,17 @@ def saved(build: Callable[[], Any], template: str | None = None) -> Callable[[Pa
 
 
 CHAT = "{% for m in messages %}{{ m['content'] }} </s> {% endfor %}"
+PROMPTS = {"query": "Where ", "document": ""}
+COLPALI = repos.native("ColPali", "colpali", "paligemma")
 FORMS = {
     "sentence-transformers": sentence_transformer,
+    "prompts": lambda folder: sentence_transformer(folder, prompts=PROMPTS),
+    "SparseEncoder": of_sentence_transformers(
+        "SparseEncoder", saved(lambda: makers.bert("BertForMaskedLM"))
+    ),
+    "MultiVectorEncoder": of_sentence_transformers("MultiVectorEncoder", saved(makers.bert)),
+    "MultiVectorEncoder of pages": of_sentence_transformers("MultiVectorEncoder", COLPALI),
+    "CrossEncoder": of_sentence_transformers("CrossEncoder", saved(makers.bert)),
     "causal": saved(makers.llama),
     "chat": saved(lambda: makers.llama(max_position_embeddings=128), CHAT),
     "gpt2": saved(gpt2),
@@ -96,8 +95,43 @@ FORMS = {
     "tokens": saved(lambda: makers.bert("BertForTokenClassification")),
     "answers": saved(lambda: makers.bert("BertForQuestionAnswering")),
     "masked": saved(lambda: makers.bert("BertForMaskedLM")),
-    "colpali": colpali,
+    "PaliGemma": repos.sees("paligemma", "PaliGemma", "<image>"),
+    "Idefics3": repos.sees("idefics3", "Idefics3", "<image>"),
+    "LLaVA": repos.sees("llava", "Llava", "<image>"),
+    "ColPali": COLPALI,
+    "ColModernVBert": repos.native("ColModernVBert", "colmodernvbert", "modernvbert"),
 }
+# Their processors prepare videos too.
+WITH_VIDEOS = {
+    "Qwen2-VL": repos.sees("qwen2_vl", "Qwen2VL", repos.QWEN_PICTURE),
+    "Qwen2.5-VL": repos.sees("qwen2_5_vl", "Qwen2_5_VL", repos.QWEN_PICTURE),
+    "Qwen3-VL": repos.sees("qwen3_vl", "Qwen3VL", repos.QWEN_PICTURE),
+    "ColQwen2": repos.native("ColQwen2", "colqwen2", "qwen2_vl"),
+}
+# Class of colpali-engine without `Col` or `Bi` -> the type of its model.
+ENGINE = {
+    "Gemma3": "gemma3",
+    "Idefics3": "idefics3",
+    "ModernVBert": "modernvbert",
+    "Pali": "paligemma",
+    "PaliProj": "paligemma",
+    "Qwen2": "qwen2_vl",
+    "Qwen2_5": "qwen2_5_vl",
+    "Qwen3": "qwen3_vl",
+    "Qwen3_5": "qwen3_5",
+}
+# They ask transformers for a table that version 5 hasn't: colpali-engine 0.3.18 can't load them itself.
+STRANDED = {"BiGemma3", "BiQwen2", "BiQwen2_5"}
+
+
+def run(save: Callable[[Path], None], root: Path, patch: pytest.MonkeyPatch) -> Look:
+    """Save a model, and run the code that loads it."""
+    save(root / "model")
+    look = Look.at(root / "model")
+    patch.chdir(root)
+    patch.setenv("HF_HUB_OFFLINE", "1")
+    exec(flavour_of(look).snippet(look, "./model", None), {})  # noqa: S102 - it is what is tested
+    return look
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -107,11 +141,53 @@ def test_the_snippet_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    FORMS[form](tmp_path / "model")
-    look = Look.at(tmp_path / "model")
-    assert look.chats is (form == "chat")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    capsys.readouterr()
-    exec(flavour_of(look).snippet(look, "./model", None), {})  # noqa: S102 - it is what is tested
+    look = run(FORMS[form], tmp_path, monkeypatch)
+    sees = form in {"PaliGemma", "Idefics3", "LLaVA"}
+    assert look.chats is (form == "chat" or sees)
     assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", WITH_VIDEOS)
+def test_the_snippet_runs_where_videos_can_be_read(
+    form: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("torchvision")
+    run(WITH_VIDEOS[form], tmp_path, monkeypatch)
+    assert capsys.readouterr().out
+
+
+def of_engine(name: str) -> Callable[[Path], None]:
+    kind = ENGINE[name.removeprefix("Col").removeprefix("Bi")]
+    return repos.engine(name, PROCESSORS[name], kind)
+
+
+@pytest.mark.parametrize("name", sorted(PROCESSORS.keys() - STRANDED - {"ColQwen2_5Omni"}))
+def test_the_snippet_runs_on_a_class_of_colpali_engine(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("colpali_engine")
+    look = run(of_engine(name), tmp_path, monkeypatch)
+    assert (look.architecture, flavour_of(look).library_name) == (name, "colpali-engine")
+    assert "tensor" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", sorted(STRANDED))
+def test_a_class_that_colpali_engine_itself_cannot_load(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("colpali_engine")
+    with pytest.raises(AttributeError, match="_checkpoint_conversion_mapping"):
+        run(of_engine(name), tmp_path, monkeypatch)
+
+
+def test_the_classes_are_those_of_colpali_engine() -> None:
+    models = pytest.importorskip("colpali_engine.models")
+    there = {n for n in vars(models) if n.startswith(("Bi", "Col")) and "Processor" not in n}
+    assert there == set(PROCESSORS)
+    assert all(hasattr(models, processor) for processor in PROCESSORS.values())

@@ -5,14 +5,15 @@ from __future__ import annotations
 from adapter_merge.flavours.flavour import arguments
 from adapter_merge.flavours.look import Look
 
-# Class -> processor in colpali-engine, which transformers doesn't know.
+# Class -> processor in colpali-engine, which transformers doesn't know. `BiPaliProcessor` isn't there:
+# transformers 5 reads off the names of its arguments which parts to load, and it has none.
 # Source: colpali_engine/models/__init__.py, 0.3.18.
-_ENGINE = {
+PROCESSORS = {
     "BiGemma3": "BiGemmaProcessor3",
     "BiIdefics3": "BiIdefics3Processor",
     "BiModernVBert": "BiModernVBertProcessor",
-    "BiPali": "BiPaliProcessor",
-    "BiPaliProj": "BiPaliProcessor",
+    "BiPali": "ColPaliProcessor",
+    "BiPaliProj": "ColPaliProcessor",
     "BiQwen2": "BiQwen2Processor",
     "BiQwen2_5": "BiQwen2_5_Processor",
     "BiQwen3": "BiQwen3Processor",
@@ -55,14 +56,14 @@ print(processor.score_retrieval(query, page))
 
 
 class Engine:
-    """A class of colpali-engine (`ColQwen2`)."""
+    """A class of colpali-engine (`ColQwen2`), or its kind of one vector (`BiQwen2`)."""
 
     # Not `colpali`: the Hub counts that library's downloads by `adapter_config.json`.
     library_name = "colpali-engine"
 
     def fits(self, look: Look) -> bool:
         """By the name of the class."""
-        return look.architecture in _ENGINE
+        return look.architecture in PROCESSORS
 
     def pipeline_tag(self, look: Look) -> str:
         """Pages are found by their picture."""
@@ -72,10 +73,11 @@ class Engine:
         """A query and a page, scored."""
         model = look.architecture
         where = arguments(source, revision)
-        return f"""{_load("colpali_engine.models", model, _ENGINE[model], where)}\
+        score = "score_single_vector" if model.startswith("Bi") else "score_multi_vector"
+        return f"""{_load("colpali_engine.models", model, PROCESSORS[model], where)}\
 with torch.inference_mode():
     query, page = model(**queries), model(**pages)
-print(processor.score(query, page))
+print(processor.{score}(query, page))
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from adapter_merge.errors import SourceError
 from adapter_merge.folder import list_files, read_json
 
 _CONFIG = "config.json"
+_SETUP = "config_sentence_transformers.json"
 _TEMPLATES = ("chat_template.jinja", "chat_template.json")
 
 
@@ -22,24 +23,34 @@ class Look:
         config: `config.json`; empty where it can't be read.
         files: paths of all files.
         chats: whether it brings a chat template.
+        setup: `config_sentence_transformers.json`; empty where there is none that can be read.
     """
 
     config: Mapping[str, Any]
     files: frozenset[str]
     chats: bool
+    setup: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def at(cls, folder: Path) -> Look:
         """Look at a folder."""
         files = frozenset(list_files(folder))
-        try:
-            config = read_json(folder, _CONFIG)
-        except SourceError:
-            config = {}
-        return cls(config=config, files=files, chats=any(f in files for f in _TEMPLATES))
+        return cls(
+            config=_read(folder, _CONFIG, files),
+            files=files,
+            chats=any(f in files for f in _TEMPLATES),
+            setup=_read(folder, _SETUP, files),
+        )
 
     @property
     def architecture(self) -> str:
         """The class that the config names; empty where it names none."""
         names = self.config.get("architectures")
         return names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+
+
+def _read(folder: Path, path: str, files: frozenset[str]) -> Mapping[str, Any]:
+    try:
+        return read_json(folder, path) if path in files else {}
+    except SourceError:
+        return {}
