@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from adapter_merge.checkpoint import TensorInfo
 from adapter_merge.receipt import MethodRecord
+from adapter_merge.request import LayoutName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -259,7 +260,7 @@ class Plan:
     adapters: tuple[WeighedAdapter, ...]
     base: str
     to: str
-    layout: Literal["merged"]
+    layout: LayoutName
     dtype: str
     shards: tuple[ShardPlan, ...]
     side_files: tuple[SideFile, ...]

@@ -28,6 +28,7 @@ _UNITS = {"k": 1, "m": 2, "g": 3, "t": 4}
 _CODE = re.compile(r"[A-Z]\d{3}")
 
 Dtype = Literal["keep", "fp32", "bf16", "fp16"]
+LayoutName = Literal["merged", "bundled"]
 
 
 class _Value(BaseModel):
@@ -133,10 +134,17 @@ class Settings(_Value):
         "and fits.",
     )
     to: RepoRef | None = Field(
-        None, description="Where the result goes; left out, `./<adapter>-merged`."
+        None, description="Where the result goes; left out, `./<adapter>-merged`, or `-bundled`."
     )
-    layout: Literal["merged"] = Field(
-        "merged", description="What the result holds: one set of merged weights."
+    layout: LayoutName = Field(
+        "merged",
+        description="What the result holds: one set of `merged` weights, or `bundled`, the base's weights "
+        "with the adapter beside them.",
+    )
+    bundle_as: str | None = Field(
+        None,
+        description="Id that a bundle will have on the Hub, `ORG/NAME`; left out, the bundle is for the "
+        "folder that it lies in.",
     )
     dtype: Dtype = Field("keep", description="Dtype of the floating-point tensors in the result.")
     max_shard_size: str = Field(
@@ -195,6 +203,14 @@ class Settings(_Value):
             raise ValueError(message)
         return value
 
+    @field_validator("bundle_as")
+    @classmethod
+    def _is_id(cls, value: str | None) -> str | None:
+        if value is not None and re.fullmatch(rf"{_NAME}/{_NAME}", value) is None:
+            message = f"`{value}` is not a Hub id such as `org/name`"
+            raise ValueError(message)
+        return value
+
     @field_validator("device")
     @classmethod
     def _is_device(cls, value: str) -> str:
@@ -239,10 +255,28 @@ class Request(Settings):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _bundle_has_one_adapter_as_it_is(self) -> Self:
+        if self.layout == "merged":
+            if self.bundle_as is not None:
+                message = "`--bundle-as` is for `--layout bundled`"
+                raise ValueError(message)
+            return self
+        if len(self.adapters) > 1:
+            message = "a bundle has one adapter: loaders look for one; merge several with `--layout merged`"
+            raise ValueError(message)
+        if self.adapters[0].weight != 1:
+            message = "the adapter of a bundle keeps its own scale: loaders know no weight"
+            raise ValueError(message)
+        if self.dtype != "keep" or self.max_shard_size != "keep":
+            message = "a bundle has the base's own weight files: `--dtype` and `--max-shard-size` don't apply"
+            raise ValueError(message)
+        return self
+
     @property
     def target(self) -> RepoRef:
-        """`to`, or `./<adapter>-merged` where it was left out."""
+        """`to`, or `./<adapter>-merged` (`-bundled`) where it was left out."""
         if self.to is not None:
             return self.to
-        text = f"./{self.adapters[0].ref.name}-merged"
+        text = f"./{self.adapters[0].ref.name}-{self.layout}"
         return RepoRef(text=text, folder=Path(text))

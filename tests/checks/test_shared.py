@@ -46,6 +46,8 @@ def _seen(case: Case) -> Seen:
             sources=case.sources,
             recorded=None,
             foreign=False,
+            home=case.folder,
+            settings={},
         ),
         workers=1,
         advance=lambda _: None,

@@ -6,6 +6,7 @@ To add one: a small class in its family's file, a line in `CHECKS`, a planted fa
 from __future__ import annotations
 
 from adapter_merge.checks.agreement import ConfigAgrees
+from adapter_merge.checks.bundle import LeadsToItself, LoadersFindAll
 from adapter_merge.checks.card import (
     CardCheck,
     CardSeen,
@@ -65,6 +66,8 @@ CHECKS: tuple[Check, ...] = (
     ConfigFits(),
     TokenizerFits(),
     SizesRecorded(),
+    LeadsToItself(),
+    LoadersFindAll(),
     Names(),
     Shapes(),
     Dtypes(),

@@ -11,6 +11,7 @@ from adapter_merge.checks.check import (
     first,
     listed,
     number,
+    of_merging,
     passed,
     warned,
 )
@@ -42,9 +43,10 @@ class ConfigAgrees:
     )
     ignore: ClassVar[str] = WARNS_ONLY
 
+    @of_merging
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
-        """One warning that names both directions."""
+        """One warning that names both directions; of a bundle F009 says more."""
         sources = seen.sources
         assert sources is not None  # noqa: S101 - a plan has sources
         try:

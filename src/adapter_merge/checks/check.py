@@ -117,6 +117,20 @@ def against_plan(
     return judge_if_known
 
 
+def of_merging(
+    judge: Callable[[_C, Seen], Iterable[Finding]],
+) -> Callable[[_C, Seen], Iterable[Finding]]:
+    """Judge only where something is merged: in a bundle it holds."""
+
+    @wraps(judge)
+    def judge_if_merged(check: _C, seen: Seen) -> Iterable[Finding]:
+        if seen.is_bundle:
+            return (passed(check, seen, "the adapter lies beside the weights: nothing is merged"),)
+        return judge(check, seen)
+
+    return judge_if_merged
+
+
 def listed(names: Sequence[str]) -> str:
     """The first names, for a sentence: "`a`, `b`, `c` and 4 more"."""
     text = ", ".join(f"`{name}`" for name in names[:_NAMED])

@@ -20,6 +20,7 @@ from adapter_merge.checks.seen import Seen
 from adapter_merge.checks.side import CONFIG, MODULES
 from adapter_merge.errors import Corrupt, Layout, NotFound, NotSafetensors
 from adapter_merge.finding import Finding
+from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from adapter_merge.receipt import RECEIPT_NAME
 
 # Each of these is read by some loader before, or instead of, `model.safetensors`.
@@ -39,6 +40,7 @@ _CONVERTED_FOLDERS = frozenset({"onnx", "openvino", "coreml", "original"})
 # What a trainer leaves; no loader takes them for weights.
 _OF_TRAINER = ("training_args.bin", "optimizer*", "scheduler*", "scaler*", "rng_state*")
 _IN_NAMES = (".lora_", ".base_layer.", ".modules_to_save.")
+_OF_BUNDLE = frozenset({ADAPTER_CONFIG, ADAPTER_WEIGHTS})
 _NOT_RECORDED = frozenset({"README.md", RECEIPT_NAME})
 
 
@@ -160,24 +162,43 @@ class NoAdapterLeft:
         "Every loader applies an adapter that lies beside merged weights a second time, in silence."
     )
     fix = "Delete `adapter_config.json` and `adapter_model.*` from the folder."
-    look = "Run `ls FOLDER/adapter_*`; the finding lists tensors where the names give it away."
-    ignore = "No: the adapter would be applied twice."
+    look = "Run `ls FOLDER/adapter_*`; with `--base` and `--adapter` the weights tell whether they are merged."
+    ignore = "No: the adapter would be applied twice. A bundle is told by its receipt, or by `--layout bundled`."
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
-        """No adapter file, no adapter's or wrapper's name among the tensors."""
-        files = sorted(p for p in seen.files if _is_adapter_file(p))
+        """No adapter file but in a bundle, no adapter's or wrapper's name among the tensors."""
+        beside = sorted(p for p in seen.files if _is_adapter_file(p))
+        files = [p for p in beside if not seen.is_bundle or p not in _OF_BUNDLE]
         names = sorted(name for name in seen.names if _is_adapter_name(name))
         if files:
-            yield failed(
-                self, seen, f"the adapter is still there: {listed(files)}", files=first(files)
-            )
+            yield self._left(seen, files)
         elif names:
             message = f"{number(len(names), 'tensor')} with an adapter's name: {listed(names)}"
             yield failed(self, seen, message, tensors=first(names))
         elif seen.checkpoint is None:
             yield skipped(self, seen, NEEDS_WEIGHTS)
         else:
-            yield passed(self, seen, "no file and no tensor of an adapter")
+            text = "the adapter lies beside the base's weights: a bundle"
+            yield passed(self, seen, text if beside else "no file and no tensor of an adapter")
+
+    def _left(self, seen: Seen, files: list[str]) -> Finding:
+        """Names alone don't tell merged weights from a bundle: receipt or sources do."""
+        if seen.recorded is None and seen.plan is None:
+            message = (
+                f"{listed(files)} beside the weights: if these are merged, loaders apply the adapter once more; "
+                "if they are the base's, it is a bundle. `--base` and `--adapter` tell, with `--layout bundled` for a bundle"
+            )
+            return warned(self, seen, message, files=first(files))
+        message = f"the adapter is still there: {listed(files)}"
+        if _is_unmerged(seen):
+            message += "; the weights are the base's, so `--layout bundled` if it is a bundle"
+        return failed(self, seen, message, files=first(files))
+
+
+def _is_unmerged(seen: Seen) -> bool:
+    """Whether all tensors that should have changed are the base's."""
+    edited = [e.target for e in seen.plan.edits] if seen.plan is not None else []
+    return bool(edited) and all(seen.looks[name].same for name in edited)
 
 
 def _is_adapter_file(path: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from pathlib import Path
 
 from adapter_merge.checkpoint import Checkpoint
 from adapter_merge.checks.look import TensorLook
@@ -12,6 +13,31 @@ from adapter_merge.checks.side import SideLook
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.plan import Plan
 from adapter_merge.sources import Sources
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bundle:
+    """The adapter that lies beside the weights.
+
+    Attributes:
+        stated: whether a plan or a receipt says that it lies there on purpose.
+        home: the folder where the bundle stands, or will stand.
+        meant: where it is meant to lead, an id or a folder; None where nobody says.
+        says: where its config leads.
+        revision: the revision that its config asks for there.
+        taken_by: the class whose layers take every tensor of it; empty where none does.
+        lost: why none does; empty where one does.
+        unasked: why that wasn't asked; empty where it was.
+    """
+
+    stated: bool
+    home: Path
+    meant: str | None
+    says: object
+    revision: object
+    taken_by: str = ""
+    lost: str = ""
+    unasked: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +57,7 @@ class Seen:
         tied: whether the tied tensors that are there have equal bytes; None below two of them.
         foreign: another program merged: other shards and dtypes only warn.
         wanted: programs that must be able to load the folder, by their names; others only warn.
+        bundle: what was seen of an adapter beside the weights; None where they are merged, or none is there.
     """
 
     name: str
@@ -45,6 +72,12 @@ class Seen:
     tied: bool | None
     foreign: bool
     wanted: AbstractSet[str] = frozenset()
+    bundle: Bundle | None = None
+
+    @property
+    def is_bundle(self) -> bool:
+        """Whether an adapter lies beside the weights on purpose."""
+        return self.bundle is not None and self.bundle.stated
 
     @property
     def names(self) -> AbstractSet[str]:

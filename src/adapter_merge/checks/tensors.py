@@ -13,6 +13,7 @@ from adapter_merge.checks.check import (
     listed,
     milder,
     number,
+    of_merging,
     passed,
     warned,
 )
@@ -118,6 +119,7 @@ class UsedOnce:
     look = "`adapter-merge plan ADAPTER --base BASE --json` lists `adapter_tensors`, and with each edit those that it uses."
     ignore = "No: a part of the training would be lost."
 
+    @of_merging
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
         """Uses of all edits against the adapters' tensors; those that layers share may be used more often."""

@@ -13,6 +13,7 @@ from adapter_merge.checks.check import (
     first,
     listed,
     number,
+    of_merging,
     passed,
     skipped,
     warned,
@@ -68,6 +69,7 @@ class Recomputed:
     look = "With `--json` the evidence has `of_allowed` (difference over the allowed one), `gain` (share of the delta that was added: 0.5 is half the scale, 2 is twice), and for methods that PEFT's layers merge `output_error` (merged against unmerged outputs)."
     ignore = "No: the weights are not base plus adapter."
 
+    @of_merging
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
         """Values re-read from the disk, within one rounding, two eps if foreign.
@@ -164,6 +166,7 @@ class RoundingLoss:
     look = "With `--json` the evidence has `median_ratio` (delta over weight) and `predicted_loss`."
     ignore = WARNS_ONLY
 
+    @of_merging
     @against_plan
     def judge(self, seen: Seen, plan: Plan) -> Iterable[Finding]:
         """The loss predicted from the median of |delta| / |W|, in the median over the edited tensors."""

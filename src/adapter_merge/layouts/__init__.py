@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from adapter_merge.layouts.bundled import Bundled
 from adapter_merge.layouts.carried import why_left
 from adapter_merge.layouts.choices import counting_files
 from adapter_merge.layouts.config import ConfigEdits, untied
 from adapter_merge.layouts.merged import Merged
 from adapter_merge.layouts.repo import Repo
-from adapter_merge.layouts.shards import Weights, cut_files, keep_files
+from adapter_merge.layouts.shards import Weights, cut_files, indexed, keep_files
 from adapter_merge.layouts.side import Side
 from adapter_merge.layouts.wishes import Wishes
+from adapter_merge.request import LayoutName
 from adapter_merge.sources import Sources
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Wishes",
     "counting_files",
     "cut_files",
+    "indexed",
     "keep_files",
     "untied",
     "why_left",
@@ -32,7 +35,14 @@ __all__ = [
 
 
 class Layout(Protocol):
-    """One kind of result."""
+    """One kind of result; `merges` says whether the adapters' changes are in its weights."""
+
+    @property
+    def merges(self) -> bool: ...  # noqa: D102
+
+    def settings(self, sources: Sources, wishes: Wishes) -> Mapping[str, str]:
+        """What of it decides the result's bytes beside the request, as a plan's settings have it."""
+        ...
 
     def side(
         self,
@@ -45,4 +55,4 @@ class Layout(Protocol):
         ...
 
 
-LAYOUTS: Mapping[str, Layout] = {"merged": Merged()}
+LAYOUTS: Mapping[LayoutName, Layout] = {"merged": Merged(), "bundled": Bundled()}

@@ -23,6 +23,12 @@ _Sorted: TypeAlias = tuple[Repo, Mapping[str, str | None]]
 class Merged:
     """Merged weights, no adapter file; side files of the base, or of the adapter by whole families."""
 
+    merges = True
+
+    def settings(self, sources: Sources, wishes: Wishes) -> Mapping[str, str]:
+        """Nothing but what the request says."""
+        return {}
+
     def side(
         self,
         sources: Sources,

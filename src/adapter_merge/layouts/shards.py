@@ -36,6 +36,13 @@ def keep_files(tensors: Sequence[PlannedTensor], base: Checkpoint) -> Weights:
     return Weights(shards=shards, index=_index(shards, base), kept_index=same)
 
 
+def indexed(weights: Weights, base: Checkpoint) -> Weights:
+    """The same files with an index, whatever the base has."""
+    if weights.index is not None:
+        return weights
+    return replace(weights, index=_index(weights.shards, base))
+
+
 def cut_files(tensors: Sequence[PlannedTensor], base: Checkpoint, *, limit: int) -> Weights:
     """New files of at most `limit` bytes of tensors, filled in the base's order.
 

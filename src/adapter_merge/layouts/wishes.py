@@ -23,11 +23,13 @@ class Wishes:
         chat_template: the text that takes the place of every source's template; None keeps theirs.
         generation_config: `base` leaves the base's file as it is.
         compat: whether files are written with the names that older versions know.
+        bundle_as: the id on the Hub that a bundle will have; None for one that stays in its folder.
     """
 
     chat_template: str | None = None
     generation_config: Literal["auto", "base"] = "auto"
     compat: bool = False
+    bundle_as: str | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Wishes:
@@ -41,6 +43,7 @@ class Wishes:
             chat_template=None if path is None else _template(path),
             generation_config=settings.generation_config,
             compat=settings.compat,
+            bundle_as=settings.bundle_as,
         )
 
     @property

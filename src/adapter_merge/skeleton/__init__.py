@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from adapter_merge.skeleton.build import Absent, skeleton_of
+from adapter_merge.skeleton.build import Absent, family_model, skeleton_of
+from adapter_merge.skeleton.joint import Joint
 from adapter_merge.skeleton.tree import Part, Place, Skeleton
 
-__all__ = ["Absent", "Part", "Place", "Skeleton", "skeleton_of"]
+__all__ = ["Absent", "Joint", "Part", "Place", "Skeleton", "family_model", "skeleton_of"]

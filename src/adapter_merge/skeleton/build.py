@@ -46,6 +46,27 @@ def skeleton_of(config: Mapping[str, Any], names: Collection[str]) -> Skeleton |
     return _built(config, member_of(config, names))
 
 
+def family_model(
+    config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> PreTrainedModel | None:
+    """The tree of a ColPali class, its projection as in the file that has these shapes; None for other classes.
+
+    Raises:
+        Exception: whatever a class's constructor makes of a stranger's config.
+    """
+    from torch import nn
+
+    member = member_of(config, shapes)
+    if member is None:
+        return None
+    with _quiet(), _offline():
+        model = _model(config, member)
+    outputs, inputs = shapes.get(f"{member.projection}.weight", (1, 1))
+    if member.projection is not None:
+        setattr(model, member.projection, nn.Linear(inputs, outputs, device="meta"))
+    return model
+
+
 def _built(config: Mapping[str, Any], member: Member | None) -> Skeleton | Absent:
     import transformers
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from adapter_merge.adapters import architecture, edits_of, labels, require_libraries
+from adapter_merge.adapters import (
+    architecture,
+    edits_of,
+    labels,
+    refuse_unbundled,
+    require_libraries,
+)
 from adapter_merge.bases import Settled, claims_on
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import (
@@ -15,7 +22,15 @@ from adapter_merge.errors import (
     UnsupportedError,
 )
 from adapter_merge.folder import INDEX
-from adapter_merge.layouts import LAYOUTS, ConfigEdits, Weights, Wishes, cut_files, keep_files
+from adapter_merge.layouts import (
+    LAYOUTS,
+    ConfigEdits,
+    Weights,
+    Wishes,
+    cut_files,
+    indexed,
+    keep_files,
+)
 from adapter_merge.naming import vocabulary_tensors
 from adapter_merge.plan import (
     AdapterTensor,
@@ -44,25 +59,27 @@ def draft(settings: Settings, sources: Sources) -> Plan:
     """
     base = sources.base
     _refuse(settings, base)
-    require_libraries(sources.adapters)
-    settled, naming = claims_on(sources.adapters, base)
-    edits = edits_of(settled.claims, dtype=lambda info: _out_dtype(info, base, settings.dtype))
-    tensors = _tensors(base, edits, settled, settings.dtype)
+    layout = LAYOUTS[settings.layout]
+    joined = _merging(settings, sources) if layout.merges else _beside(sources)
+    settled = joined.settled
+    tensors = _tensors(base, joined.edits, settled, settings.dtype)
     limit = settings.shard_bytes
     weights = (
         keep_files(tensors, base.checkpoint)
         if limit is None
         else cut_files(tensors, base.checkpoint, limit=limit)
     )
-    config = _config_edits(settled, base, settings.dtype)
+    if not layout.merges:
+        weights = indexed(weights, base.checkpoint)
     own = {f.name for f in base.checkpoint.files} | {INDEX}
     wishes = Wishes.of(settings)
-    side = LAYOUTS[settings.layout].side(sources, config, frozenset(own), wishes)
+    side = layout.side(sources, joined.config, frozenset(own), wishes)
     kept = {
         "layout": settings.layout,
         "dtype": settings.dtype,
         "max_shard_size": str(limit or "keep"),
         **wishes.recipe,
+        **layout.settings(sources, wishes),
     }
     return Plan(
         adapters=tuple(
@@ -80,10 +97,56 @@ def draft(settings: Settings, sources: Sources) -> Plan:
         adapter_tensors=_adapter_tensors(sources),
         recipe=_recipe(kept, sources),
         settings=kept,
-        naming=naming,
+        naming=joined.naming,
         tied=() if settled.untied else base.tied,
         untied=settled.untied,
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Joined:
+    """What adapters and base come to together: edits of tensors, or of the config alone."""
+
+    edits: Mapping[str, Edit]
+    settled: Settled
+    config: ConfigEdits
+    naming: tuple[str, ...]
+
+
+def _merging(settings: Settings, sources: Sources) -> _Joined:
+    base = sources.base
+    require_libraries(sources.adapters)
+    settled, naming = claims_on(sources.adapters, base)
+    return _Joined(
+        edits=edits_of(settled.claims, dtype=lambda info: _out_dtype(info, base, settings.dtype)),
+        settled=settled,
+        config=_config_edits(settled, base, settings.dtype),
+        naming=naming,
+    )
+
+
+def _beside(sources: Sources) -> _Joined:
+    """The adapter has to fit the base, though nothing is merged; a head of its own is told by the config."""
+    base, (adapter,) = sources.base, sources.adapters
+    refuse_unbundled(adapter)
+    nothing = Settled(claims=())
+    try:
+        settled, naming = claims_on(sources.adapters, base)
+    except UnsupportedError:
+        # It can't be merged, which isn't asked for: check F009 says whether PEFT's layers take it.
+        return _Joined(edits={}, settled=nothing, config=ConfigEdits(), naming=())
+    rows = _grown_vocabulary(settled, base)
+    if rows is not None:
+        raise ShapeMismatch(
+            f"`{adapter.pinned.source}` grows the vocabulary to {rows} rows, which the base of a bundle hasn't: "
+            "loaders would stop there",
+            hint="Merge it with `--layout merged`.",
+        )
+    claims = settled.claims
+    config = ConfigEdits(
+        architecture=architecture(claims, base.config), labels=labels(claims, base.config)
+    )
+    return _Joined(edits={}, settled=nothing, config=config, naming=naming)
 
 
 def _refuse(settings: Settings, base: Base) -> None:

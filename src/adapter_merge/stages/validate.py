@@ -10,31 +10,43 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from pydantic import ValidationError
 from threadpoolctl import threadpool_limits
 
-from adapter_merge.adapters.hollow import open_layers
+from adapter_merge.adapters.hollow import open_layers, taken
 from adapter_merge.checkpoint import Checkpoint
 from adapter_merge.checks import CHECKS, LICENCE_CHECKS
 from adapter_merge.checks.look import Place, TensorLook, look_alone, look_at, same_bytes
-from adapter_merge.checks.seen import Seen
+from adapter_merge.checks.seen import Bundle, Seen
 from adapter_merge.checks.side import look_beside
 from adapter_merge.errors import AdapterMergeError, SourceError, UnsupportedError
 from adapter_merge.finding import Finding
-from adapter_merge.folder import list_files, open_checkpoint, read_receipt
+from adapter_merge.folder import (
+    ADAPTER_CONFIG,
+    list_files,
+    open_adapter,
+    open_checkpoint,
+    read_json,
+    read_receipt,
+)
 from adapter_merge.plan import Layers, Plan
 from adapter_merge.report import Inspection, Merged
-from adapter_merge.sources import Sources
+from adapter_merge.sources import Adapter, AdapterConfig, Base, Pinned, Sources
 from adapter_merge.streaming import AdapterReader
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Subject:
+    """What is looked at; `settings` are those of the run that made it, as far as they are known."""
+
     name: str
     folder: Path
     plan: Plan | None
     sources: Sources | None
     recorded: Mapping[str, int] | None
     foreign: bool
+    home: Path
+    settings: Mapping[str, str]
     wanted: frozenset[str] = frozenset()
 
 
@@ -59,6 +71,8 @@ def validate(
         sources=sources,
         recorded=recorded,
         foreign=False,
+        home=sources.target.root,
+        settings=plan.settings,
     )
     return _judge(_look(subject, workers=workers, advance=advance))
 
@@ -90,6 +104,8 @@ def inspect(
         sources=sources,
         recorded=recorded,
         foreign=True,
+        home=folder,
+        settings={} if receipt is None else receipt.settings,
         wanted=wanted,
     )
     return _judge(_look(subject, workers=workers, advance=advance))
@@ -152,7 +168,61 @@ def _look(subject: _Subject, *, workers: int, advance: Callable[[int], None]) ->
         tied=tied,
         foreign=subject.foreign,
         wanted=subject.wanted,
+        bundle=_bundle(subject, files, checkpoint),
     )
+
+
+def _bundle(
+    subject: _Subject, files: Mapping[str, int], checkpoint: Checkpoint | None
+) -> Bundle | None:
+    """What its own files say, and PEFT of them; None for merged weights."""
+    stated = subject.plan.layout if subject.plan is not None else subject.settings.get("layout")
+    if stated == "merged" or (stated is None and ADAPTER_CONFIG not in files):
+        return None
+    try:
+        values = read_json(subject.folder, ADAPTER_CONFIG)
+    except SourceError:
+        values = {}
+    found = Bundle(
+        stated=stated is not None,
+        home=subject.home,
+        meant=subject.settings.get("bundle_as"),
+        says=values.get("base_model_name_or_path"),
+        revision=values.get("revision"),
+    )
+    if checkpoint is None:
+        return replace(found, unasked="the weights can't be read")
+    try:
+        adapter, base = _apart(subject.folder, checkpoint)
+    except (AdapterMergeError, ValidationError) as e:
+        why = (
+            e.message if isinstance(e, AdapterMergeError) else "its config has an impossible value"
+        )
+        return replace(found, lost=why)
+    asked = taken(adapter, base)
+    return replace(found, taken_by=asked.by, lost=asked.why)
+
+
+def _apart(folder: Path, checkpoint: Checkpoint) -> tuple[Adapter, Base]:
+    """The adapter and the base of a bundle, as far as names and shapes go."""
+    pinned = Pinned(source=folder.name, root=folder)
+    adapter = Adapter(
+        pinned=pinned,
+        weight=1.0,
+        config=AdapterConfig.model_validate(read_json(folder, ADAPTER_CONFIG)),
+        checkpoint=open_adapter(folder),
+        files={},
+        readme=None,
+    )
+    base = Base(
+        pinned=pinned,
+        config=read_json(folder, "config.json"),
+        checkpoint=checkpoint,
+        files={},
+        tied=(),
+        readme=None,
+    )
+    return adapter, base
 
 
 @contextmanager

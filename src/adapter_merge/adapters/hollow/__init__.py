@@ -7,5 +7,6 @@ loaded model. A weight is put into its layer when the merge comes to it, and tak
 from __future__ import annotations
 
 from adapter_merge.adapters.hollow.opened import Opened, open_layers
+from adapter_merge.adapters.hollow.taken import Taken, taken
 
-__all__ = ["Opened", "open_layers"]
+__all__ = ["Opened", "Taken", "open_layers", "taken"]

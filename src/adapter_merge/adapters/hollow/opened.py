@@ -101,7 +101,7 @@ def _built(adapter: Adapter, base: Base, tensors: Mapping[str, torch.Tensor]) ->
     values = adapter.config.model_dump(mode="json", exclude_unset=True)
     values.pop(TOKENS, None)
     tried: list[str] = []
-    for name, make in _classes(adapter, base):
+    for name, make in classes(adapter, base):
         try:
             return inject(_emptied(make), values, tensors)
         except Misfit as e:
@@ -121,7 +121,7 @@ def _emptied(make: Callable[[], nn.Module]) -> nn.Module:
         raise Misfit(f"its class can't be built: {said(e)}") from e
 
 
-def _classes(adapter: Adapter, base: Base) -> Iterator[tuple[str, Callable[[], nn.Module]]]:
+def classes(adapter: Adapter, base: Base) -> Iterator[tuple[str, Callable[[], nn.Module]]]:
     """The classes that the adapter may have been trained on; `skeleton_of` has built one from the config."""
     import transformers
 

@@ -66,7 +66,7 @@ def facts_of(seen: Seen) -> Facts:
         tensors=seen.names,
         contents=seen.side.contents,
         modules=seen.side.module_types,
-        bundled=seen.plan is not None and seen.plan.layout != "merged",
+        bundled=seen.is_bundle,
     )
 
 

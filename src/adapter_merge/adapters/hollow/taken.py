@@ -1,0 +1,113 @@
+"""Whether today's loaders find all of an adapter that lies beside its base: PEFT is asked, without weights.
+
+A name that the class doesn't have is passed over with a warning at most, and its layer stays without effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from adapter_merge.adapters.beside import why_unbundled
+from adapter_merge.adapters.hollow.empty import hollow_model, quiet
+from adapter_merge.adapters.hollow.inject import Misfit, inject, said
+from adapter_merge.adapters.hollow.opened import classes
+from adapter_merge.adapters.layered import TOKENS
+from adapter_merge.adapters.own import Own, sort_out
+from adapter_merge.checkpoint import TensorInfo
+from adapter_merge.errors import PlanError
+from adapter_merge.skeleton import Absent, family_model, skeleton_of
+from adapter_merge.sources import Adapter, Base
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """What came of it.
+
+    Attributes:
+        by: the class whose layers take every tensor; empty where none does.
+        why: why not, as the end of a sentence; empty where one does.
+    """
+
+    by: str = ""
+    why: str = ""
+
+
+def taken(adapter: Adapter, base: Base) -> Taken:
+    """Build the class of the base's config without weights, and let PEFT put the adapter on it.
+
+    Only names and shapes count; the adapter's tensors aren't read.
+    """
+    why = why_unbundled(adapter.config.peft_type)
+    if why is not None:
+        return Taken(why=why)
+    known = skeleton_of(base.config, base.checkpoint.tensors.keys())
+    if isinstance(known, Absent):
+        return Taken(why=f"the class of the base {known.why}")
+    try:
+        own = sort_out(adapter)
+    except PlanError as e:
+        return Taken(why=e.message)
+    return _first(adapter, own, base)
+
+
+def _first(adapter: Adapter, own: Own, base: Base) -> Taken:
+    """The first class that takes everything, or why the first one doesn't."""
+    values = adapter.config.model_dump(mode="json", exclude_unset=True)
+    values.pop(TOKENS, None)
+    reasons: list[str] = []
+    for name, make in _makers(adapter, base):
+        try:
+            model = _emptied(make)
+            there = {n: tuple(t.shape) for n, t in model.state_dict().items()}
+            inject(model, values, _blank(own.method))
+            _check_saved(own, there)
+        except Misfit as e:
+            reasons.append(f"{e} (on `{name}`)")
+        else:
+            return Taken(by=name)
+    return Taken(why=next(iter(reasons), "transformers has no such class"))
+
+
+def _makers(adapter: Adapter, base: Base) -> Iterator[tuple[str, Callable[[], nn.Module]]]:
+    """The family's own classes aren't in transformers; their tree is."""
+    shapes = {n: t.shape for n, t in base.checkpoint.tensors.items()}
+    name = (base.config.get("architectures") or [""])[0]
+    own = partial(family_model, base.config, shapes)
+    if own() is not None:
+        yield str(name), own  # type: ignore[misc]
+        return
+    yield from classes(adapter, base)
+
+
+def _emptied(make: Callable[[], nn.Module]) -> nn.Module:
+    try:
+        return hollow_model(make)
+    # A class of a task's head may not take the base's config.
+    except Exception as e:
+        raise Misfit(f"its class can't be built: {said(e)}") from e
+
+
+def _blank(tensors: Mapping[str, TensorInfo]) -> Mapping[str, torch.Tensor]:
+    """Tensors of those shapes that store one number each."""
+    import torch
+
+    with quiet():
+        return {name: torch.zeros(()).expand(info.shape) for name, info in tensors.items()}
+
+
+def _check_saved(own: Own, there: Mapping[str, tuple[int, ...]]) -> None:
+    """Whole tensors and learned rows need a place of their name; PEFT passes over one without."""
+    for name, info in own.plain.items():
+        if there.get(name) != info.shape:
+            found = f"of shape {list(there[name])}" if name in there else "none"
+            raise Misfit(f"its `{name}` of shape {list(info.shape)} finds {found}")
+    for module in own.tokens:
+        if f"{module}.weight" not in there:
+            raise Misfit(f"its rows for `{module}` find none of that name")
