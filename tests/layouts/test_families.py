@@ -4,14 +4,12 @@ import json
 
 import pytest
 
-from adapter_merge.errors import Corrupt
 from adapter_merge.layouts.families import (
     MODULES,
     PROCESSOR,
     TOKENIZER,
     Family,
     choose,
-    module_folders,
 )
 from tests.layouts.tiny import Files, MakeRepo
 
@@ -32,10 +30,7 @@ POOLED = modules(("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", 
         (PROCESSOR, {"processor_config.json": {"image_processor": {"size": 1}}}, None),
         (PROCESSOR, {"preprocessor_config.json": {}}, None),
         (MODULES, {"config_sentence_transformers.json": {}}, "modules.json"),
-        (MODULES, {"modules.json": POOLED}, "1_Pooling"),
-        (MODULES, {"modules.json": POOLED, "1_Pooling_old/config.json": {}}, "1_Pooling"),
-        (MODULES, {"modules.json": POOLED, "1_Pooling/config.json": {}}, None),
-        (MODULES, {"modules.json": modules(("../out", "Dense"))}, "../out"),
+        (MODULES, {"modules.json": POOLED}, None),
     ],
 )
 def test_an_incomplete_family_says_what_it_lacks(
@@ -43,19 +38,6 @@ def test_an_incomplete_family_says_what_it_lacks(
 ) -> None:
     found = family.lacks(make_repo(files, "a"))
     assert found is None if lack is None else lack in (found or "")
-
-
-@pytest.mark.parametrize(
-    "content", ["{", {"a": 1}, ["a"], [{"path": ""}], [{"path": 1, "type": "x"}]]
-)
-def test_a_broken_modules_file_is_corrupt(make_repo: MakeRepo, content: object) -> None:
-    with pytest.raises(Corrupt, match=r"modules\.json"):
-        module_folders(make_repo({"modules.json": content}))
-
-
-def test_the_folder_of_a_module_is_written_in_one_way(make_repo: MakeRepo) -> None:
-    repo = make_repo({"modules.json": modules(("", "Transformer"), ("./2_Dense/", "Dense"))})
-    assert module_folders(repo) == {"2_Dense"}
 
 
 def test_the_last_complete_adapter_decides(make_repo: MakeRepo) -> None:
@@ -76,18 +58,6 @@ def test_the_base_stays_where_the_last_adapter_means_the_same(make_repo: MakeRep
     assert choice.winner is base
     assert choice.equal is same
     assert "same as the base's" in choice.why_not(same)
-
-
-@pytest.mark.parametrize(
-    ("theirs", "same"),
-    [('{"size":  1}', True), ('{"size": 2}', False), ('{"size": 1, "mean": 0}', False)],
-)
-def test_processors_are_compared_by_their_values(
-    make_repo: MakeRepo, theirs: str, same: bool
-) -> None:
-    base = make_repo({"preprocessor_config.json": {"size": 1}})
-    choice = choose(PROCESSOR, base, (make_repo({"preprocessor_config.json": theirs}, "a"),))
-    assert (choice.winner is base) is same
 
 
 def test_modules_are_the_same_only_with_their_folders(make_repo: MakeRepo) -> None:

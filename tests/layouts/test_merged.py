@@ -92,18 +92,14 @@ def test_an_adapters_modules_win_whole(make_side: MakeSide) -> None:
     )
 
 
-def test_modules_without_their_folders_cannot_win(make_side: MakeSide) -> None:
-    base = {"modules.json": DENSE, "2_Dense/config.json": {"out": 1}}
-    side = make_side(base, {"modules.json": DENSE, "sentence_bert_config.json": {}})
-    assert origins(side)["modules.json"] == "base"
-    assert "2_Dense" in left(side, "0")["modules.json"]
-    assert "sentence_bert_config.json" not in origins(side)
-
-
 def test_an_adapters_file_takes_the_place_of_a_loose_one(make_side: MakeSide) -> None:
     side = make_side(
         {"2_Dense/config.json": {"out": 1}},
-        {"modules.json": DENSE, "2_Dense/config.json": {"out": 2}},
+        {
+            "modules.json": DENSE,
+            "2_Dense/config.json": {"out": 2},
+            "2_Dense/model.safetensors": WEIGHTS,
+        },
     )
     assert contents(side)["2_Dense/config.json"] == {"out": 2}
     assert "its place" in left(side)["2_Dense/config.json"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapter_merge.layouts import Wishes
-from tests.layouts.tiny import Files, MakeSide, contents
+from tests.layouts.tiny import WEIGHTS, Files, MakeSide, contents
 
 NEW = [
     {"path": "", "type": "sentence_transformers.base.modules.transformer.Transformer"},
@@ -32,6 +32,7 @@ FILES: Files = {
     "sentence_bert_config.json": {"max_seq_length": 8, **TEXTS},
     "1_Pooling/config.json": POOLING,
     "2_Dense/config.json": {**DENSE, **NAMES},
+    "2_Dense/model.safetensors": WEIGHTS,
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from adapter_merge.layouts.carried import why_left
+from adapter_merge.layouts.chain import module_folders, require_whole
 from adapter_merge.layouts.families import (
     FAMILIES,
     MODULES,
@@ -14,7 +15,6 @@ from adapter_merge.layouts.families import (
     TOKENIZER,
     Choice,
     choose,
-    module_folders,
 )
 from adapter_merge.layouts.licences import licence_files
 from adapter_merge.layouts.repo import Repo
@@ -35,13 +35,18 @@ class Choices:
         """Decide on all families; adapters stand in the order of their deltas.
 
         Raises:
-            Corrupt: a file that has to be read for that isn't valid.
+            Corrupt: a file that has to be read for that isn't valid, or a chain of modules has a gap.
+            Layout: a chain of modules keeps the model in a folder.
         """
+        modules = choose(MODULES, base, adapters)
+        # A gap in an adapter's chain is no reason to take the base's: what was trained would be lost.
+        for repo in (modules.winner, *adapters):
+            require_whole(repo)
         return cls(
             tokenizer=choose(TOKENIZER, base, adapters),
             template=None if given_template else choose(TEMPLATE, base, adapters),
             processor=choose(PROCESSOR, base, adapters),
-            modules=choose(MODULES, base, adapters),
+            modules=modules,
         )
 
     @property

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
 
-from adapter_merge.layouts import template, tokenizer
+from adapter_merge.layouts import processor, template, tokenizer
+from adapter_merge.layouts.chain import MODULES_FILE, module_folders
 from adapter_merge.layouts.repo import Repo
-
-MODULES_FILE = "modules.json"
-_PROCESSORS = ("image_processor", "feature_extractor", "video_processor")
 
 
 def no_folders(_repo: Repo) -> frozenset[str]:
@@ -99,39 +96,8 @@ def choose(family: Family, base: Repo, adapters: tuple[Repo, ...]) -> Choice:
     return Choice(family=family, winner=complete[-1])
 
 
-def module_folders(repo: Repo) -> frozenset[str]:
-    """The folders that a `modules.json` names, those of modules without content among them.
-
-    Raises:
-        Corrupt: it isn't a list of modules.
-    """
-    return frozenset(path for path, _ in module_kinds(repo) if path)
-
-
-def module_kinds(repo: Repo) -> tuple[tuple[str, str], ...]:
-    """Folder and class of each module; the folder of the model itself is empty.
-
-    Raises:
-        Corrupt: `modules.json` isn't a list of modules.
-    """
-    found: list[tuple[str, str]] = []
-    for module in repo.objects(MODULES_FILE):
-        path, kind = module.get("path"), module.get("type")
-        if not isinstance(path, str) or not isinstance(kind, str):
-            raise repo.corrupt(MODULES_FILE, "has a module without `path` or `type`")
-        found.append(("/".join(PurePosixPath(path).parts), kind))
-    return tuple(found)
-
-
 def _modules_lack(repo: Repo) -> str | None:
-    if MODULES_FILE not in repo.files:
-        return f"there is no `{MODULES_FILE}`"
-    for folder, kind in module_kinds(repo):
-        is_there = any(p.startswith(f"{folder}/") for p in repo.files)
-        # A Normalize module has no settings: nothing is written for it, and git keeps no empty folder.
-        if folder and not is_there and not kind.endswith("Normalize"):
-            return f"`{MODULES_FILE}` names the folder `{folder}`, which isn't there"
-    return None
+    return None if MODULES_FILE in repo.files else f"there is no `{MODULES_FILE}`"
 
 
 def _tokenizer_lacks(repo: Repo) -> str | None:
@@ -145,20 +111,13 @@ def _template_lacks(repo: Repo) -> str | None:
 
 
 def _processor_lacks(repo: Repo) -> str | None:
-    if "preprocessor_config.json" in repo.files:
+    if processor.describes_inputs(repo):
         return None
-    # transformers 4 describes the image processor in a file of its own, 5 inside this one.
-    if any(repo.object("processor_config.json").get(key) for key in _PROCESSORS):
-        return None
-    return "no file describes how images or sound are prepared"
+    return "no file describes how images, videos or sound are prepared"
 
 
 def _template_folders(_repo: Repo) -> frozenset[str]:
     return frozenset({template.FOLDER})
-
-
-def _same_processor(base: Repo, adapter: Repo) -> bool:
-    return same_files(base, adapter, PROCESSOR.files(adapter))
 
 
 def _same_modules(base: Repo, adapter: Repo) -> bool:
@@ -180,14 +139,9 @@ TEMPLATE = Family(
 )
 PROCESSOR = Family(
     name="processor",
-    patterns=(
-        "preprocessor_config.json",
-        "processor_config.json",
-        "video_preprocessor_config.json",
-        "audio_tokenizer_config.json",
-    ),
+    patterns=processor.FILES,
     lacks=_processor_lacks,
-    same=_same_processor,
+    same=processor.same_processor,
 )
 MODULES = Family(
     name="sentence-transformers setup",

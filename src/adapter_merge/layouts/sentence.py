@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from adapter_merge.layouts.families import MODULES_FILE, module_kinds
+from adapter_merge.layouts.chain import MODULES_FILE, module_kinds
 from adapter_merge.layouts.repo import Repo
 from adapter_merge.layouts.rewrite import Assignment, Rewrite, encode, rewrite
 from adapter_merge.plan import Change

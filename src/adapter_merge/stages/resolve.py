@@ -27,6 +27,7 @@ from adapter_merge.folder import (
     sha256,
 )
 from adapter_merge.layouts import Repo, counting_files
+from adapter_merge.layouts.chain import require_whole
 from adapter_merge.naming import tied_tensors
 from adapter_merge.readme import README
 from adapter_merge.receipt import RECEIPT_NAME
@@ -153,6 +154,7 @@ def resolve_base(ref: RepoRef) -> Base:
     root = folder_of(ref)
     files = list_files(root)
     if CONFIG not in files:
+        require_whole(Repo(origin="base", root=root, files=files))
         raise _no_config(ref, files)
     config = read_json(root, CONFIG)
     checkpoint = open_checkpoint(root)
