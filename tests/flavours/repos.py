@@ -154,6 +154,14 @@ def processor(made_by: Any, kind: str, template: str | None = None) -> Any:
     return made_by(**parts, **more, chat_template=template)
 
 
+def processor_of(name: str, kind: str, picture: str) -> Any:
+    """A processor of transformers whose chat template writes `picture` for each picture."""
+    import transformers
+
+    made_by = getattr(transformers, f"{name}Processor")
+    return processor(made_by, kind, _SEEN.replace("IMAGE", picture))
+
+
 def sees(kind: str, name: str, picture: str) -> Callable[[Path], None]:
     """Saves a vision-language model; `picture` is what its chat template writes for one."""
 
@@ -162,9 +170,7 @@ def sees(kind: str, name: str, picture: str) -> Callable[[Path], None]:
 
         model = getattr(transformers, f"{name}ForConditionalGeneration")
         makers.save_base(model(config(kind)), folder)
-        template = _SEEN.replace("IMAGE", picture)
-        made_by = getattr(transformers, f"{name}Processor")
-        processor(made_by, kind, template).save_pretrained(folder)
+        processor_of(name, kind, picture).save_pretrained(folder)
 
     return save
 
