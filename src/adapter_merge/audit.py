@@ -74,6 +74,7 @@ def check(
         adapters=tuple(source_record(a) for a in sources.adapters) if sources else (),
         base=source_record(sources.base) if sources else None,
         to=folder.text,
+        layout=plan.layout if plan else "merged",
         counts=plan.counts if plan else {},
         findings=verdict.findings,
         relative_changes=inspection.relative_changes,
@@ -118,7 +119,9 @@ def _made_from(
                 hint="Name the adapter too, with `--adapter`.",
             )
         return None, None
-    request = Request(**{**dict(settings), "adapters": adapters, "to": folder})
+    receipt = read_receipt(folder_of(folder))
+    layout = settings.layout if receipt is None else receipt.settings.get("layout", settings.layout)
+    request = Request(**{**dict(settings), "adapters": adapters, "to": folder, "layout": layout})
     sources = resolve(request, verb="check", cache=hub_cache)
     return sources, draft(request, sources)
 

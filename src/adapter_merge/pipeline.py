@@ -122,6 +122,7 @@ def _nothing_yet(request: Request, machine: Machine) -> Report:
         adapters=tuple(adapters),
         base=base,
         to=request.target.text,
+        layout=request.layout,
         versions=machine.versions,
     )
 

@@ -19,10 +19,9 @@ BEGIN, END = "<!-- adapter-merge:begin -->", "<!-- adapter-merge:end -->"
 LINE = "<!-- adapter-merge:line -->"
 
 # Tags that are wrong once an adapter is merged: they name a form that the result doesn't have.
+_OF_BUNDLE = ("peft", "lora", "adapter*")
 _OF_ADAPTER = (
-    "peft",
-    "lora",
-    "adapter*",
+    *_OF_BUNDLE,
     "mistral-common",
     "bitsandbytes",
     "4-bit",
@@ -68,9 +67,15 @@ def _integer(loader: _Loader, node: yaml.ScalarNode) -> int | str:
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
-def is_of_adapter(tag: str) -> bool:
-    """Whether a tag names a form that merged weights don't have; our own tag doesn't."""
-    return tag != "adapter-merge" and any(fnmatchcase(tag.lower(), t) for t in _OF_ADAPTER)
+def is_of_adapter(tag: str, *, bundled: bool = False) -> bool:
+    """Whether a tag names a form that merged weights, or a bundle, don't have; our own tag doesn't."""
+    if tag == "adapter-merge" or (bundled and _fits(tag, _OF_BUNDLE)):
+        return False
+    return _fits(tag, _OF_ADAPTER)
+
+
+def _fits(tag: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(tag.lower(), pattern) for pattern in patterns)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -89,3 +89,8 @@ class Receipt(_Record):
     relative_changes: dict[str, float] = {}
     versions: dict[str, str]
     files: dict[str, FileRecord]
+
+    @property
+    def bundles(self) -> bool:
+        """Whether the adapter lies beside the weights, and isn't in them."""
+        return self.settings.get("layout") == "bundled"

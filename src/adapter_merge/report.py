@@ -11,6 +11,7 @@ from adapter_merge.errors import AdapterMergeError
 from adapter_merge.finding import Finding
 from adapter_merge.plan import Change, LeftBehind
 from adapter_merge.receipt import FileRecord, SourceRecord
+from adapter_merge.request import LayoutName
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +67,7 @@ class Report:
         status: `merged`, `unchanged`, `failed`, `skipped` (not tried, with its reason) or `done`
             (a command that merges nothing).
         to: the target as the user wrote it, or its default.
+        layout: what the result holds.
         adapters, base: without digests where they were not read.
         changes: the plan's declared changes.
         left_behind: files of the sources that the result doesn't get.
@@ -81,6 +83,7 @@ class Report:
     adapters: tuple[SourceRecord, ...] = ()
     base: SourceRecord | None = None
     to: str | None = None
+    layout: LayoutName = "merged"
     recipe: str | None = None
     published: Mapping[str, object] | None = None
     counts: Mapping[str, int] = field(default_factory=dict)

@@ -7,12 +7,13 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from statistics import median
 
 from jinja2 import Environment, StrictUndefined
 
 from adapter_merge.card.markdown import code, fenced, plain, sentence
-from adapter_merge.card.names import name, named, pathless
+from adapter_merge.card.names import name, named, pathless, pathless_value
 from adapter_merge.figures import nbytes, percent
 from adapter_merge.licence import Terms
 from adapter_merge.modules import seat
@@ -24,6 +25,7 @@ _METHODS = {"LORA": "LoRA"}
 _WEIGHT = ("fail", "warn", "skip", "pass")
 _DOWNSTREAM, _CARD = "D", "C"  # families of codes that aren't listed among the checks
 _KINDS, _FILES, _NAMES = 12, 40, 3
+_UNABLE = ("fails", "wrong")  # states of a program that doesn't get the adapted model
 _UNITS = ((10**9, "GB"), (10**6, "MB"), (1000, "KB"))
 _VALUE = 60  # characters of a changed value
 _STATED = ("as stated by the base", "as stated by an adapter, which asks for more than the base")
@@ -55,6 +57,8 @@ def line(facts: Facts) -> str:
     """The first line of the card: what was merged into what."""
     adapters = " and ".join(named(a) for a in facts.receipt.adapters)
     base = named(facts.receipt.base, facts.base_id)
+    if facts.receipt.bundles:
+        return f"{adapters} beside {base}, not merged: without peft this loads as the bare base, with no message."
     return f"{adapters} merged into {base}; load it like any model, peft isn't needed."
 
 
@@ -62,12 +66,16 @@ def block(facts: Facts) -> str:
     """The block as Markdown; every value of a stranger is text in it, never markup."""
     receipt = facts.receipt
     loud, passed = _checks(receipt.findings)
+    loads = list(_loads(receipt.findings))
     environment = Environment(  # noqa: S701 - Markdown, whose values are made inert one by one
         trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
     environment.filters |= {"code": code, "fenced": fenced, "sentence": _said}
     text = files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8")
     return environment.from_string(text).render(
+        bundled=receipt.bundles,
+        refused=[row["title"] for row in loads if row["status"] in _UNABLE],
+        led=_led(receipt),
         snippet=facts.snippet,
         base=named(receipt.base, facts.base_id),
         adapters=[_adapter(a) for a in receipt.adapters],
@@ -86,7 +94,7 @@ def block(facts: Facts) -> str:
         ],
         loud=loud,
         passed=passed,
-        loads=list(_loads(receipt.findings)),
+        loads=loads,
         commands=_commands(facts),
         recipe=receipt.recipe,
         files=_sizes(receipt),
@@ -114,6 +122,8 @@ def _changed(receipt: Receipt) -> str:
     counts, kept = receipt.counts, Settings.model_fields["dtype"].default
     dtype = receipt.settings.get("dtype", kept)
     edited, total = counts.get("tensors_edited", 0), counts.get("tensors_total", 0)
+    if receipt.bundles:
+        return f"nothing: the {total:,} tensors are the base's, and the adapter lies beside them"
     cast = "" if dtype == kept else f", floating-point ones as {code(dtype)}"
     return f"{edited:,} of {total:,} tensors; all others are the base's{cast}"
 
@@ -154,7 +164,9 @@ def _value(value: object, receipt: Receipt) -> str:
     """A value in a table; a source by its name."""
     if value is None:
         return "\N{EM DASH}"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = (
+        pathless_value(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    )
     if any(text == adapter.source for adapter in receipt.adapters):
         text = name(text)
     return code(plain(text, _VALUE))
@@ -192,7 +204,7 @@ def _options(settings: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     for setting, value in settings.items():
         option = f"--{setting.replace('_', '-')}"
         field = Settings.model_fields.get(setting)
-        if field is None or value in {str(field.default), "None", ""}:
+        if field is None or value in {str(field.default), "None", ""} or _is_place(setting, value):
             continue
         if setting == "max_shard_size":
             yield option, _size(int(value))
@@ -200,6 +212,17 @@ def _options(settings: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
             yield (option,)
         else:
             yield option, "FILE" if setting == "chat_template" else value
+
+
+def _is_place(setting: str, value: str) -> bool:
+    """Whether it is the folder that a bundle was made for, which follows from `--to`."""
+    return setting == "bundle_as" and Path(value).is_absolute()
+
+
+def _led(receipt: Receipt) -> str:
+    """The id that a bundle leads to; empty where that is a folder."""
+    led = receipt.settings.get("bundle_as", "")
+    return "" if _is_place("bundle_as", led) else led
 
 
 def _size(count: int) -> str:

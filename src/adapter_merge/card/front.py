@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from adapter_merge.card.keys import OURS, tags
+from adapter_merge.card.keys import BESIDE, OURS, tags
 from adapter_merge.readme import Readme
 
 _KEY = re.compile(r"([A-Za-z_][\w-]*)[ \t]*:(?:[ \t]|$)")
@@ -30,7 +30,8 @@ def front(keys: Mapping[str, object], standing: Readme | None) -> str:
     before = standing.metadata if standing is not None else {}
     wanted = dict(keys)
     if standing is not None and "tags" in wanted:
-        wanted["tags"] = tags([*standing.texts("tags"), *_texts(wanted["tags"])])
+        every = [*standing.texts("tags"), *_texts(wanted["tags"])]
+        wanted["tags"] = tags(every, bundled=wanted.get("base_model_relation") == BESIDE)
     stale = {k for k in _LICENCE if "license" in wanted and k not in wanted}
     chunks = _chunks(standing.front, before) if standing is not None else {}
     merged = {k: chunk for k, chunk in chunks.items() if k not in stale}

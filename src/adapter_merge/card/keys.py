@@ -26,18 +26,19 @@ OURS = (
 # Keys of a single adapter's card that speak of what it does, and so of the merged model too.
 _CARRIED = ("metrics", "model-index", "widget", "thumbnail")
 _TAG = "adapter-merge"
+BESIDE = "adapter"  # the relation of an adapter that isn't merged
 _MOST = 40  # values of one list
 _LONGEST = 200  # characters of one value
 _DEEPEST, _LARGEST = 12, 10_000  # levels, and characters and values of a carried key
 
 
 def keys_of(
-    sources: Sources, *, task: Mapping[str, str | None], terms: Terms
+    sources: Sources, *, task: Mapping[str, str | None], terms: Terms, bundled: bool = False
 ) -> Mapping[str, object]:
     """Our keys; one that nothing tells is left out.
 
     `task` has the flavour's `library_name` and `pipeline_tag`; a card that states a task knows better.
-    `base_model_relation` is `finetune`: `merge` would speak of several bases, `adapter` of one that isn't merged.
+    `base_model_relation` is `finetune`, as `merge` would speak of several bases; of a bundle it is `adapter`.
     """
     readmes = (*(a.readme for a in sources.adapters), sources.base.readme)
     cards = [readme for readme in readmes if readme is not None]
@@ -45,20 +46,24 @@ def keys_of(
     stated = next(_values(cards, "pipeline_tag"), None)
     found: dict[str, object] = {
         "base_model": base,
-        "base_model_relation": "finetune" if base else None,
+        "base_model_relation": _relation(bundled=bundled) if base else None,
         **task,
         **({"pipeline_tag": stated} if stated else {}),
         **terms.keys,
         "language": list(dict.fromkeys(_values(cards, "language"))),
         "datasets": list(dict.fromkeys(_values(cards, "datasets"))),
-        "tags": tags([*_values(cards, "tags")]),
+        "tags": tags([*_values(cards, "tags")], bundled=bundled),
     }
     return {key: found[key] for key in OURS if found.get(key)}
 
 
-def tags(given: Iterable[str]) -> list[str]:
-    """Tags that hold for merged weights, and ours."""
-    kept = (t for t in given if t != _TAG and not is_of_adapter(t))
+def _relation(*, bundled: bool) -> str:
+    return BESIDE if bundled else "finetune"
+
+
+def tags(given: Iterable[str], *, bundled: bool = False) -> list[str]:
+    """Tags that hold for merged weights, or for a bundle, and ours."""
+    kept = (t for t in given if t != _TAG and not is_of_adapter(t, bundled=bundled))
     return [*list(dict.fromkeys(kept))[:_MOST], _TAG]
 
 

@@ -29,6 +29,11 @@ def pathless(sentence: str) -> str:
     return _PATH.sub(r"`\1`", sentence)
 
 
+def pathless_value(value: str) -> str:
+    """A value that is a path without what leads to it; any other as it is."""
+    return pathless(f"`{value}`").removeprefix("`").removesuffix("`")
+
+
 def pin(record: SourceRecord) -> str:
     """What can't move, in words: the commit, or of a folder a digest of what was read.
 

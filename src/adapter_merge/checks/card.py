@@ -73,7 +73,8 @@ class MetadataHolds:
         if seen.readme is None:
             yield milder(self, seen, _MISSING)
             return
-        wrong = list(_wrong(seen.readme))
+        bundled = seen.receipt is not None and seen.receipt.bundles
+        wrong = list(_wrong(seen.readme, bundled=bundled))
         if wrong and seen.people and seen.readme.trouble is not None:
             # Their words stay as they are, so nothing of ours could be written beside them.
             yield warned(self, seen, "; ".join(wrong[:3]), wrong=first(wrong))
@@ -85,7 +86,7 @@ class MetadataHolds:
         yield passed(self, seen, f"{number(keys, 'key')} of metadata", keys=keys)
 
 
-def _wrong(readme: Readme) -> Iterator[str]:
+def _wrong(readme: Readme, *, bundled: bool) -> Iterator[str]:
     if readme.trouble is not None:
         yield readme.trouble
     elif not readme.metadata:
@@ -95,9 +96,9 @@ def _wrong(readme: Readme) -> Iterator[str]:
         if written is None or written.path:
             yield f"`base_model` is `{base}`, which is no Hub id"
     library = readme.text("library_name")
-    if library in _UNCOUNTED:
+    if library in _UNCOUNTED and not bundled:
         yield f"`library_name` is `{library}`"
-    tags = [t for t in readme.texts("tags") if is_of_adapter(t)]
+    tags = [t for t in readme.texts("tags") if is_of_adapter(t, bundled=bundled)]
     if tags:
         yield f"it has the tags {listed(tags)}"
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapter_merge.cli import usage
 from adapter_merge.cli.options import KeptOutput
-from adapter_merge.request import AdapterRef, RepoRef, Settings
+from adapter_merge.request import AdapterRef, LayoutName, RepoRef, Settings
 
 
 class Against(BaseModel):
@@ -22,6 +22,10 @@ class Against(BaseModel):
     )
     adapter: tuple[AdapterRef, ...] = Field(
         (), description="Adapter that was merged; with it, edited tensors are recomputed."
+    )
+    layout: LayoutName = Field(
+        "merged",
+        description="What a folder without a receipt is meant to be: `bundled` for a base with its adapter beside it.",
     )
     wanted: Annotated[tuple[str, ...], Parameter(name="--for", negative="")] = Field(
         (),
@@ -47,7 +51,7 @@ class Against(BaseModel):
             RequestError: a code is not one.
         """
         try:
-            return Settings(ignore=self.ignore, strict=self.strict)
+            return Settings(layout=self.layout, ignore=self.ignore, strict=self.strict)
         except ValidationError as e:
             raise usage.explain_value(e, verb="check") from e
 

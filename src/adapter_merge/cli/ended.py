@@ -34,7 +34,7 @@ def failure(error: ErrorRecord, inputs: Cell) -> Table:
 def about(report: Report) -> str:
     """What a failure was about, and what is left of it."""
     if report.status in ("merged", "unchanged"):
-        return f"{report.to}, which is {report.status} and in its place"
+        return f"{report.to}, which is {_word(report)} and in its place"
     if report.status == "done" or not report.adapters:
         return f"{report.to}; nothing was changed"
     adapters = " and ".join(weighed(a.source, a.weight) for a in report.adapters)
@@ -43,7 +43,7 @@ def about(report: Report) -> str:
 
 
 def _rows(report: Report) -> Iterator[Row]:
-    yield report.status, Text(printable(report.to or ""), style="bold")
+    yield _word(report), Text(printable(report.to or ""), style="bold")
     if report.base is not None and report.adapters:
         adapters = " and ".join(weighed(a.source, a.weight) for a in report.adapters)
         yield "from", f"{adapters} onto {report.base.source}"
@@ -52,9 +52,14 @@ def _rows(report: Report) -> Iterator[Row]:
         yield "next", f"adapter-merge verify {report.to}"
 
 
+def _word(report: Report) -> str:
+    """The status; a bundle isn't merged."""
+    return report.layout if report.status == "merged" else report.status
+
+
 def _numbers(report: Report) -> Iterator[Row]:
     if report.counts:
-        yield "tensors", tensors(report.counts)
+        yield "tensors", tensors(report.counts, report.layout)
     if report.relative_changes:
         yield "moved", _moved(report)
     if report.findings:

@@ -56,6 +56,9 @@ def keep(report: Report, folder: Path) -> Path:
     root = folder.expanduser().resolve()
     try:
         for name, text in _files(report).items():
+            if text is None:
+                (root / name).unlink(missing_ok=True)
+                continue
             part = root / f".{name}.part"
             part.write_text(text, encoding="utf-8")
             part.replace(root / name)
@@ -67,11 +70,12 @@ def keep(report: Report, folder: Path) -> Path:
     return folder / PAGE
 
 
-def _files(report: Report) -> Mapping[str, str]:
+def _files(report: Report) -> Mapping[str, str | None]:
+    """Text by name; None for the picture of a bundle, in which nothing moved."""
     from adapter_merge.pages import page, picture  # templates: only where they are asked for
 
     return {
         "report.json": f"{report_json(report)}\n",
         PAGE: page(report),
-        "changes.svg": picture(report.relative_changes),
+        "changes.svg": picture(report.relative_changes) if report.layout == "merged" else None,
     }

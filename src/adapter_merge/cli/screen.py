@@ -14,6 +14,7 @@ from adapter_merge.figures import about, counted, guessed, middle, nbytes, numbe
 from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Change, LeftBehind, Plan, WeighedAdapter
 from adapter_merge.receipt import MethodRecord
+from adapter_merge.request import LayoutName
 
 # Together they keep the screen at 30 lines; `--json` has everything.
 _ADAPTERS, _PARTS, _CHANGES, _REASONS = 2, 2, 5, 3
@@ -64,7 +65,7 @@ def method(record: MethodRecord) -> str:
 
 
 def _changed(plan: Plan) -> Iterator[Row]:
-    yield "tensors", tensors(plan.counts)
+    yield "tensors", tensors(plan.counts, plan.layout)
     same = "the names are the same"
     naming = [how for how in dict.fromkeys(plan.naming) if how != same]
     if naming:
@@ -84,8 +85,11 @@ def _heading(part: Part) -> str:
     return f"{part.modules} in {layers} of `{middle(part.stack, 36)}`: {part.numbers}"
 
 
-def tensors(counts: Mapping[str, int]) -> str:
+def tensors(counts: Mapping[str, int], layout: LayoutName) -> str:
     """A report's counts as a sentence."""
+    if layout == "bundled":
+        total = counts["adapter_tensors_total"]
+        return f"{counts['tensors_copied']} copied; the adapter's {total} lie beside them, unmerged"
     ours = f"{counts['tensors_edited']} edited and {counts['tensors_copied']} copied"
     used = f"{counts['adapter_tensors_used']} of {counts['adapter_tensors_total']}"
     return f"{ours}; {used} adapter tensors used"

@@ -17,6 +17,7 @@ from adapter_merge.report import Report
 # What a status says in words, and the sign beside it: nothing is said by colour alone.
 _STATUS = {
     "merged": ("✓", "merged and in its place"),
+    "bundled": ("✓", "bundled and in its place"),
     "unchanged": ("✓", "unchanged: the target is this very merge already"),
     "done": ("✓", "looked at, and all is well"),
     "skipped": ("○", "not tried"),
@@ -43,7 +44,7 @@ class _Bar:
 def page(report: Report) -> str:
     """One HTML file that loads nothing and runs nothing."""
     of_page, of_picture = style("page.css"), style("picture.css")
-    sign, status = _STATUS[report.status]
+    sign, status = _STATUS[report.layout if report.status == "merged" else report.status]
     return (
         environment()
         .get_template("report.html.jinja")

@@ -16,6 +16,9 @@ from adapter_merge.receipt import Receipt
 from adapter_merge.sources import Sources
 from adapter_merge.written import read_written
 
+# The Hub counts a bundle's downloads where its library is known to have an `adapter_config.json`.
+_COUNTED = {"transformers": "peft", "colpali-engine": "colpali"}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:
@@ -61,7 +64,10 @@ def _content(subject: Subject, people: str) -> str:
     look = Look.at(subject.folder)
     flavour = flavour_of(look)
     terms = _terms(subject, look)
-    task = {"library_name": flavour.library_name, "pipeline_tag": flavour.pipeline_tag(look)}
+    library = flavour.library_name
+    if subject.receipt.bundles:
+        library = _COUNTED.get(library, library)
+    task = {"library_name": library, "pipeline_tag": flavour.pipeline_tag(look)}
     keys = _keys(subject, terms, task)
     facts = card.Facts(
         title=subject.title,
@@ -87,7 +93,7 @@ def _keys(subject: Subject, terms: Terms, task: Mapping[str, str | None]) -> Map
     sources = subject.sources
     if sources is None:
         return {} if subject.standing is not None else {k: v for k, v in task.items() if v}
-    keys = card.keys_of(sources, task=task, terms=terms)
+    keys = card.keys_of(sources, task=task, terms=terms, bundled=subject.receipt.bundles)
     if subject.standing is not None:
         return keys
     return {**keys, **card.carried_keys([a.readme for a in sources.adapters])}
