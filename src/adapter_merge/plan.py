@@ -102,7 +102,7 @@ class Edit(Protocol):
     """What happens to one tensor of the base, or how one is added; pure.
 
     Attributes:
-        target: name of the tensor in the result.
+        target: name of the tensor as the base has it; the result of `--native` has another.
         uses: the adapter tensors that it consumes.
         shares: those of them that other edits may use too.
         layers: PEFT's layers that it goes through: its two functions need a `load` that has them.

@@ -134,12 +134,18 @@ class Settings(_Value):
         "and fits.",
     )
     to: RepoRef | None = Field(
-        None, description="Where the result goes; left out, `./<adapter>-merged`, or `-bundled`."
+        None, description="Where the result goes; left out, `./<adapter>-merged`, or `-bundled`, "
+        "or `-hf` with `--native`."
     )
     layout: LayoutName = Field(
         "merged",
         description="What the result holds: one set of `merged` weights, or `bundled`, the base's weights "
         "with the adapter beside them.",
+    )
+    native: bool = Field(
+        False,
+        description="Write a model of colpali-engine (`ColPali`, `ColQwen2`) in the form that transformers itself "
+        "loads.",
     )
     bundle_as: str | None = Field(
         None,
@@ -262,6 +268,9 @@ class Request(Settings):
                 message = "`--bundle-as` is for `--layout bundled`"
                 raise ValueError(message)
             return self
+        if self.native:
+            message = "a bundle has the base's own form: `--native` is for `--layout merged`"
+            raise ValueError(message)
         if len(self.adapters) > 1:
             message = "a bundle has one adapter: loaders look for one; merge several with `--layout merged`"
             raise ValueError(message)
@@ -275,8 +284,8 @@ class Request(Settings):
 
     @property
     def target(self) -> RepoRef:
-        """`to`, or `./<adapter>-merged` (`-bundled`) where it was left out."""
+        """`to`, or `./<adapter>-merged` (`-bundled`, `-hf`) where it was left out."""
         if self.to is not None:
             return self.to
-        text = f"./{self.adapters[0].ref.name}-{self.layout}"
+        text = f"./{self.adapters[0].ref.name}-{'hf' if self.native else self.layout}"
         return RepoRef(text=text, folder=Path(text))

@@ -10,6 +10,8 @@ from adapter_merge.layouts.carried import why_left
 from adapter_merge.layouts.choices import counting_files
 from adapter_merge.layouts.config import ConfigEdits, untied
 from adapter_merge.layouts.merged import Merged
+from adapter_merge.layouts.native import Form, native_form
+from adapter_merge.layouts.native_files import as_native
 from adapter_merge.layouts.repo import Repo
 from adapter_merge.layouts.shards import Weights, cut_files, indexed, keep_files
 from adapter_merge.layouts.side import Side
@@ -20,15 +22,18 @@ from adapter_merge.sources import Sources
 __all__ = [
     "LAYOUTS",
     "ConfigEdits",
+    "Form",
     "Layout",
     "Repo",
     "Side",
     "Weights",
     "Wishes",
+    "as_native",
     "counting_files",
     "cut_files",
     "indexed",
     "keep_files",
+    "native_form",
     "untied",
     "why_left",
 ]

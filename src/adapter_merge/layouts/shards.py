@@ -29,10 +29,12 @@ def keep_files(tensors: Sequence[PlannedTensor], base: Checkpoint) -> Weights:
     by_file: dict[str, list[PlannedTensor]] = {f.name: [] for f in base.files}
     for tensor in tensors:
         by_file[tensor.base.file if tensor.base else base.files[-1].name].append(tensor)
-    shards = tuple(_shard(by_file[f.name], f) for f in base.files)
+    # A file of which nothing is left is no file: a head that the native form doesn't have.
+    files = [f for f in base.files if by_file[f.name] or not f.tensors]
+    shards = tuple(_shard(by_file[f.name], f) for f in files)
     if base.index is None:
         return Weights(shards=shards, index=None, kept_index=False)
-    same = all(s.header == f.header for s, f in zip(shards, base.files, strict=True))
+    same = [s.header for s in shards] == [f.header for f in base.files]
     return Weights(shards=shards, index=_index(shards, base), kept_index=same)
 
 

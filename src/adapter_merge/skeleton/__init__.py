@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from adapter_merge.skeleton.build import Absent, family_model, skeleton_of
+from adapter_merge.skeleton.family import architectures, engine_class
 from adapter_merge.skeleton.joint import Joint
 from adapter_merge.skeleton.tree import Part, Place, Skeleton
 
-__all__ = ["Absent", "Joint", "Part", "Place", "Skeleton", "family_model", "skeleton_of"]
+__all__ = [
+    "Absent",
+    "Joint",
+    "Part",
+    "Place",
+    "Skeleton",
+    "architectures",
+    "engine_class",
+    "family_model",
+    "skeleton_of",
+]

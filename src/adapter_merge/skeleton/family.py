@@ -82,10 +82,16 @@ def architectures(config: Mapping[str, Any]) -> list[str]:
 
 def member_of(config: Mapping[str, Any], names: Collection[str]) -> Member | None:
     """The class that saved a file with these tensor names; None where it is none of the family."""
+    name = engine_class(config, names)
+    return None if name is None else MEMBERS[name]
+
+
+def engine_class(config: Mapping[str, Any], names: Collection[str]) -> str | None:
+    """The name of that class."""
     for name in architectures(config):
         if name in MEMBERS:
-            return MEMBERS[name]
-    guess = MEMBERS.get(_BY_TYPE.get(str(config.get("model_type")), ""))
-    if guess is not None and f"{guess.projection}.weight" in names:
+            return name
+    guess = _BY_TYPE.get(str(config.get("model_type")))
+    if guess is not None and f"{MEMBERS[guess].projection}.weight" in names:
         return guess
     return None

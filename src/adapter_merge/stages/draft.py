@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapter_merge.adapters import (
     architecture,
@@ -25,11 +25,14 @@ from adapter_merge.folder import INDEX
 from adapter_merge.layouts import (
     LAYOUTS,
     ConfigEdits,
+    Form,
     Weights,
     Wishes,
+    as_native,
     cut_files,
     indexed,
     keep_files,
+    native_form,
 )
 from adapter_merge.naming import vocabulary_tensors
 from adapter_merge.plan import (
@@ -60,9 +63,12 @@ def draft(settings: Settings, sources: Sources) -> Plan:
     base = sources.base
     _refuse(settings, base)
     layout = LAYOUTS[settings.layout]
-    joined = _merging(settings, sources) if layout.merges else _beside(sources)
+    form = native_form(base) if settings.native else None
+    joined = _merging(settings, sources, form) if layout.merges else _beside(sources)
     settled = joined.settled
     tensors = _tensors(base, joined.edits, settled, settings.dtype)
+    if form is not None:
+        tensors = form.renamed(tensors)
     limit = settings.shard_bytes
     weights = (
         keep_files(tensors, base.checkpoint)
@@ -74,10 +80,13 @@ def draft(settings: Settings, sources: Sources) -> Plan:
     own = {f.name for f in base.checkpoint.files} | {INDEX}
     wishes = Wishes.of(settings)
     side = layout.side(sources, joined.config, frozenset(own), wishes)
+    if form is not None:
+        side = as_native(side, form, form.dimension(tensors))
     kept = {
         "layout": settings.layout,
         "dtype": settings.dtype,
         "max_shard_size": str(limit or "keep"),
+        **({"native": "true"} if settings.native else {}),
         **wishes.recipe,
         **layout.settings(sources, wishes),
     }
@@ -98,7 +107,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
         recipe=_recipe(kept, sources),
         settings=kept,
         naming=joined.naming,
-        tied=() if settled.untied else base.tied,
+        tied=() if settled.untied or form is not None else base.tied,
         untied=settled.untied,
     )
 
@@ -113,12 +122,15 @@ class _Joined:
     naming: tuple[str, ...]
 
 
-def _merging(settings: Settings, sources: Sources) -> _Joined:
+def _merging(settings: Settings, sources: Sources, form: Form | None) -> _Joined:
     base = sources.base
     require_libraries(sources.adapters)
     settled, naming = claims_on(sources.adapters, base)
+    edits = edits_of(settled.claims, dtype=lambda info: _out_dtype(info, base, settings.dtype))
+    if form is not None:
+        settled = replace(settled, untied=())  # the class has no head, so nothing is apart
     return _Joined(
-        edits=edits_of(settled.claims, dtype=lambda info: _out_dtype(info, base, settings.dtype)),
+        edits=edits,
         settled=settled,
         config=_config_edits(settled, base, settings.dtype),
         naming=naming,
