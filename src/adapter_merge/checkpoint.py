@@ -41,6 +41,23 @@ FLOATS = frozenset({"F16", "BF16", "F32", "F64"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """What a tensor of a file is of a larger one in the model, whose last dimensions are (rows, columns).
+
+    Attributes:
+        tensor: its name in the file.
+        expert: the step of dimension 0 that it is of; None where it has all, or there is no such dimension.
+        rows: the rows that it has.
+        turned: whether its rows are the model's columns.
+    """
+
+    tensor: str
+    expert: int | None
+    rows: slice
+    turned: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TensorInfo:
     """One tensor of a header; `start` and `stop` are byte offsets from the file's first byte."""
 

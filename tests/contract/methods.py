@@ -137,16 +137,6 @@ METHODS: Mapping[str, Method] = {
     "DoRA with single tokens": lora(5, *Q_AND_V, use_dora=True, trainable_token_indices=[3, 17]),
     "DoRA in BERT": lora(4, "query", "value", model=bert, use_dora=True),
     "LoRA, attention of torch": lora(3, "attention", "q_proj", model=siglip),
-    "LoRA, parameters": lora(
-        6, "q_proj", model=llama4, target_parameters=["experts.gate_up_proj", "experts.down_proj"]
-    ),
-    "LoRA, parameters with rsLoRA": lora(
-        6,
-        "q_proj",
-        model=llama4,
-        use_rslora=True,
-        target_parameters=["experts.gate_up_proj", "experts.down_proj"],
-    ),
     "BD-LoRA": Method(
         config="LoraConfig",
         edited=4,

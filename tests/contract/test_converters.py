@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from adapter_merge.errors import MissingTarget, PlanError, UnsupportedError
+from adapter_merge.errors import MissingTarget, ShapeMismatch, UnsupportedError
 from adapter_merge.folder import open_checkpoint, read_json
 from adapter_merge.naming import Target, resolve
 from adapter_merge.plan import Need
@@ -125,28 +126,71 @@ def test_an_adapter_of_one_expert_changes_that_expert_alone(tmp_path: Path) -> N
     torch.testing.assert_close(after[_OLD_EXPERT], before[_OLD_EXPERT] + 2 * b @ a)
 
 
-@pytest.mark.parametrize(
-    ("base", "tensor", "shape", "error", "said"),
-    [
-        (("mixtral", "MixtralForCausalLM", "saved"), f"{_LAYER}.mlp.experts.gate_up_proj", (4, 96, 32),
-         UnsupportedError, "`model.layers.0.block_sparse_moe.experts.0.w1.weight`"),
-        (("mixtral", "MixtralForCausalLM", "live"), _OLD_EXPERT, (48, 32), MissingTarget, "0 of 1 found"),
-        ((*_QWEN, "transposed"), f"{_TEXT}.down_proj", (4, 32, 24), UnsupportedError, "(Transpose)"),
-    ],
-)  # fmt: skip
-def test_another_layout_is_refused(
-    base: tuple[str, str, str],
-    tensor: str,
-    shape: tuple[int, ...],
-    error: type[PlanError],
-    said: str,
-    tmp_path: Path,
+_EXPERTS = f"{_LAYER}.mlp.experts"
+
+
+def test_stacked_experts_are_pieces_of_the_file(tmp_path: Path) -> None:
+    base = _moe("mixtral", "MixtralForCausalLM", tmp_path / "base")
+    found = _found(base, f"{_EXPERTS}.gate_up_proj", (4, 96, 32))
+    assert (found.rows, found.converter) == (None, "MergeModulelist, Concatenate")
+    assert {(p.tensor, p.expert, p.rows.start, p.rows.stop, p.turned) for p in found.pieces} == {
+        (f"{_LAYER}.block_sparse_moe.experts.{e}.{w}.weight", e, start, start + 48, False)
+        for e in range(4)
+        for w, start in {"w1": 0, "w3": 48}.items()
+    }
+
+
+def test_an_expert_by_number_is_rows_of_stacked_ones(tmp_path: Path) -> None:
+    base = _moe("mixtral", "MixtralForCausalLM", tmp_path / "base", "live")
+    found = _found(base, _OLD_EXPERT.replace("w1", "w3"), (48, 32))
+    assert found.tensors == (f"{_EXPERTS}.gate_up_proj",)
+    assert (found.expert, found.rows) == (2, slice(48, 96))
+
+
+def test_experts_that_are_turned_are_one_piece(tmp_path: Path) -> None:
+    base = _moe(*_QWEN, tmp_path / "base", "transposed")
+    (piece,) = _found(base, f"{_TEXT}.down_proj", (4, 32, 24)).pieces
+    assert (piece.tensor, piece.expert, piece.turned) == (f"{_TEXT}.down_proj", None, True)
+
+
+def _lost(tensors: dict[str, torch.Tensor]) -> None:
+    del tensors[_OLD_EXPERT]
+
+
+def _shorter(tensors: dict[str, torch.Tensor]) -> None:
+    tensors[_OLD_EXPERT] = tensors[_OLD_EXPERT][1:].clone()
+
+
+def _renumbered(tensors: dict[str, torch.Tensor]) -> None:
+    tensors[_OLD_EXPERT.replace(".2.", ".7.")] = tensors.pop(_OLD_EXPERT)
+
+
+@pytest.mark.parametrize("change", [_lost, _shorter, _renumbered])
+def test_experts_that_are_not_all_there_are_refused(
+    change: Callable[[dict[str, torch.Tensor]], None], tmp_path: Path
 ) -> None:
-    kind, name, layout = base
-    with pytest.raises(error) as caught:
-        _found(_moe(kind, name, tmp_path / "base", layout), tensor, shape)
-    assert said in caught.value.message
+    base = _moe("mixtral", "MixtralForCausalLM", tmp_path / "base")
+    tensors = tensors_of(base)
+    change(tensors)
+    save_file(tensors, base / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UnsupportedError) as caught:
+        _found(base, f"{_EXPERTS}.gate_up_proj", (4, 96, 32))
+    assert "`model.layers.0.block_sparse_moe.experts.0.w1.weight`" in caught.value.message
+    assert "MergeModulelist" in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [(_OLD_EXPERT.replace(".2.", ".4."), (48, 32)), (_OLD_EXPERT, (47, 32))],
+    ids=["no such expert", "another shape"],
+)
+def test_an_expert_that_a_stack_does_not_have(
+    name: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    base = _moe("mixtral", "MixtralForCausalLM", tmp_path / "base", "live")
+    with pytest.raises((MissingTarget, ShapeMismatch)):
+        _found(base, name, shape)
 
 
 @pytest.mark.parametrize(("layout", "shape"), [("live", (4, 32, 24)), ("transposed", (4, 24, 32))])

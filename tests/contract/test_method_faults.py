@@ -25,7 +25,6 @@ from tests.contract.test_methods import checked, finding, own_class
 ROWS = [
     "DoRA",
     "BD-LoRA",
-    "LoRA, parameters",
     "LoRA, attention of torch",
     "AdaLoRA",
     "LoHa",

@@ -13,7 +13,7 @@ from adapter_merge.adapters.hollow.installed import require
 from adapter_merge.adapters.layered import Layered
 from adapter_merge.adapters.lora import Lora
 from adapter_merge.adapters.refused import is_layered, reason
-from adapter_merge.adapters.rows import in_rows
+from adapter_merge.adapters.rows import in_piece, in_rows
 from adapter_merge.adapters.saved_modules import is_wrapped
 from adapter_merge.adapters.tokens import TrainableTokens
 from adapter_merge.errors import AdapterKind
@@ -27,6 +27,7 @@ __all__ = [
     "Kind",
     "architecture",
     "edits_of",
+    "in_piece",
     "in_rows",
     "is_wrapped",
     "kind_of",

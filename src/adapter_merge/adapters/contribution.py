@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from adapter_merge.checkpoint import TensorInfo
+from adapter_merge.checkpoint import Piece, TensorInfo
 from adapter_merge.plan import AdapterTensor, Need
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Contribution:
         make: the step for the tensor that naming found; None stands for an added tensor.
         optional: whether it is left out where the base has no such tensor.
         token_rows: the rows that it overwrites, where it is about single tokens.
+        cut: its step for a tensor of the file that is a piece of the one that is meant; None where it can't be
+            told, as for a contribution without it.
     """
 
     need: Need
@@ -57,3 +59,4 @@ class Contribution:
     make: Callable[[TensorInfo | None], Step]
     optional: bool = False
     token_rows: tuple[int, ...] = ()
+    cut: Callable[[TensorInfo, Piece], Step | None] | None = None

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from adapter_merge.adapters.contribution import Contribution, Step
+from adapter_merge.adapters.experts import Factors, of_piece
 from adapter_merge.adapters.lora_options import LoraOptions, Scale
+from adapter_merge.adapters.parameters import TURNED_TYPES, Owner, Sides, on_parameter, owners_of
 from adapter_merge.adapters.refused import lora_refusal
 from adapter_merge.adapters.saved_modules import saved_tensor
 from adapter_merge.adapters.steps import BiasDelta, ConvLowRank, LowRank
 from adapter_merge.adapters.tokens import DELTA, token_rows
-from adapter_merge.checkpoint import FLOATS, TensorInfo
+from adapter_merge.checkpoint import FLOATS, Piece, TensorInfo
 from adapter_merge.errors import AdapterKind, Ambiguous, Corrupt, ShapeMismatch, Unclaimed
 from adapter_merge.plan import AdapterTensor, Need
 from adapter_merge.sources import Adapter, Base
@@ -58,18 +60,26 @@ class Lora:
         config, options = adapter.config, LoraOptions.of(adapter)
         _refuse(adapter, options)
         factors, plain, beside, tokens = _sort_out(adapter)
+        owners = owners_of(adapter, factors, options.target_parameters or ())
         reader = _Reader(
             adapter=adapter,
             index=index,
             options=options,
-            scales=options.scales(factors, label=adapter.pinned.source),
+            scales=options.scales(
+                [o.name if (o := owners.get(m)) else m for m in factors],
+                label=adapter.pinned.source,
+            ),
             conv1d=_uses_conv1d(base.config),
             saved=plain,
+            turned=not TURNED_TYPES.isdisjoint(_model_types(base.config)),
         )
-        pairs = [reader.pair(module, kinds) for module, kinds in factors.items()]
+        pairs = [
+            reader.pair(module, kinds) for module, kinds in factors.items() if module not in owners
+        ]
         biases = [(m, kinds["bias"]) for m, kinds in factors.items() if "bias" in kinds]
         return (
             *(reader.low_rank(pair) for pair in pairs),
+            *(reader.parameter(owner, factors[path]) for path, owner in owners.items()),
             *(reader.bias_delta(module, bias) for module, bias in biases),
             *(
                 saved_tensor(
@@ -179,6 +189,7 @@ class _Reader:
     scales: Mapping[str, Scale]
     conv1d: bool | None
     saved: Mapping[str, TensorInfo]
+    turned: bool
 
     def pair(self, module: str, kinds: Mapping[str, TensorInfo]) -> _Pair:
         """Both factors of a module, of the rank that the config gives it."""
@@ -235,8 +246,40 @@ class _Reader:
             assert target is not None  # noqa: S101 - a required need is always found
             return self._low_rank_step(pair, whole(target))
 
+        def cut(target: TensorInfo, piece: Piece) -> Step | None:
+            if self._form(pair, target) not in {"plain", "either"} or grown is not None:
+                return None
+            made = self._low_rank_step(pair, target)
+            alone = self._factors(pair.module, pair.a, pair.b, experts=1)
+            plain = isinstance(made, LowRank) and not made.transposed
+            return of_piece(alone, piece, transposed=False) if plain else None
+
         need = Need(module=pair.module, parameter="weight", fits=fits, required=True)
-        return Contribution(need=need, shape=None, saved=False, make=make)
+        return Contribution(need=need, shape=None, saved=False, make=make, cut=cut)
+
+    def parameter(self, owner: Owner, kinds: Mapping[str, TensorInfo]) -> Contribution:
+        """The delta of a parameter that PEFT adapts by itself, such as stacked experts."""
+        label, name = self.adapter.pinned.source, owner.name
+        rank = self.scales[name].rank
+        if kinds.keys() != {"A", "B"}:
+            raise Unclaimed(
+                f"`{label}` has no whole pair for the parameter `{name}`",
+                hint="The adapter's file is incomplete; save or download it again.",
+            )
+        a, b = kinds["A"], kinds["B"]
+        if not len(a.shape) == len(b.shape) == 2 or a.shape[0] != b.shape[1] or a.shape[0] % rank:
+            raise ShapeMismatch(
+                f"`{name}` of `{label}` has factors {list(a.shape)} and {list(b.shape)}, "
+                f"but `adapter_config.json` gives it rank {rank}",
+                hint="The config belongs to another adapter, or `rank_pattern` is wrong.",
+            )
+        factors = self._factors(name, a, b, experts=a.shape[0] // rank)
+        sides = Sides(outputs=b.shape[0], inputs=a.shape[1], turned=self.turned)
+        return on_parameter(owner, factors, sides)
+
+    def _factors(self, name: str, a: TensorInfo, b: TensorInfo, *, experts: int) -> Factors:
+        scale, rank = self.scale(name), self.scales[name].rank
+        return Factors(a=self._ref(a), b=self._ref(b), scale=scale, experts=experts, rank=rank)
 
     def _low_rank_step(self, pair: _Pair, target: TensorInfo) -> Step:
         a, b, scale = self._ref(pair.a), self._ref(pair.b), self.scale(pair.module)

@@ -48,6 +48,7 @@ class LoraOptions(BaseModel):
     rank_pattern: Mapping[str, PositiveInt] | None = None
     alpha_pattern: Mapping[str, FiniteFloat] | None = None
     init_lora_weights: bool | str | None = True
+    target_parameters: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, adapter: Adapter) -> LoraOptions:

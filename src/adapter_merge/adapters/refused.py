@@ -13,9 +13,7 @@ from adapter_merge.methods import METHODS
 from adapter_merge.sources import Adapter
 
 # Options of LoRA that change what the delta is, or what it is added to, and that PEFT's layers merge.
-LAYERED_OPTIONS = frozenset(
-    {"use_dora", "target_parameters", "use_bdlora", "monteclora_config", "velora_config"}
-)
+LAYERED_OPTIONS = frozenset({"use_dora", "use_bdlora", "monteclora_config", "velora_config"})
 
 # Options of LoRA that have no merged form: (field, reason). True of every value but None, False and empty.
 LORA_OPTIONS: Mapping[str, str] = {
@@ -88,7 +86,7 @@ def is_layered(adapter: Adapter) -> bool:
     if adapter.config.peft_type != "LORA":
         return False
     options = adapter.config.model_extra or {}
-    marks = (".lora_magnitude_vector", ".base_layer.lora_", ".base_layer.out_proj.lora_")
+    marks = (".lora_magnitude_vector", ".base_layer.out_proj.lora_")
     return any(options.get(o) for o in LAYERED_OPTIONS) or any(
         mark in name for name in adapter.checkpoint.tensors for mark in marks
     )

@@ -13,6 +13,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, ClassVar
 
 from adapter_merge.adapters.contribution import Step
+from adapter_merge.adapters.experts import OneExpert, Stacked
 from adapter_merge.adapters.layer_step import layer_steps
 from adapter_merge.plan import AdapterTensor, LayerTensor
 
@@ -187,7 +188,9 @@ class TensorEdit:
     @property
     def shares(self) -> tuple[AdapterTensor, ...]:
         """What steps of other edits may use too."""
-        return tuple(t for s in self.steps for layer in layer_steps(s) for t in layer.shares)
+        natively = [s for s in self.steps if isinstance(s, Stacked | OneExpert)]
+        layered = [layer for s in self.steps for layer in layer_steps(s)]
+        return tuple(t for s in (*natively, *layered) for t in s.shares)
 
     @property
     def layers(self) -> tuple[LayerTensor, ...]:

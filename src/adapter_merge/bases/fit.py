@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from adapter_merge.adapters import (
     Claim,
     Contribution,
     edits_of,
+    in_piece,
     in_rows,
     kind_of,
 )
@@ -37,23 +38,34 @@ def claims_on(adapters: tuple[Adapter, ...], base: Base) -> tuple[Settled, tuple
         needs = [c.need for c in contributions]
         names = resolve_names(needs, whole, base.config, label=adapter.pinned.source)
         naming.append(names.how)
-        claims += [_claim(adapter, c, names.targets.get(c.need.name), whole) for c in contributions]
+        for c in contributions:
+            claims += _claims(adapter, c, names.targets.get(c.need.name), whole)
     return settle(claims, base), tuple(naming)
 
 
-def _claim(
+def _claims(
     adapter: Adapter, contribution: Contribution, target: Target | None, whole: Checkpoint
-) -> Claim:
-    """A contribution without a target adds a tensor under the adapter's own name."""
+) -> Iterator[Claim]:
+    """One for each tensor of the file; a contribution without a target adds one under the adapter's own name."""
+    label = adapter.pinned.source
+
+    def claim(name: str, made: Contribution) -> Claim:
+        return Claim(adapter=adapter, name=name, info=whole.tensors[name], contribution=made)
+
     if target is None:
-        return Claim(
+        yield Claim(
             adapter=adapter, name=contribution.need.name, info=None, contribution=contribution
         )
-    if target.rows is not None:
-        contribution = in_rows(contribution, target.info, target.rows, label=adapter.pinned.source)
-    (name,) = target.tensors
-    info = whole.tensors[name]
-    return Claim(adapter=adapter, name=name, info=info, contribution=contribution)
+    elif target.pieces:
+        for piece in target.pieces:
+            yield claim(piece.tensor, in_piece(contribution, target.info, piece, label=label))
+    elif target.rows is not None:
+        (name,), rows, expert = target.tensors, target.rows, target.expert
+        made = in_rows(contribution, target.info, rows, expert=expert, label=label)
+        yield claim(name, made)
+    else:
+        (name,) = target.tensors
+        yield claim(name, contribution)
 
 
 def fits(root: Path, adapters: tuple[Adapter, ...]) -> bool:

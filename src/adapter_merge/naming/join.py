@@ -9,6 +9,7 @@ from functools import cached_property
 
 from adapter_merge.checkpoint import Checkpoint, TensorInfo
 from adapter_merge.naming.attempt import Target
+from adapter_merge.naming.pieces import pieces, rows_inside
 from adapter_merge.skeleton import Place, Skeleton
 
 
@@ -54,7 +55,9 @@ class Joined:
         if len(own) == 1 and not (self.places[own[0]].converter and is_live):
             return self.as_it_lies(own[0])
         made = self.by_live.get(place.stored, ())
-        return self._made(place.stored, made) if made and is_live else None
+        if not is_live:
+            return self._inside(place)
+        return self._made(place.stored, made) if made else None
 
     def as_it_lies(self, key: str) -> Target:
         """One tensor of the file."""
@@ -68,6 +71,25 @@ class Joined:
             tensors=keys,
             converter=self.places[keys[0]].converter,
             rows=self._rows(live, first) if len(keys) == 1 else None,
+            pieces=pieces(shape, {k: (self.places[k], self.checkpoint.tensors[k]) for k in keys}),
+        )
+
+    def _inside(self, place: Place) -> Target | None:
+        """What today's loader would put into a tensor that the file holds as the model does."""
+        own = self.by_stored.get(place.live[0], ())
+        if place.joint is None or len(own) != 1 or self.places[own[0]].converter:
+            return None
+        whole = self.checkpoint.tensors[own[0]]
+        rows = rows_inside(place.joint, whole.shape)
+        if rows is None or whole.shape != self.skeleton.shapes.get(place.live[0]):
+            return None
+        shape = (rows.stop - rows.start, whole.shape[-1])
+        return Target(
+            info=TensorInfo(name=place.stored, dtype=whole.dtype, shape=shape, start=0, stop=0),
+            tensors=own,
+            converter=place.converter,
+            rows=rows,
+            expert=place.joint.expert,
         )
 
     def _rows(self, live: str, whole: TensorInfo) -> slice | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from adapter_merge.skeleton.joint import Joint, joint_of, turns
+
 if TYPE_CHECKING:
     from transformers.core_model_loading import WeightConverter, WeightRenaming
 
@@ -25,6 +27,8 @@ class Place:
         converter: the operations that act on the tensor; None where its bytes are the live tensor's.
         looks: whether the converter leaves a tensor alone that has the live shape already.
         splits: whether all that the converter does is to cut the tensor's rows into `live`, in order.
+        joint: where the tensor lies in the live one, if all that the converter does is to put it there.
+        turns: whether all that the converter does is to swap the last two of three dimensions.
     """
 
     live: tuple[str, ...]
@@ -32,6 +36,8 @@ class Place:
     converter: str | None = None
     looks: bool = False
     splits: bool = False
+    joint: Joint | None = None
+    turns: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +88,8 @@ class Skeleton:
             converter=", ".join(type(o).__name__ for o in operations),
             looks=all(getattr(o, "check_dims", False) for o in operations),
             splits=len(operations) == 1 and _splits_rows(operations[0]),
+            joint=joint_of(acting, pattern, renamed),
+            turns=turns(acting),
         )
 
     def shifted(self, name: str) -> str:
