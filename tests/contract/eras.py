@@ -14,6 +14,8 @@ import torch
 from tests.contract.makers import Tensors, bert, gpt2, llama, vit
 
 Renames: TypeAlias = tuple[tuple[str, str], ...]
+# The token that stands for a part of a picture.
+PICTURE = 90
 
 _TEXT = {
     "hidden_size": 32,
@@ -129,7 +131,10 @@ def config(kind: str) -> Any:
         kind
     )
     values = {"vlm_config": config(inner), "embedding_dim": 16} if inner else _CONFIGS[kind]
-    return transformers.CONFIG_MAPPING[kind](**copy.deepcopy(values))
+    made = transformers.CONFIG_MAPPING[kind](**copy.deepcopy(values))
+    if "vision_config" in values:
+        made.image_token_id = made.image_token_index = PICTURE
+    return made
 
 
 def of_class(name: str, kind: str) -> Callable[[], Any]:
@@ -160,7 +165,7 @@ def retriever(
         else:
             model.__class__ = type(name, (around,), {})
         if projection is not None:
-            setattr(model, projection, torch.nn.Linear(32, 16))
+            setattr(model, projection, torch.nn.Linear(32, 128))
         return model
 
     return build

@@ -142,10 +142,18 @@ _PROCESSORS: Mapping[str, tuple[Callable[[], Any], Mapping[str, object]]] = {
 }
 
 
+def images_of(kind: str) -> Any:
+    """The image processor of a model type."""
+    return _PROCESSORS[kind][0]()
+
+
 def processor(made_by: Any, kind: str, template: str | None = None) -> Any:
     """A processor of a class for a model type; those of Qwen need torchvision for their videos."""
-    images, more = _PROCESSORS[kind]
-    parts: dict[str, object] = {"image_processor": images(), "tokenizer": tokenizer(template, kind)}
+    more = _PROCESSORS[kind][1]
+    parts: dict[str, object] = {
+        "image_processor": images_of(kind),
+        "tokenizer": tokenizer(template, kind),
+    }
     if "qwen" in kind:
         import transformers
 
