@@ -120,8 +120,11 @@ def _made_from(
             )
         return None, None
     receipt = read_receipt(folder_of(folder))
-    layout = settings.layout if receipt is None else receipt.settings.get("layout", settings.layout)
-    request = Request(**{**dict(settings), "adapters": adapters, "to": folder, "layout": layout})
+    stated = "merged" if receipt is None or not receipt.bundles else "bundled"
+    layout = settings.layout if receipt is None else stated
+    native = settings.native if receipt is None else receipt.settings.get("native") == "true"
+    made = {"adapters": adapters, "to": folder, "layout": layout, "native": native}
+    request = Request(**{**dict(settings), **made})
     sources = resolve(request, verb="check", cache=hub_cache)
     return sources, draft(request, sources)
 

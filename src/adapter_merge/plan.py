@@ -198,8 +198,9 @@ class SideFile:
 
     Attributes:
         path: path in the result, with `/`.
-        source: the file whose bytes are copied; None where `content` is written.
-        content: what is written: a rewritten or made file.
+        source: the file whose bytes are copied; None where `content` is all of it.
+        content: what is written: a rewritten or made file, or the beginning of a copied one.
+        skip: bytes of `source` that `content` stands for.
         origin: who it comes from: `base`, the adapter as the user wrote it, or `made`.
     """
 
@@ -208,6 +209,7 @@ class SideFile:
     content: bytes | None
     size: int
     origin: str
+    skip: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

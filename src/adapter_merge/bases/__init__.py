@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from adapter_merge.bases.choose import choose_base, refuse_quantised
 from adapter_merge.bases.fit import claims_on
+from adapter_merge.bases.live import live_modules
 from adapter_merge.bases.search import Search, Verb
 from adapter_merge.bases.ties import Settled
 
-__all__ = ["Search", "Settled", "Verb", "choose_base", "claims_on", "refuse_quantised"]
+__all__ = [
+    "Search",
+    "Settled",
+    "Verb",
+    "choose_base",
+    "claims_on",
+    "live_modules",
+    "refuse_quantised",
+]

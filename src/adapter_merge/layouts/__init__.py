@@ -8,10 +8,11 @@ from typing import Protocol
 from adapter_merge.layouts.bundled import Bundled
 from adapter_merge.layouts.carried import why_left
 from adapter_merge.layouts.choices import counting_files
-from adapter_merge.layouts.config import ConfigEdits, untied
+from adapter_merge.layouts.config import ConfigEdits, edited_config, untied
 from adapter_merge.layouts.merged import Merged
 from adapter_merge.layouts.native import Form, native_form
 from adapter_merge.layouts.native_files import as_native
+from adapter_merge.layouts.renamed import renamed
 from adapter_merge.layouts.repo import Repo
 from adapter_merge.layouts.shards import Weights, cut_files, indexed, keep_files
 from adapter_merge.layouts.side import Side
@@ -31,9 +32,11 @@ __all__ = [
     "as_native",
     "counting_files",
     "cut_files",
+    "edited_config",
     "indexed",
     "keep_files",
     "native_form",
+    "renamed",
     "untied",
     "why_left",
 ]

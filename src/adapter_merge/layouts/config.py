@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -48,6 +48,11 @@ def config_assignments(config: Mapping[str, Any], edits: ConfigEdits) -> tuple[A
     )
 
 
+def edited_config(config: Mapping[str, Any], edits: ConfigEdits) -> dict[str, Any]:
+    """A config with what the edits ask for."""
+    return _assigned(config, config_assignments(config, edits))
+
+
 def nested_configs(config: Mapping[str, Any], where: tuple[str, ...] = ()) -> Iterator[_Nested]:
     """The config and all in it; those of an encoder-decoder pair have no `_config` in their keys."""
     yield where, config
@@ -78,8 +83,12 @@ def _tie(config: Mapping[str, Any], edits: ConfigEdits) -> Iterator[Assignment]:
 
 def untied(config: Mapping[str, Any]) -> dict[str, Any]:
     """The config that a result gets whose embedding and head are apart."""
+    return _assigned(config, _tie(config, ConfigEdits(untied=True)))
+
+
+def _assigned(config: Mapping[str, Any], assignments: Iterable[Assignment]) -> dict[str, Any]:
     result = deepcopy(dict(config))
-    for wanted in _tie(config, ConfigEdits(untied=True)):
+    for wanted in assignments:
         holder: Any = result
         for key in wanted.where:
             holder = holder[key]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from adapter_merge.adapters import (
     architecture,
@@ -14,7 +14,7 @@ from adapter_merge.adapters import (
     refuse_unbundled,
     require_libraries,
 )
-from adapter_merge.bases import Settled, claims_on
+from adapter_merge.bases import Settled, claims_on, live_modules
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import (
     RemoteCode,
@@ -30,9 +30,11 @@ from adapter_merge.layouts import (
     Wishes,
     as_native,
     cut_files,
+    edited_config,
     indexed,
     keep_files,
     native_form,
+    renamed,
 )
 from adapter_merge.naming import vocabulary_tensors
 from adapter_merge.plan import (
@@ -82,6 +84,8 @@ def draft(settings: Settings, sources: Sources) -> Plan:
     side = layout.side(sources, joined.config, frozenset(own), wishes)
     if form is not None:
         side = as_native(side, form, form.dimension(tensors))
+    if joined.live:
+        side = renamed(side, sources.adapters[0], joined.live)
     kept = {
         "layout": settings.layout,
         "dtype": settings.dtype,
@@ -114,12 +118,13 @@ def draft(settings: Settings, sources: Sources) -> Plan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Joined:
-    """What adapters and base come to together: edits of tensors, or of the config alone."""
+    """What adapters and base come to together: edits of tensors, or of the config and the adapter's names."""
 
     edits: Mapping[str, Edit]
     settled: Settled
     config: ConfigEdits
     naming: tuple[str, ...]
+    live: Mapping[str, str] = field(default_factory=dict)
 
 
 def _merging(settings: Settings, sources: Sources, form: Form | None) -> _Joined:
@@ -158,7 +163,8 @@ def _beside(sources: Sources) -> _Joined:
     config = ConfigEdits(
         architecture=architecture(claims, base.config), labels=labels(claims, base.config)
     )
-    return _Joined(edits={}, settled=nothing, config=config, naming=naming)
+    live = live_modules(adapter, claims, base, edited_config(base.config, config))
+    return _Joined(edits={}, settled=nothing, config=config, naming=naming, live=live)
 
 
 def _refuse(settings: Settings, base: Base) -> None:

@@ -153,10 +153,9 @@ def _write_side(side: SideFile, folder: Path) -> FileRecord:
     except OSError as e:
         raise write_error(e, name=side.path) from e
     try:
-        if side.source is None:
-            write_span(target, memoryview(side.content or b""), 0, name=side.path)
-        else:
+        if side.source is not None:
             _copy(side.source, target, side)
+        write_span(target, memoryview(side.content or b""), 0, name=side.path)
     finally:
         os.close(target)
     return record(path)
@@ -166,6 +165,7 @@ def _copy(source: Path, target: int, side: SideFile) -> None:
     fd = open_source(source)
     try:
         allocate(target, side.size, name=side.path)
-        copy_span(fd, target, side.size, 0, 0, name=side.path)
+        begun = len(side.content or b"")
+        copy_span(fd, target, side.size - begun, side.skip, begun, name=side.path)
     finally:
         os.close(fd)
