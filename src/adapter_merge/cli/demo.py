@@ -46,7 +46,8 @@ def demo(
     code = _merge(base, adapter, merged)
     if code != 0:
         return code
-    _say("4. Sentence embeddings of merged, of base + adapter (not merged), and of the base")
+    _say("4. Sentence embeddings of merged, of base + adapter (not merged), and of the base, by")
+    _say("   sentence-transformers: its whole chain of modules")
     _compare(base, adapter, merged)
     _say("Try next:")
     _say(f"  adapter-merge verify {_spell(merged)}")
@@ -91,17 +92,19 @@ def _merge(base: Path, adapter: Path, merged: Path) -> int:
 
 
 def _compare(base: Path, adapter: Path, merged: Path) -> None:
-    result = minilm.embed(merged)
-    same = distance(result, minilm.embed(base, adapter))
-    moved = distance(result, minilm.embed(base))
+    result, reference = minilm.embed(merged), minilm.embed(base, adapter)
+    same = distance(result.embeddings, reference.embeddings)
+    moved = distance(result.embeddings, minilm.embed(base).embeddings)
     on_stderr().print(
         grid(
             [
+                ("   modules of merged", " -> ".join(result.modules)),
                 ("   merged against base + adapter", _line(same)),
                 ("   merged against base", _line(moved)),
             ]
         )
     )
+    judge_chain(result, reference)
     judge(same, moved)
 
 
@@ -115,6 +118,19 @@ def distance(one: torch.Tensor, other: torch.Tensor) -> Distance:
 
     cosines = torch.nn.functional.cosine_similarity(one, other)
     return Distance(largest=(one - other).abs().max().item(), cosine=cosines.min().item())
+
+
+def judge_chain(result: minilm.Encoded, reference: minilm.Encoded) -> None:
+    """Hold what runs around the merged encoder against what ran around the base.
+
+    Raises:
+        CheckFailed: a module or a prompt is lost or new.
+    """
+    if result.modules != reference.modules:
+        names = ", ".join(result.modules)
+        raise _failed(f"the merged model runs {names} instead of {', '.join(reference.modules)}")
+    if result.prompts != reference.prompts:
+        raise _failed(f"the merged model has the prompts {result.prompts}, the base others")
 
 
 def judge(same: Distance, moved: Distance) -> None:

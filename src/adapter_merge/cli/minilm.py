@@ -8,7 +8,8 @@ import subprocess
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -123,7 +124,8 @@ def train(base: Path, folder: Path, say: Callable[[int, float], None]) -> None:
         say(step, loss.item())
     # As it would have been written had the base been loaded from the Hub.
     model.peft_config["default"].base_model_name_or_path = MODEL
-    model.save_pretrained(str(folder))
+    # The vocabulary is the base's: PEFT need not ask the Hub for it.
+    model.save_pretrained(str(folder), save_embedding_layers=False)
 
 
 def _loss(encoder: Any) -> torch.Tensor:
@@ -141,16 +143,28 @@ def _forward(encoder: Any, sentences: list[str]) -> torch.Tensor:
     return embeddings
 
 
-def embed(folder: Path, adapter: Path | None = None) -> torch.Tensor:
-    """Embeddings of all sentences by the encoder in `folder`, with an adapter applied but not merged.
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """What an encoder makes of all sentences, and how: its modules in order, and its prompts by name.
 
-    Returns (sentences, dimensions) in float32.
+    The embeddings are (sentences, dimensions), float32.
     """
+
+    embeddings: torch.Tensor
+    modules: tuple[str, ...]
+    prompts: Mapping[str, str]
+
+
+def embed(folder: Path, adapter: Path | None = None) -> Encoded:
+    """Run the whole chain of modules in `folder`, with an adapter applied but not merged."""
     encoder = load(folder)
     if adapter is not None:
         from peft import PeftModel
 
         PeftModel.from_pretrained(encoder[0].auto_model, str(adapter))
     sentences = [sentence for pair in PAIRS for sentence in pair]
-    embeddings: torch.Tensor = encoder.encode(sentences, convert_to_tensor=True)
-    return embeddings
+    return Encoded(
+        embeddings=encoder.encode(sentences, convert_to_tensor=True),
+        modules=tuple(type(module).__name__ for module in encoder),
+        prompts=dict(encoder.prompts),
+    )
