@@ -99,7 +99,7 @@ def _stray(adapter: Adapter, plan: Plan) -> list[str]:
 
 def _absent(plan: Plan, sources: Sources) -> Iterable[str]:
     """Modules with a matrix in the base that some config selects by its ending, and nothing edits."""
-    edited = {edit.target.rpartition(".")[0] for edit in plan.edits}
+    edited = {n.rpartition(".")[0] for n, t in plan.tensors.items() if t.edit is not None}
     modules = [
         module
         for tensor in plan.tensors.values()

@@ -197,7 +197,8 @@ class NoAdapterLeft:
 
 def _is_unmerged(seen: Seen) -> bool:
     """Whether all tensors that should have changed are the base's."""
-    edited = [e.target for e in seen.plan.edits] if seen.plan is not None else []
+    planned = {} if seen.plan is None else seen.plan.tensors
+    edited = [name for name, tensor in planned.items() if tensor.edit is not None]
     return bool(edited) and all(seen.looks[name].same for name in edited)
 
 

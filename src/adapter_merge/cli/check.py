@@ -27,6 +27,10 @@ class Against(BaseModel):
         "merged",
         description="What a folder without a receipt is meant to be: `bundled` for a base with its adapter beside it.",
     )
+    native: Annotated[bool, Parameter(negative="")] = Field(
+        False,
+        description="A folder without a receipt is meant to be in transformers' form of a model of colpali-engine.",
+    )
     wanted: Annotated[tuple[str, ...], Parameter(name="--for", negative="")] = Field(
         (),
         description="Programs that must be able to load the folder, such as `vllm,tei`; without it, what they can't load only warns.",
@@ -51,7 +55,9 @@ class Against(BaseModel):
             RequestError: a code is not one.
         """
         try:
-            return Settings(layout=self.layout, ignore=self.ignore, strict=self.strict)
+            return Settings(
+                layout=self.layout, native=self.native, ignore=self.ignore, strict=self.strict
+            )
         except ValidationError as e:
             raise usage.explain_value(e, verb="check") from e
 
