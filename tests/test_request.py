@@ -99,3 +99,26 @@ def test_several_adapters_need_a_target() -> None:
 
 def test_codes_are_read_in_either_case() -> None:
     assert Settings(ignore=("t003",), strict=("all", "F002")).ignore == ("T003",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"layout": "merged", "bundle_as": "org/name"}, "`--bundle-as` is for `--layout bundled`"),
+        ({"bundle_as": "name"}, "is not a Hub id"),
+        ({"bundle_as": "./org/name"}, "is not a Hub id"),
+        ({"adapters": ("./a", "./b"), "to": "./c"}, "a bundle has one adapter"),
+        ({"adapters": ("./a=0.5",)}, "keeps its own scale"),
+        ({"dtype": "bf16"}, "the base's own weight files"),
+        ({"max_shard_size": "5GB"}, "the base's own weight files"),
+    ],
+)
+def test_what_a_bundle_cannot_be(settings: dict[str, object], words: str) -> None:
+    given = {"adapters": ("./a",), "layout": "bundled", **settings}
+    with pytest.raises(ValidationError, match=words):
+        Request.model_validate(given)
+
+
+def test_a_bundle_has_a_name_of_its_own() -> None:
+    request = Request.model_validate({"adapters": ("./some/a",), "layout": "bundled"})
+    assert request.target.text == "./a-bundled"

@@ -7,6 +7,7 @@ import pytest
 from adapter_merge.folder import list_files, open_checkpoint
 from adapter_merge.layouts import LAYOUTS, ConfigEdits, Side, Wishes
 from adapter_merge.layouts.repo import Repo
+from adapter_merge.request import LayoutName
 from adapter_merge.sources import Base, Pinned, Sources, Target, TargetState
 from tests.layouts.tiny import WEIGHTS, Files, MakeRepo, MakeSide, adapter_in, listed, write
 
@@ -29,6 +30,7 @@ def make_side(tmp_path: Path) -> MakeSide:
         *adapters: Files,
         edits: ConfigEdits | None = None,
         wishes: Wishes | None = None,
+        layout: LayoutName = "merged",
     ) -> Side:
         root = write(tmp_path / "base", {"config.json": {}, "model.safetensors": WEIGHTS, **base})
         sources = Sources(
@@ -53,6 +55,6 @@ def make_side(tmp_path: Path) -> MakeSide:
             ),
         )
         planned = frozenset({"model.safetensors"})
-        return LAYOUTS["merged"].side(sources, edits or ConfigEdits(), planned, wishes or Wishes())
+        return LAYOUTS[layout].side(sources, edits or ConfigEdits(), planned, wishes or Wishes())
 
     return make
