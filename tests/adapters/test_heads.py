@@ -74,6 +74,24 @@ def test_the_adapter_knows_better(tmp_path: Path) -> None:
     assert config_changes(tmp_path, {}, {"auto_mapping": mapping})["architectures"] == ["MyHead"]
 
 
+TASKLESS = {"task_type": None, "modules_to_save": ["score"]}
+
+
+def test_without_a_task_the_adapter_s_class_counts(tmp_path: Path) -> None:
+    mapping = {"base_model_class": "NewHead", "parent_library": "transformers.models.new"}
+    found = config_changes(tmp_path, {}, {**TASKLESS, "auto_mapping": mapping})
+    assert found["architectures"] == ["NewHead"]
+    assert len(found["id2label"]) == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("library", ["here", None, 1])
+def test_without_a_task_a_stranger_s_class_says_nothing(tmp_path: Path, library: object) -> None:
+    mapping = {"base_model_class": "MyHead", "parent_library": library}
+    found = config_changes(tmp_path, {}, {**TASKLESS, "auto_mapping": mapping})
+    assert "architectures" not in found
+    assert "id2label" in found
+
+
 @pytest.mark.parametrize("architectures", [[], None, ["Mystery"]])
 def test_an_unknown_class_stays_as_it_is(tmp_path: Path, architectures: object) -> None:
     base = {"architectures": architectures, "tie_word_embeddings": False}
@@ -104,7 +122,10 @@ def test_labels_follow_the_rows(
         ("score.weight", True),
         ("classifier.bias", True),
         ("classifier.out_proj.weight", True),
+        ("classification_head.out_proj.bias", True),
+        ("classifier.1.weight", True),
         ("classifier.dense.weight", False),
+        ("classification_head.dense.weight", False),
         ("pre_classifier.weight", False),
         ("scores.weight", False),
     ],

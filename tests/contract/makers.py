@@ -175,20 +175,19 @@ def mamba() -> Any:
     )
 
 
-def vit() -> Any:
+def vit(kind: str = "ViTForImageClassification") -> Any:
     """Patches come in through a Conv2d."""
-    from transformers import ViTConfig, ViTForImageClassification
+    import transformers
 
-    return ViTForImageClassification(
-        ViTConfig(
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            intermediate_size=64,
-            image_size=16,
-            patch_size=4,
-        )
+    config = transformers.ViTConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        image_size=16,
+        patch_size=4,
     )
+    return getattr(transformers, kind)(config)
 
 
 def whisper() -> Any:

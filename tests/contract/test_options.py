@@ -20,6 +20,7 @@ from tests.contract.makers import (
     METADATA,
     Build,
     Tensors,
+    bart,
     bert,
     change_config,
     distilbert,
@@ -30,6 +31,7 @@ from tests.contract.makers import (
     save_adapter,
     save_base,
     tensors_of,
+    vit,
 )
 from tests.contract.oracle import differing, merged_by_peft, ours, with_adapters
 
@@ -135,15 +137,19 @@ def test_shards_of_another_dtype_keep_their_files(tmp_path: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """An adapter with a head: on which base, for which task, and what `config.json` says then."""
+    """An adapter with a head: on which base, for which task, and what `config.json` says then.
+
+    `saved`: modules to save by request, as for a class for which PEFT has no task.
+    """
 
     model: Build
     auto: str
-    task: str
+    task: str | None
     target: str
     labels: int | None
     architecture: str
     declares_labels: bool
+    saved: tuple[str, ...] = ()
 
 
 SEQUENCE = "AutoModelForSequenceClassification"
@@ -211,6 +217,36 @@ HEADS = {
         architecture="LlamaForSequenceClassification",
         declares_labels=True,
     ),
+    "pictures, for which PEFT has no task": Head(
+        model=partial(vit, "ViTModel"),
+        auto="AutoModelForImageClassification",
+        task=None,
+        target="q_proj",
+        labels=7,
+        architecture="ViTForImageClassification",
+        declares_labels=True,
+        saved=("classifier",),
+    ),
+    "bert without a task": Head(
+        model=bert,
+        auto=SEQUENCE,
+        task=None,
+        target="query",
+        labels=5,
+        architecture="BertForSequenceClassification",
+        declares_labels=True,
+        saved=("classifier",),
+    ),
+    "bart, whose head has another name": Head(
+        model=bart,
+        auto=SEQUENCE,
+        task="SEQ_CLS",
+        target="q_proj",
+        labels=5,
+        architecture="BartForSequenceClassification",
+        declares_labels=True,
+        saved=("classification_head",),
+    ),
 }
 
 
@@ -218,7 +254,8 @@ HEADS = {
 def test_an_added_head_is_declared(head: Head, tmp_path: Path) -> None:
     base = save_base(head.model(), tmp_path / "base")
     load = {} if head.labels is None else {"num_labels": head.labels}
-    lora = {"target_modules": [head.target], "task_type": head.task}
+    saved = list(head.saved) or None
+    lora = {"target_modules": [head.target], "task_type": head.task, "modules_to_save": saved}
     adapter = save_adapter(loaded(base, head.auto, **load), tmp_path / "adapter", lora)
     report = ours(base, {adapter: 1.0}, tmp_path / "out")
     assert report.error is None
@@ -233,17 +270,26 @@ def test_an_added_head_is_declared(head: Head, tmp_path: Path) -> None:
     assert not info["missing_keys"]
     assert head.labels in {None, model.config.num_labels}
     # The base's parts that a model with such a head leaves aside.
-    aside = {"lm_head.weight", "pooler.dense.bias", "pooler.dense.weight"}
+    aside = {"lm_head.weight", "final_logits_bias", "pooler.dense.bias", "pooler.dense.weight"}
     assert not set(info["unexpected_keys"]) - aside
 
 
-def test_a_head_of_another_size_replaces_the_labels(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "lora",
+    [
+        {"target_modules": ["query"], "task_type": "SEQ_CLS"},
+        {"target_modules": ["query"], "modules_to_save": ["classifier"]},
+    ],
+    ids=["of a task", "by request"],
+)
+def test_a_head_of_another_size_replaces_the_labels(
+    lora: Mapping[str, object], tmp_path: Path
+) -> None:
     model = bert("BertForSequenceClassification")
     model.config.id2label = {0: "down", 1: "up"}
     model.config.label2id = {"down": 0, "up": 1}
     base = save_base(model, tmp_path / "base")
     load = {"num_labels": 4, "ignore_mismatched_sizes": True}
-    lora = {"target_modules": ["query"], "task_type": "SEQ_CLS"}
     adapter = save_adapter(loaded(base, SEQUENCE, **load), tmp_path / "adapter", lora)
     assert ours(base, {adapter: 1.0}, tmp_path / "out").status == "merged"
     changes = declared(tmp_path / "out")

@@ -25,22 +25,25 @@ def architecture(claims: Iterable[Claim], base: Mapping[str, Any]) -> str | None
 
     It is the class that the adapter names in `auto_mapping`, else the sibling of the base's class.
     """
-    added = [c for c in _heads(claims) if c.info is None]
-    return _class_with_head(added[0].adapter.config, base) if added else None
+    added = [c.adapter.config for c in _saved(claims) if c.info is None]
+    return next((_class_with_head(c, base) for c in added if _has_class(c)), None)
 
 
 def labels(claims: Iterable[Claim], base: Mapping[str, Any]) -> int | None:
     """How many labels the merged model has, where that differs from the base's `config.json`."""
-    rows = [c.rows for c in _heads(claims) if has_row_per_label(c.name)]
+    rows = [c.rows for c in _saved(claims) if has_row_per_label(c.name)]
     return rows[-1] if rows and rows[-1] != _labels(base) else None
 
 
-def _heads(claims: Iterable[Claim]) -> Sequence[Claim]:
-    return [
-        c
-        for c in claims
-        if c.contribution.shape is not None and c.adapter.config.task_type in _CLASS_OF_TASK
-    ]
+def _saved(claims: Iterable[Claim]) -> Sequence[Claim]:
+    return [c for c in claims if c.contribution.shape is not None and c.contribution.saved]
+
+
+def _has_class(config: AdapterConfig) -> bool:
+    """Whether it can be told: for pictures and sound PEFT has no task, and `auto_mapping` names the class."""
+    library = (config.auto_mapping or {}).get("parent_library")
+    known = isinstance(library, str) and library.partition(".")[0] == "transformers"
+    return known or config.task_type in _CLASS_OF_TASK
 
 
 def _class_with_head(config: AdapterConfig, base: Mapping[str, Any]) -> str | None:
@@ -50,7 +53,8 @@ def _class_with_head(config: AdapterConfig, base: Mapping[str, Any]) -> str | No
     architectures = base.get("architectures")
     first = architectures[0] if isinstance(architectures, list) and architectures else None
     match = _CLASS.fullmatch(first) if isinstance(first, str) else None
-    return match["family"] + _CLASS_OF_TASK[config.task_type or ""] if match else None
+    ending = _CLASS_OF_TASK.get(config.task_type or "")
+    return match["family"] + ending if match and ending else None
 
 
 def _labels(config: Mapping[str, Any]) -> int:

@@ -22,7 +22,10 @@ TASK_HEADS = {
 EMBEDDINGS = ("embed_tokens", "lm_head")
 # Other names of input embeddings, which PEFT saves too where the vocabulary grew.
 _INPUTS = frozenset({"embed_in", "shared", "tok_embeddings", "word_embeddings", "wte"})
-_LAST_LAYER = re.compile(r"(?:.*\.)?(?:score|classifier|classifier\.out_proj)\.(?:weight|bias)")
+# `classifier.1` is that of convolutional networks; the others are called so in most classes of transformers.
+_LAST_LAYER = re.compile(
+    r"(?:.*\.)?(?:score|classifier(?:\.1|\.out_proj)?|classification_head\.out_proj)\.(?:weight|bias)"
+)
 
 
 def saved_tensor(
