@@ -36,6 +36,8 @@ def finding(case: Case, name: str, **config: object) -> Finding:
         {"target_modules": ["0.mlp.up_proj", "down_proj"], "layers_to_transform": [0, 1],
          "exclude_modules": ["0.mlp.down_proj"]},
         {"target_modules": LISTS, "exclude_modules": r".*(0.mlp.down|1.mlp.up)_proj"},
+        {"target_modules": [UP], "target_parameters": ["down_proj.weight"]},
+        {"target_modules": [], "target_parameters": ["weight"]},
     ],
     ids=str,
 )  # fmt: skip
@@ -52,6 +54,7 @@ def test_config_and_file_agree(case: Case, config: dict[str, object]) -> None:
         ({"target_modules": LISTS, "layers_to_transform": [1], "layers_pattern": "layers"}, [UP],
          ["model.layers.1.mlp.up_proj"]),
         ({"target_modules": r".*up_proj"}, [DOWN], []),
+        ({"target_modules": [UP], "target_parameters": ["up_proj.weight"]}, [DOWN], []),
         ({"target_modules": [UP, DOWN], "modules_to_save": ["down_proj"]}, [DOWN], []),
     ],
     ids=str,

@@ -67,6 +67,9 @@ def owners_of(
     found: dict[str, Owner] = {}
     for root, nested in roots.items():
         names = [] if root in modules else _named(root, targets)
+        # A bare name is of whatever module has it; one that names the module is nobody else's.
+        said = _named(root, [t for t in targets if "." in t]) if names else []
+        names = said if len(said) == len(nested) else names
         if nested == [root] and not names:
             continue
         _check(root, nested, names, label)

@@ -94,7 +94,15 @@ def _stray(adapter: Adapter, plan: Plan) -> list[str]:
     chosen = adapter.config.selected(modules, label=adapter.pinned.source)
     again = (adapter.config.model_extra or {}).get("ensure_weight_tying") is True
     tied = set(plan.tied) if again else set()
-    return [m for m in modules if m not in chosen and f"{m}{_WEIGHT}" not in tied]
+    strays = [m for m in modules if m not in chosen and f"{m}{_WEIGHT}" not in tied]
+    return [m for m in strays if not _has_parameter(m, adapter)]
+
+
+def _has_parameter(module: str, adapter: Adapter) -> bool:
+    """Whether `target_parameters` may mean one of the module's; several of a module lie around each other."""
+    named = (adapter.config.model_extra or {}).get("target_parameters") or ()
+    path = module.replace(".base_layer", "")
+    return any(f".{path}.{name.rpartition('.')[2]}".endswith(f".{name}") for name in named)
 
 
 def _absent(plan: Plan, sources: Sources) -> Iterable[str]:
