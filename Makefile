@@ -7,12 +7,15 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
+COLPALI := .venv-colpali
+# Where tests load classes of colpali-engine; some of them have others beside, which run once more.
+COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/flavours
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint type layers docs check test fuzz demo bench
+.PHONY: help setup fmt lint type layers docs check test test-colpali fuzz demo bench
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 setup: $(STAMP) ## Prepare .venv with everything that development needs
 
@@ -50,6 +53,17 @@ check: lint type layers ## Everything that CI checks, but the tests
 
 test: setup ## Run the tests on two processes
 	$(BIN)/python -m pytest -n 2
+
+test-colpali: $(COLPALI)/.ready ## Run the tests that need colpali-engine, in an environment of its own
+	$(COLPALI)/bin/python -m pytest -n 2 $(COLPALI_TESTS)
+
+# colpali-engine asks for bounds on torch, PEFT and transformers, which our pinned versions are within.
+$(COLPALI)/.ready: pyproject.toml constraints.txt
+	test -x $(COLPALI)/bin/python || $(PYTHON) -m venv $(COLPALI)
+	$(COLPALI)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(COLPALI)/bin/python -m pip install --quiet -c constraints.txt '$(TORCH)' $(if $(TORCH_INDEX),--no-deps --index-url '$(TORCH_INDEX)')
+	$(COLPALI)/bin/python -m pip install --quiet -c constraints.txt --editable '.[demo]' --group dev --group colpali
+	touch $@
 
 fuzz: setup ## Ten thousand cases of each kind of stranger's file
 	$(BIN)/python -m pytest -n 2 tests/test_fuzz.py tests/test_header.py --hypothesis-profile=fuzz

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,17 @@ CORPUS = os.environ.get("ADAPTER_MERGE_CORPUS")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what reads real adapters where they are not on this machine."""
-    if CORPUS:
-        return
-    skip = pytest.mark.skip(reason="ADAPTER_MERGE_CORPUS names no folder of real adapters")
+    """Skip what reads real adapters where they are not on this machine, and what needs a library that isn't."""
+    missing = {
+        "corpus": None if CORPUS else "ADAPTER_MERGE_CORPUS names no folder of real adapters",
+        "colpali": None
+        if find_spec("colpali_engine")
+        else "colpali-engine isn't installed; `make test-colpali` has it",
+    }
     for item in items:
-        if item.get_closest_marker("corpus"):
-            item.add_marker(skip)
+        for marker, reason in missing.items():
+            if reason is not None and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ def make_folders(root: Path) -> None:
     _write_tokenizer(adapter, template=CHATML)
     _adapter(root / "my-second-adapter", "self_attn.o_proj")
     _write_their_merge(root)
+    _write_retriever(root)
 
 
 def _weights() -> Iterator[tuple[str, np.ndarray]]:
@@ -113,3 +114,29 @@ def _write_their_merge(root: Path) -> None:
     save_file(merged, theirs / "model.safetensors", metadata={"format": "pt"})
     shutil.copy(root / "my-adapter" / "adapter_config.json", theirs)
     shutil.copy(root / "my-adapter" / "adapter_model.safetensors", theirs)
+
+
+def _write_retriever(root: Path) -> None:
+    """A model of colpali-engine, as small as one can be, and an adapter that sees, reads and projects."""
+    values = np.random.default_rng(2)
+    modules = {
+        "language_model.layers.0.self_attn.q_proj": (WIDTH, WIDTH),
+        "visual.blocks.0.attn.qkv": (3 * WIDTH, WIDTH),
+        "custom_text_proj": (128, WIDTH),
+    }
+    weights: Tensors = {
+        "language_model.embed_tokens.weight": np.ones((len(WORDS), WIDTH), np.float32)
+    }
+    factors: Tensors = {}
+    for module, (rows, columns) in modules.items():
+        weights[f"{module}.weight"] = values.standard_normal((rows, columns), dtype=np.float32)
+        for part, shape in (("A", (RANK, columns)), ("B", (rows, RANK))):
+            name = f"base_model.model.{module}.lora_{part}.weight"
+            factors[name] = 0.05 * values.standard_normal(shape, dtype=np.float32)
+    text = {"hidden_size": WIDTH, "vocab_size": len(WORDS)}
+    config = {"architectures": ["ColQwen2"], "model_type": "qwen2_vl", "text_config": text}
+    base = write_base(root / "my-colqwen2-base", weights, **config)
+    _write_tokenizer(base, template=None)
+    write_json(base / "preprocessor_config.json", {"image_processor_type": "Qwen2VLImageProcessor"})
+    names = [module.rpartition(".")[2] for module in modules]
+    write_adapter(root / "my-colqwen2-adapter", factors, target_modules=names)
