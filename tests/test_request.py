@@ -108,6 +108,7 @@ def test_codes_are_read_in_either_case() -> None:
         ({"bundle_as": "name"}, "is not a Hub id"),
         ({"bundle_as": "./org/name"}, "is not a Hub id"),
         ({"adapters": ("./a", "./b"), "to": "./c"}, "a bundle has one adapter"),
+        ({"native": True}, "`--native` is for `--layout merged`"),
         ({"adapters": ("./a=0.5",)}, "keeps its own scale"),
         ({"dtype": "bf16"}, "the base's own weight files"),
         ({"max_shard_size": "5GB"}, "the base's own weight files"),
@@ -119,6 +120,11 @@ def test_what_a_bundle_cannot_be(settings: dict[str, object], words: str) -> Non
         Request.model_validate(given)
 
 
-def test_a_bundle_has_a_name_of_its_own() -> None:
-    request = Request.model_validate({"adapters": ("./some/a",), "layout": "bundled"})
-    assert request.target.text == "./a-bundled"
+@pytest.mark.parametrize(
+    ("settings", "name"), [({"layout": "bundled"}, "./a-bundled"), ({"native": True}, "./a-hf")]
+)
+def test_a_bundle_and_a_native_form_have_names_of_their_own(
+    settings: dict[str, object], name: str
+) -> None:
+    request = Request.model_validate({"adapters": ("./some/a",), **settings})
+    assert request.target.text == name
