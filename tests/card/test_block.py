@@ -131,6 +131,65 @@ def test_the_block_says(said: str) -> None:
     assert said in block(facts())
 
 
+BUNDLED = {"layout": "bundled", "dtype": "keep", "max_shard_size": "keep", "bundle_as": "org/out"}
+# What the checks say of programs that load a bundle.
+SERVED = (
+    finding(
+        "D001",
+        "warn",
+        "without peft",
+        title="transformers",
+        version="5",
+        status="loads",
+        rules=["bundle"],
+    ),
+    finding("D005", "warn", "serves the base", title="vLLM", version="1", status="wrong"),
+    finding("D006", "warn", "stops", title="TEI", version="2", status="fails"),
+)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "## Who can't use it\n",
+        "- vLLM, TEI: the base alone, or nothing, as [below](#loads-in).\n- The base is loaded from `org/out`",
+        "## How to load\n\nIt needs `pip install peft`.\n\n```python\n",
+        "## How it was bundled\n",
+        "- Changed: nothing: the 9 tensors are the base's, and the adapter lies beside them\n",
+        "- Bundled by adapter-merge 1.2.3: no weight was computed\n",
+        "--to ./out --layout bundled --bundle-as org/out\n",
+    ],
+)
+def test_a_bundle_s_block_says(said: str) -> None:
+    text = block(facts(receipt(settings=BUNDLED, findings=SERVED)))
+    assert said in text
+    assert text.startswith("## Who can't use it")
+    assert "in float32" not in text
+
+
+def test_a_bundle_for_a_folder_keeps_its_path_to_itself() -> None:
+    change = ChangeRecord(
+        subject="adapter_config.json: base_model_name_or_path",
+        before="/home/me/base",
+        after="/home/me/out",
+        why="there",
+    )
+    made = receipt(
+        settings={**BUNDLED, "bundle_as": "/home/me/out"}, changes=(change,), findings=()
+    )
+    text = block(facts(made))
+    assert "/home/me" not in text
+    assert "| `base` | `out` | there |" in text
+    assert "- It is for the folder that it was made in" in text
+    assert "as [below]" not in text
+
+
+def test_the_line_of_a_bundle_says_what_it_is_without_peft() -> None:
+    text = line(facts(receipt(settings=BUNDLED)))
+    assert text.startswith("`my-adapter` (weights sha256 `abababababab`) beside [`org/base`]")
+    assert text.endswith("not merged: without peft this loads as the bare base, with no message.")
+
+
 def test_kept_dtypes_are_the_base_s() -> None:
     assert "all others are the base's\n" in block(facts(receipt(settings={"dtype": "keep"})))
 

@@ -117,6 +117,19 @@ def test_tags_of_another_form_are_dropped(tag: str) -> None:
     assert tags(["a", tag, "a", "adapter-merge"]) == ["a", "adapter-merge"]
 
 
+@pytest.mark.parametrize(("tag", "kept"), [("peft", True), ("LoRA", True), ("4-bit", False)])
+def test_a_bundle_has_an_adapter_s_tags(tag: str, kept: bool) -> None:
+    assert (tag in tags([tag], bundled=True)) is kept
+
+
+def test_a_bundle_is_an_adapter_of_its_base(tmp_path: Path) -> None:
+    case = make_case(tmp_path)
+    change_json(case.adapter / "adapter_config.json", base_model_name_or_path="org/base")
+    sources = resolve(case.request())
+    found = keys_of(sources, task=TASK, terms=decide(None, []), bundled=True)
+    assert (found["base_model"], found["base_model_relation"]) == ("org/base", "adapter")
+
+
 def test_what_a_single_adapter_measured_is_carried() -> None:
     one = Readme.parse(
         card("metrics: [f1]\nmodel-index: [{name: x}]\nmine: 1\nwidget: " + "x" * 20_000)

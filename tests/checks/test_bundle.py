@@ -82,11 +82,11 @@ FAULTS: list[tuple[str, Plant, tuple[str, Outcome, str]]] = [
     ("own", delete(ADAPTER_CONFIG), ("F008", FAIL, f"there is no `{ADAPTER_CONFIG}`")),
     ("own", older, ("F009", FAIL, "PEFT would leave random")),
     ("own", narrower, ("F009", FAIL, "can't load it")),
-    ("own", leads("x", target_modules=["k_proj"]), ("F009", FAIL, "PEFT doesn't take the adapter")),
+    ("own", leads("x", target_modules=["k_proj"]), ("F009", FAIL, "don't take the whole adapter")),
     (
         "own",
         leads("x", peft_type="PROMPT_TUNING"),
-        ("F009", FAIL, "can't put PROMPT_TUNING on a model"),
+        ("F009", FAIL, "PROMPT_TUNING is never merged"),
     ),
     ("own", leads("x", peft_type=[1]), ("F009", FAIL, "an impossible value")),
     ("own", delete("model.safetensors"), ("F009", Outcome.SKIP, "the weights can't be read")),

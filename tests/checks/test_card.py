@@ -31,10 +31,15 @@ BLOCK = (
 def judged(
     front: str = FRONT, body: str = BLOCK, *, foreign: bool = False, people: bool = False
 ) -> dict[str, Finding]:
-    readme = Readme.parse(f"---\n{front}\n---\n# Title\n{body}\n")
     return _judge(
-        CardSeen(name="out", readme=readme, receipt=RECEIPT, foreign=foreign, people=people)
+        CardSeen(
+            name="out", readme=_card(front, body), receipt=RECEIPT, foreign=foreign, people=people
+        )
     )
+
+
+def _card(front: str, body: str = BLOCK) -> Readme:
+    return Readme.parse(f"---\n{front}\n---\n# Title\n{body}\n")
 
 
 def _judge(seen: CardSeen) -> dict[str, Finding]:
@@ -68,6 +73,21 @@ def test_a_good_card_passes() -> None:
 def test_metadata_of_an_adapter_is_found(front: str) -> None:
     assert bad(judged(front))["C001"] is Outcome.FAIL
     assert bad(judged(front, foreign=True))["C001"] is Outcome.WARN
+
+
+@pytest.mark.parametrize(
+    ("front", "outcome"),
+    [
+        (FRONT.replace("transformers", "peft"), Outcome.PASS),
+        (FRONT.replace("[adapter-merge]", "[lora]"), Outcome.PASS),
+        (FRONT.replace("[adapter-merge]", "[gguf]"), Outcome.FAIL),
+        (FRONT.replace("org/base", "/home/me/base"), Outcome.FAIL),
+    ],
+)
+def test_metadata_of_an_adapter_is_a_bundle_s(front: str, outcome: Outcome) -> None:
+    made = RECEIPT.model_copy(update={"settings": {"layout": "bundled"}})
+    seen = CardSeen(name="x", readme=_card(front), receipt=made, foreign=False, people=False)
+    assert _judge(seen)["C001"].outcome is outcome
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,9 @@ def test_without_weights_nothing_is_told(tmp_path: Path) -> None:
 def test_a_bundle_that_was_planned_is_no_left_over_adapter(case: Case) -> None:
     ADAPTER(case.folder)
     assert outcomes(case.foreign())["D001"] == {Outcome.WARN}
-    assert outcomes(case.with_plan(layout="bundled").foreign())["D001"] == {Outcome.PASS}
+    bundled = {f.code: f for f in case.with_plan(layout="bundled").foreign()}["D001"]
+    assert bundled.evidence["rules"] == ["bundle"]
+    assert "without peft" in bundled.message
 
 
 CLASSES = {

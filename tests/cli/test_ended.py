@@ -64,6 +64,22 @@ def test_a_failure_says_what_it_was_about(report: Report, inputs: str) -> None:
     assert inputs in " ".join(" ".join(lines(report, 200)).split())
 
 
+COUNTS = dict.fromkeys(("tensors_total", "tensors_copied"), 9) | {
+    "tensors_edited": 0,
+    "adapter_tensors_total": 4,
+    "adapter_tensors_used": 0,
+}
+
+
+def test_a_bundle_is_not_called_merged() -> None:
+    made = replace(FAILED, status="merged", layout="bundled", counts=COUNTS, error=None)
+    shown = lines(made, 100)
+    assert labels(shown)[0] == "bundled"
+    assert "tensors      9 copied; the adapter's 4 lie beside them, unmerged" in shown
+    assert "which is bundled and in its place" in " ".join(lines(replace(made, error=ERROR), 200))
+    assert labels(lines(replace(made, status="unchanged")))[0] == "unchanged"
+
+
 def test_a_mistake_on_the_command_line_shows_the_line(command: Command) -> None:
     ended = command("run", "./my adapter", "--bse", "x")
     assert labels(ended.err.splitlines()) == ["failed", "with", "next"]

@@ -61,6 +61,26 @@ def test_a_page_shows_a_real_merge(case: Case, command: Command) -> None:
     assert "model.layers.0.mlp.up_proj.weight: " in page
 
 
+def test_a_bundle_has_no_picture(case: Case, command: Command) -> None:
+    """Nothing moved in it; one of an earlier merge goes."""
+    for layout in ("merged", "bundled"):
+        to = f"./{layout}"
+        command(
+            "run",
+            "./adapter",
+            "--base",
+            "./base",
+            "--to",
+            to,
+            "--layout",
+            layout,
+            "--report",
+            "./kept",
+        )
+    assert files("kept") == NAMES - {"changes.svg"}
+    assert json.loads(Path("kept/report.json").read_text())["layout"] == "bundled"
+
+
 def test_only_its_three_files_are_replaced(case: Case, command: Command) -> None:
     kept = Path("kept")
     kept.mkdir()

@@ -21,7 +21,7 @@ from adapter_merge import assemble
 from adapter_merge.report import Report
 from tests.build import Case
 from tests.contract import eras, makers
-from tests.contract.loaders import Job
+from tests.contract.loaders import IDS, Job
 from tests.contract.makers import change_config, change_tensors, loaded, save_adapter, save_base
 
 ROOT = Path(__file__).parent.parent.parent
@@ -287,6 +287,63 @@ def test_names_that_no_pattern_of_its_config_selects_any_more_fail(tmp_path: Pat
     report = shelf.bundle("own")
     assert report.error is not None
     assert [f.code for f in report.findings if f.outcome == "fail"] == ["F009"]
+
+
+def _lora(**options: object) -> Mapping[str, object]:
+    return {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "down_proj"], **options}
+
+
+METHODS: dict[str, Callable[[], Any]] = {
+    "all biases": lambda: _lora(bias="all"),
+    "a whole module": lambda: _lora(modules_to_save=["lm_head"]),
+    "single tokens": lambda: _lora(trainable_token_indices=[1, 2]),
+    "an embedding": lambda: _lora(target_modules=["embed_tokens", "q_proj"]),
+    "IA3": lambda: peft().IA3Config(target_modules=["k_proj"], feedforward_modules=[]),
+    "LoKr": lambda: peft().LoKrConfig(target_modules=["q_proj"], r=4),
+    "LN tuning": lambda: peft().LNTuningConfig(target_modules=["input_layernorm"]),
+}
+# transformers passes over what these keep beside their factors.
+LOST: dict[str, Callable[[], Any]] = {"DoRA": lambda: _lora(use_dora=True)}
+
+
+def peft() -> Any:
+    return import_module("peft")
+
+
+def logits(model: Any) -> list[float]:
+    import torch
+
+    ids = torch.tensor(IDS)
+    with torch.no_grad():
+        values: list[float] = model.eval()(input_ids=ids).logits.flatten().tolist()
+    return values
+
+
+@pytest.mark.parametrize("method", [*METHODS, *LOST])
+def test_transformers_loads_a_method_as_peft_does_or_the_bundle_fails(
+    method: str, tmp_path: Path
+) -> None:
+    shelf = Shelf(root=tmp_path, kind=KINDS["causal"])
+    save_base(makers.llama(), shelf.base)
+    load = KINDS["causal"].load.partition(":")[2]
+    save_adapter(loaded(shelf.base, load), shelf.adapter, (METHODS | LOST)[method]())
+    report = shelf.bundle("own", ignore=("F009",))
+    assert report.error is None
+    (found,) = (f for f in report.findings if f.code == "F009")
+    whole = peft().PeftModel.from_pretrained(loaded(shelf.base, load), shelf.adapter)
+    got = near(logits(loaded(tmp_path / "own", load)), logits(whole))
+    assert got is (method in METHODS)
+    assert (found.outcome == "pass") is got, found.message
+
+
+def test_what_has_no_merged_form_is_no_bundle(tmp_path: Path) -> None:
+    """With prompts transformers opens no folder, and the others it loads without their effect."""
+    shelf = shelf_of("causal", tmp_path)
+    change_config(shelf.adapter, alora_invocation_tokens=[3, 4])
+    report = shelf.bundle("own")
+    assert report.error is not None
+    assert report.error.type == "AdapterKind"
+    assert "a bundle is only made of what could be merged too" in report.error.message
 
 
 # Class of colpali-engine -> the type inside, and what an older stack called the modules (today's name first).

@@ -57,6 +57,7 @@ MERGED = Report(
     seconds={"resolve": 0.5, "merge": 1.5, "total": 2.0},
     peak_rss_bytes=412_000_000,
 )
+BUNDLED = replace(MERGED, layout="bundled", relative_changes={})
 FAILED = Report(
     status="failed",
     adapters=MERGED.adapters,
@@ -204,3 +205,11 @@ def test_a_literal_is_code_and_a_lone_backtick_is_itself() -> None:
     assert ticked("a `b<c` d") == "a <code>b&lt;c</code> d"
     assert ticked("a ` b") == "a ` b"
     assert ticked("") == ""
+
+
+def test_a_bundle_says_what_lies_in_it() -> None:
+    shown = page(BUNDLED)
+    assert "bundled and in its place" in shown
+    assert "<b>5</b> tensors of the base, none edited" in shown
+    assert "<b>8</b> adapter tensors beside them" in shown
+    assert "adapter tensors used" not in shown

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from adapter_merge.adapters.beside import refuse_unbundled
 from adapter_merge.adapters.claims import Claim, edits_of
 from adapter_merge.adapters.contribution import Contribution
 from adapter_merge.adapters.heads import architecture, labels
@@ -32,7 +31,6 @@ __all__ = [
     "is_wrapped",
     "kind_of",
     "labels",
-    "refuse_unbundled",
     "require_libraries",
 ]
 

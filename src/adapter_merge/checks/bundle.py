@@ -84,21 +84,21 @@ class LoadersFindAll:
 
     code = "F009"
     title = "Loaders find the whole adapter of a bundle"
-    why = "A name of an older class has no place in today's: PEFT leaves that layer without effect, in silence."
-    fix = "Merge it with `--layout merged`, which knows older names; or load and save the adapter where it was trained, with today's libraries."
+    why = "What a loader doesn't know stays without effect, in silence: names of older classes, and in transformers some methods' own tensors, such as DoRA's."
+    fix = "Merge it with `--layout merged`, which takes all of them."
     look = "The finding names tensors of the adapter; compare them with the names in `model.safetensors.index.json`."
     ignore = "Only where the bundle is loaded with the older libraries alone."
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
-        """What PEFT said, on the model's class without weights."""
+        """What PEFT and transformers said, on the model's class without weights."""
         bundle = seen.bundle
         if bundle is None:
             yield passed(self, seen, _NO_BUNDLE)
         elif bundle.unasked:
             yield skipped(self, seen, f"not checked: {bundle.unasked}")
         elif bundle.lost:
-            yield failed(self, seen, f"PEFT doesn't take the adapter: {bundle.lost}")
+            yield failed(self, seen, f"loaders don't take the whole adapter: {bundle.lost}")
         else:
             yield passed(
-                self, seen, f"PEFT's layers on `{bundle.taken_by}` take every tensor of the adapter"
+                self, seen, f"PEFT and transformers take every tensor of it on `{bundle.taken_by}`"
             )

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from adapter_merge.adapters import (
     architecture,
     edits_of,
+    kind_of,
     labels,
-    refuse_unbundled,
     require_libraries,
 )
 from adapter_merge.bases import Settled, claims_on, live_modules
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import (
+    AdapterKind,
     RemoteCode,
     ShapeMismatch,
     UnsupportedError,
@@ -48,7 +49,7 @@ from adapter_merge.plan import (
 )
 from adapter_merge.record import method_record
 from adapter_merge.request import Dtype, Settings
-from adapter_merge.sources import Base, Sources, digests
+from adapter_merge.sources import Adapter, Base, Sources, digests
 
 _DTYPES = {"fp32": "F32", "bf16": "BF16", "fp16": "F16"}
 
@@ -63,7 +64,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
         PlanError: adapter and base don't fit together.
     """
     base = sources.base
-    _refuse(settings, base)
+    _refuse(base)
     layout = LAYOUTS[settings.layout]
     form = native_form(base) if settings.native else None
     joined = _merging(settings, sources, form) if layout.merges else _beside(sources)
@@ -145,12 +146,12 @@ def _merging(settings: Settings, sources: Sources, form: Form | None) -> _Joined
 def _beside(sources: Sources) -> _Joined:
     """The adapter has to fit the base, though nothing is merged; a head of its own is told by the config."""
     base, (adapter,) = sources.base, sources.adapters
-    refuse_unbundled(adapter)
+    _read(adapter, base)
     nothing = Settled(claims=())
     try:
         settled, naming = claims_on(sources.adapters, base)
     except UnsupportedError:
-        # It can't be merged, which isn't asked for: check F009 says whether PEFT's layers take it.
+        # Ties and converters stand against a merge alone; check F009 says whether loaders take the adapter.
         return _Joined(edits={}, settled=nothing, config=ConfigEdits(), naming=())
     rows = _grown_vocabulary(settled, base)
     if rows is not None:
@@ -167,17 +168,22 @@ def _beside(sources: Sources) -> _Joined:
     return _Joined(edits={}, settled=nothing, config=config, naming=naming, live=live)
 
 
-def _refuse(settings: Settings, base: Base) -> None:
+def _read(adapter: Adapter, base: Base) -> None:
+    """Refuse what has no merged form: plain loaders don't treat it right either."""
+    try:
+        kind_of(adapter).read(adapter, 0, base)
+    except AdapterKind as e:
+        raise AdapterKind(
+            f"{e.message}; a bundle is only made of what could be merged too", hint=e.hint
+        ) from e
+
+
+def _refuse(base: Base) -> None:
     label = base.pinned.source
     if base.config.get("auto_map"):
         raise RemoteCode(
             f"the base `{label}` brings Python code of its own (`auto_map` in `config.json`)",
             hint="Such a base is refused; take one whose class is part of transformers.",
-        )
-    if settings.probe == "require":
-        raise UnsupportedError(
-            "`--probe require` asks to run the result, and no encoder for it is built yet",
-            hint="Leave it at `--probe auto`; the weights are checked all the same.",
         )
 
 

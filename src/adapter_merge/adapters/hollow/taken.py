@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from adapter_merge.adapters.beside import why_unbundled
 from adapter_merge.adapters.hollow.empty import hollow_model, quiet
 from adapter_merge.adapters.hollow.inject import Misfit, inject, said
 from adapter_merge.adapters.hollow.opened import classes
 from adapter_merge.adapters.layered import TOKENS
 from adapter_merge.adapters.own import Own, sort_out
+from adapter_merge.adapters.refused import reason
 from adapter_merge.checkpoint import TensorInfo
 from adapter_merge.errors import PlanError
+from adapter_merge.methods import METHODS, Route
 from adapter_merge.skeleton import Absent, family_model, skeleton_of
 from adapter_merge.sources import Adapter, Base
 
@@ -40,13 +41,13 @@ class Taken:
 
 
 def taken(adapter: Adapter, base: Base) -> Taken:
-    """Build the class of the base's config without weights, and let PEFT put the adapter on it.
+    """Build the class of the base's config without weights, and let PEFT and transformers put the adapter on it.
 
-    Only names and shapes count; the adapter's tensors aren't read.
+    They load it by different code: transformers passes over DoRA's vectors, which PEFT takes.
     """
-    why = why_unbundled(adapter.config.peft_type)
-    if why is not None:
-        return Taken(why=why)
+    peft_type = adapter.config.peft_type or ""
+    if peft_type not in METHODS or METHODS[peft_type].route is Route.NONE:
+        return Taken(why=reason(peft_type))
     known = skeleton_of(base.config, base.checkpoint.tensors.keys())
     if isinstance(known, Absent):
         return Taken(why=f"the class of the base {known.why}")
@@ -68,6 +69,7 @@ def _first(adapter: Adapter, own: Own, base: Base) -> Taken:
             there = {n: tuple(t.shape) for n, t in model.state_dict().items()}
             inject(model, values, _blank(own.method))
             _check_saved(own, there)
+            _load(_emptied(make), adapter)
         except Misfit as e:
             reasons.append(f"{e} (on `{name}`)")
         else:
@@ -92,6 +94,23 @@ def _emptied(make: Callable[[], nn.Module]) -> nn.Module:
     # A class of a task's head may not take the base's config.
     except Exception as e:
         raise Misfit(f"its class can't be built: {said(e)}") from e
+
+
+def _load(model: Any, adapter: Adapter) -> None:
+    """As `from_pretrained` does it, and as strict as it isn't."""
+    with quiet():
+        try:
+            found = model.load_adapter(str(adapter.pinned.root))
+        except Exception as e:
+            raise Misfit(f"transformers can't load it: {said(e)}") from e
+    for names, what in (
+        (found.missing_keys, "has no tensor for"),
+        (found.unexpected_keys, "passes over"),
+        (found.mismatched_keys, "finds another shape for"),
+    ):
+        if names:
+            first = str(min(names, key=str))
+            raise Misfit(f"transformers {what} {len(names)} of its tensors, such as `{first}`")
 
 
 def _blank(tensors: Mapping[str, TensorInfo]) -> Mapping[str, torch.Tensor]:
