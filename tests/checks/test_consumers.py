@@ -46,6 +46,7 @@ FAULTS: dict[tuple[str, str], Plant] = {
     ("transformers", "model-type"): config(model_type="of-tomorrow"),
     ("transformers", "remote-code"): REMOTE,
     ("transformers", "engine-class"): config(architectures=["ColQwen2"], model_type="qwen2_vl"),
+    ("transformers", "words-for-patches"): config(architectures=["ColQwen2ForRetrieval"]),
     ("transformers", "adapter-beside"): ADAPTER,
     ("transformers", "bundle"): ADAPTER,
     ("transformers", "no-tokenizer"): ALONE,
@@ -64,11 +65,10 @@ FAULTS: dict[tuple[str, str], Plant] = {
     ("colpali-engine", "no-projection"): weights("language_model.layers.0.weight"),
     ("colpali-engine", "no-linear"): config(architectures=["ColIdefics3"], model_type="idefics3"),
     ("colpali-engine", "no-processor"): delete("preprocessor_config.json"),
-    ("transformers", "words-for-patches"): config(architectures=["ColQwen2ForRetrieval"]),
+    ("vllm", "engine-class"): config(architectures=["ColQwen2"], model_type="qwen2_vl"),
     ("vllm", "projection-bias"): both(
         config(architectures=["ColPaliForRetrieval"]), weights("embedding_proj_layer.bias")
     ),
-    ("vllm", "engine-class"): config(architectures=["ColQwen2"], model_type="qwen2_vl"),
     ("vllm", "transformers-backend"): config(architectures=["HeliumForCausalLM"]),
     ("vllm", "remote-code"): REMOTE,
     ("vllm", "no-architecture"): config(architectures=None),
