@@ -34,3 +34,13 @@ def test_room_is_what_the_target_s_disk_has(tmp_path: Path) -> None:
     forecast = assemble.forecast(request, plan)
     assert forecast.needed_bytes == plan.size + (16 << 20)
     assert abs(forecast.free_bytes - shutil.disk_usage(tmp_path).free) < 1e9
+
+
+def test_a_bundle_asks_for_peft(tmp_path: Path) -> None:
+    """Its check builds the model's class and puts the adapter on it."""
+    request = make_case(tmp_path).request(layout="merged")
+    merged = assemble.forecast(request, assemble.plan(request))
+    request = request.model_copy(update={"layout": "bundled"})
+    bundled = assemble.forecast(request, assemble.plan(request))
+    assert bundled.memory_bytes > merged.memory_bytes
+    assert bundled.seconds > merged.seconds

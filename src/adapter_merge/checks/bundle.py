@@ -47,7 +47,8 @@ class LeadsToItself:
         wrong = [*_missing(seen), *([lead.wrong] if lead.wrong else ())]
         says = seen.bundle.says
         if wrong:
-            yield failed(self, seen, "; ".join(wrong), leads_to=says)
+            taken = "" if seen.is_bundle else "taken for a bundle: "
+            yield failed(self, seen, taken + "; ".join(wrong), leads_to=says)
         elif lead.open:
             yield warned(self, seen, lead.open, leads_to=says)
         else:

@@ -21,9 +21,10 @@ _LAYERS_MERGE, _LAYERS_ASK = 0.055e9, 0.036e9  # bytes a second on one core
 def foresee(plan: Plan, *, workers: int, free_bytes: int) -> Forecast:
     """Guess memory, room and time; `free_bytes` is what the target's file system has free."""
     layered = sum(t.info.nbytes for t in plan.tensors.values() if t.edit and t.edit.layers)
-    more = layered / _LAYERS_MERGE / workers + layered / _LAYERS_ASK + bool(layered) * _PEFT_SECONDS
+    peft = bool(layered) or plan.layout == "bundled"
+    more = layered / _LAYERS_MERGE / workers + layered / _LAYERS_ASK + peft * _PEFT_SECONDS
     return Forecast(
-        memory_bytes=_PROGRAM_BYTES + bool(layered) * _PEFT_BYTES + peak_bytes(plan, workers),
+        memory_bytes=_PROGRAM_BYTES + peft * _PEFT_BYTES + peak_bytes(plan, workers),
         needed_bytes=plan.size + SPARE,
         free_bytes=free_bytes,
         seconds=_STARTUP_SECONDS + plan.size / _BYTES_PER_SECOND + more,

@@ -6,6 +6,7 @@ A name that the class doesn't have is passed over with a warning at most, and it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -98,7 +99,7 @@ def _emptied(make: Callable[[], nn.Module]) -> nn.Module:
 
 def _load(model: Any, adapter: Adapter) -> None:
     """As `from_pretrained` does it, and as strict as it isn't."""
-    with quiet():
+    with quiet(), _no_bars():
         try:
             found = model.load_adapter(str(adapter.pinned.root))
         except Exception as e:
@@ -111,6 +112,19 @@ def _load(model: Any, adapter: Adapter) -> None:
         if names:
             first = str(min(names, key=str))
             raise Misfit(f"transformers {what} {len(names)} of its tensors, such as `{first}`")
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _blank(tensors: Mapping[str, TensorInfo]) -> Mapping[str, torch.Tensor]:
