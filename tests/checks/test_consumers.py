@@ -37,6 +37,11 @@ TOKEN_LIST = change("tokenizer_config.json", extra_special_tokens=["<image>"])
 SHARDED = write(INDEX, {"weight_map": {"model.embed_tokens.weight": "model.safetensors"}})
 REMOTE = config(model_type="own", architectures=["Own"], auto_map={"AutoModel": "own.Own"})
 DENSE = "sentence_transformers.base.modules.dense.Dense"
+SEES = config(
+    architectures=["Qwen2VLForConditionalGeneration"],
+    model_type="qwen2_vl",
+    vision_config={"depth": 1},
+)
 ROPE = {"rope_theta": 500000.0, "rope_type": "default"}
 YARN = {"rope_theta": 10000.0, "rope_type": "yarn", "factor": 4.0}
 
@@ -50,6 +55,7 @@ FAULTS: dict[tuple[str, str], Plant] = {
     ("transformers", "adapter-beside"): ADAPTER,
     ("transformers", "bundle"): ADAPTER,
     ("transformers", "no-tokenizer"): ALONE,
+    ("transformers", "no-processor"): SEES,
     ("transformers", "quantised"): BNB,
     ("transformers-4", "no-config"): config(model_type=None),
     ("transformers-4", "model-type"): config(model_type="qwen3_5"),
@@ -60,6 +66,7 @@ FAULTS: dict[tuple[str, str], Plant] = {
     ("transformers-4", "adapter-beside"): ADAPTER,
     ("transformers-4", "bundle"): ADAPTER,
     ("transformers-4", "no-tokenizer"): ALONE,
+    ("transformers-4", "no-processor"): SEES,
     ("sentence-transformers", "bundle"): ADAPTER,
     ("sentence-transformers", "module-code"): modules(f"{OLD}Transformer", "theirs.Pooling"),
     ("colpali-engine", "no-projection"): weights("language_model.layers.0.weight"),
@@ -190,6 +197,14 @@ LOOKALIKES: dict[str, tuple[str, Plant]] = {
         both(ALONE, config(vocab_size=None, model_type="vit")),
     ),
     "an audio model without a head": ("transformers", both(ALONE, config(model_type="hubert"))),
+    "a processor in the form of transformers 5": (
+        "transformers",
+        both(SEES, write("processor_config.json", {"image_processor": {}})),
+    ),
+    "a processor in the form of transformers 4": (
+        "transformers-4",
+        both(SEES, write("preprocessor_config.json", {})),
+    ),
     "a second config in a folder": ("transformers", write("old/adapter_config.json")),
     "another head on a known model": (
         "vllm",
