@@ -76,8 +76,8 @@ METHODS: Mapping[str, Method] = {
             ("lora_embedding_A", 1),
             ("lora_embedding_B", 0),
         ),
-        also="DoRA, BD-LoRA, VeLoRA, MonteCLoRA, `target_parameters` and `MultiheadAttention` "
-        "through PEFT's layers",
+        also="parameters such as stacked experts too (`target_parameters`); DoRA, BD-LoRA, VeLoRA, MonteCLoRA and "
+        "`MultiheadAttention` through PEFT's layers",
     ),
     "ADALORA": Method(prefix="lora_", sides=(("lora_A", 1), ("lora_B", 0))),
     "BEFT": Method(prefix="beft_", changes=Changes.BIAS, since="0.20"),

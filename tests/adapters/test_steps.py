@@ -10,6 +10,8 @@ import torch
 from torch.nn import functional
 
 from adapter_merge.adapters.contribution import Step
+from adapter_merge.adapters.experts import Factors, OneExpert, Stacked
+from adapter_merge.adapters.rows import ExpertStep, RowsStep
 from adapter_merge.adapters.steps import BiasDelta, ConvLowRank, LowRank, Replacement, TensorEdit
 from adapter_merge.plan import AdapterTensor
 
@@ -37,6 +39,22 @@ def convolved(values: Tensors) -> torch.Tensor:
     return SCALE * torch.stack(rows, dim=1)
 
 
+FORTY, THREE = (Factors(a=A, b=B, scale=SCALE, experts=n, rank=2) for n in (40, 3))
+
+
+def stacked(values: Tensors, experts: int) -> torch.Tensor:
+    """The deltas as PEFT writes them."""
+    a = values[A].double().reshape(experts, 2, -1)
+    b = values[B].double().reshape(-1, 2, experts)
+    return SCALE * torch.einsum("ore,eri->eoi", b, a)
+
+
+def in_stack(delta: torch.Tensor) -> torch.Tensor:
+    whole = torch.zeros(40, 24, 3, dtype=torch.float64)
+    whole[5, 4:20] = delta
+    return whole
+
+
 CASES: dict[str, tuple[Step, Tensors, tuple[int, ...], Callable[[Tensors], torch.Tensor]]] = {
     "linear": (
         LowRank(a=A, b=B, scale=SCALE, outputs=40, transposed=False),
@@ -55,6 +73,27 @@ CASES: dict[str, tuple[Step, Tensors, tuple[int, ...], Callable[[Tensors], torch
         ConvLowRank(a=A, b=B, scale=SCALE), {A: some(4, 3, 2, 2, 2), B: some(40, 4, 1, 1, 1)}, (40, 3, 2, 2, 2),
         convolved),
     "bias": (BiasDelta(delta=A, scale=SCALE), {A: some(40)}, (40,), lambda v: SCALE * v[A].double()),
+    "experts": (
+        Stacked(factors=FORTY, outputs=slice(0, 5), transposed=False),
+        {A: some(80, 6), B: some(5, 80)}, (40, 5, 6), lambda v: stacked(v, 40)),
+    "experts, turned": (
+        Stacked(factors=FORTY, outputs=slice(0, 5), transposed=True),
+        {A: some(80, 6), B: some(5, 80)}, (40, 6, 5), lambda v: stacked(v, 40).transpose(1, 2)),
+    "experts, some outputs": (
+        Stacked(factors=FORTY, outputs=slice(2, 5), transposed=False, shared=True),
+        {A: some(80, 6), B: some(5, 80)}, (40, 3, 6), lambda v: stacked(v, 40)[:, 2:5]),
+    "one expert": (
+        OneExpert(factors=THREE, expert=1, rows=slice(20, 60), transposed=False),
+        {A: some(6, 24), B: some(60, 6)}, (40, 24), lambda v: stacked(v, 3)[1, 20:60]),
+    "one expert, turned": (
+        OneExpert(factors=THREE, expert=2, rows=slice(20, 60), transposed=True),
+        {A: some(6, 60), B: some(24, 6)}, (40, 24), lambda v: stacked(v, 3)[2].T[20:60]),
+    "rows of one of a stack": (
+        ExpertStep(
+            inner=RowsStep(
+                inner=LowRank(a=A, b=B, scale=SCALE, outputs=16, transposed=False), start=4, stop=20),
+            expert=5, columns=3),
+        {A: some(2, 3), B: some(16, 2)}, (40, 24, 3), lambda v: in_stack(SCALE * v[B].double() @ v[A].double())),
 }  # fmt: skip
 
 
@@ -114,6 +153,16 @@ def test_the_second_route_agrees(name: str) -> None:
     found = step.recompute(flat[rows], rows, load)
     expected = edited(step, values, base, 40).reshape(shape[0], -1).numpy()[rows]
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_pieces_of_one_parameter_share_its_factors() -> None:
+    one = OneExpert(factors=THREE, expert=0, rows=slice(0, 4), transposed=False)
+    some_outputs = Stacked(factors=THREE, outputs=slice(0, 4), transposed=False, shared=True)
+    whole = Stacked(factors=THREE, outputs=slice(0, 8), transposed=False)
+    found = [
+        TensorEdit(target="w", steps=(s,), wide=False).shares for s in (one, some_outputs, whole)
+    ]
+    assert found == [(A, B), (A, B), ()]
 
 
 def test_few_outputs_are_not_cut() -> None:

@@ -15,6 +15,7 @@ from adapter_merge.errors import MissingTarget, ShapeMismatch, UnsupportedError
 from adapter_merge.folder import open_checkpoint, read_json
 from adapter_merge.naming import Target, resolve
 from adapter_merge.plan import Need
+from adapter_merge.skeleton.joint import joint_of, turns
 from adapter_merge.skeleton.tree import _splits_rows
 from tests.build import PREFIX, write_json
 from tests.contract.eras import of_class
@@ -35,14 +36,20 @@ def test_the_table_names_every_converter_of_transformers() -> None:
     for kind, rules in conversion_mapping._build_checkpoint_conversion_mapping().items():
         for rule in (r for r in rules if isinstance(r, WeightConverter)):
             operations = ", ".join(type(o).__name__ for o in rule.operations)
-            edited = len(rule.operations) == 1 and _splits_rows(rule.operations[0])
-            found[operations, edited].add(kind)
+            found[operations, _is_edited(rule)].add(kind)
     rows = table("Tensors that transformers rebuilds when it loads a file")
     said = {
         (name.strip("`"), fate != "refused"): set(kinds.replace("`", "").split(", "))
         for name, fate, kinds in rows
     }
     assert said == found
+
+
+def _is_edited(rule: Any) -> bool:
+    splits = len(rule.operations) == 1 and _splits_rows(rule.operations[0])
+    first = rule.source_patterns[0]
+    name = first.replace(".*.", ".0.").replace("\\", "")
+    return splits or turns(rule) or joint_of(rule, first, name) is not None
 
 
 @pytest.mark.parametrize("bias", ["none", "lora_only"])

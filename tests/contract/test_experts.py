@@ -58,6 +58,23 @@ def _tiny(kind: str, **sizes: object) -> Callable[[], Any]:
     return build
 
 
+def _seeing(kind: str, **text: object) -> Callable[[], Any]:
+    """Of a class with images."""
+
+    def build() -> Any:
+        import transformers
+
+        sizes = {k: v for k, v in _SIZES.items() if k != "tie_word_embeddings"}
+        eyes = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 1,
+                "num_attention_heads": 2, "image_size": 28, "patch_size": 14}  # fmt: skip
+        config = transformers.CONFIG_MAPPING[kind](
+            text_config={**sizes, **text}, vision_config=eyes
+        )
+        return transformers.AutoModelForImageTextToText.from_config(config)
+
+    return build
+
+
 def _experts(number: int, inner: int = 24, **sizes: object) -> Mapping[str, object]:
     return {"num_experts": number, "moe_intermediate_size": inner, **sizes}
 
@@ -71,6 +88,10 @@ class Case:
     modules: list[str] = field(default_factory=lambda: _ATTENTION)
     parameters: list[str] = field(default_factory=lambda: _EXPERTS)
     lora: Mapping[str, object] = field(default_factory=dict)
+    auto: str = "AutoModelForCausalLM"
+
+    def loaded(self, base: Path) -> Any:
+        return loaded(base, self.auto, dtype=torch.float32)
 
     @property
     def options(self) -> Mapping[str, object]:
@@ -121,6 +142,24 @@ CASES = {
         build=llama4, edited=6, modules=["q_proj"],
         parameters=["experts.gate_up_proj", "experts.down_proj"],
     ),
+    # Its dense layers are fused too; the file has gate and up apart.
+    "minimax_m3_vl": Case(
+        build=_seeing(
+            "minimax_m3_vl", num_local_experts=4, dense_intermediate_size=40, shared_intermediate_size=40,
+            head_dim=8, rotary_dim=8, mlp_layer_types=["dense", "sparse"], index_n_heads=2, index_head_dim=8,
+            layer_types=["full_attention"] * 2,
+        ),
+        edited=19, modules=["q_proj", "gate_up_proj"], auto="AutoModelForImageTextToText",
+    ),
+    # The file stacks its experts, with gate and up apart.
+    "step3p7": Case(
+        build=_seeing(
+            "step3p7", n_routed_experts=4, moe_intermediate_size=24, share_expert_dim=40, head_dim=8, sliding_window=16,
+            num_sliding_attention_heads=4, mlp_layer_types=["dense", "sparse"],
+            layer_types=["full_attention"] * 2, swiglu_limits=[None] * 2, swiglu_limits_shared=[None] * 2,
+        ),
+        edited=5, modules=["o_proj"], auto="AutoModelForImageTextToText",
+    ),
 }  # fmt: skip
 
 
@@ -147,11 +186,11 @@ def test_the_file_is_what_transformers_saves_after_peft_s_merge(
     case: Case, dtype: str, tmp_path: Path
 ) -> None:
     base, adapter = save_base(case.build(), tmp_path / "base", dtype=dtype), tmp_path / "adapter"
-    save_adapter(_model(base), adapter, case.options)
+    save_adapter(case.loaded(base), adapter, case.options)
     report = ours(base, {adapter: 1.0}, tmp_path / "out")
     assert report.error is None, report.error
     found, before = tensors_of(tmp_path / "out"), tensors_of(base)
-    wrapped = with_adapters(_model(base), {adapter: 1.0})
+    wrapped = with_adapters(case.loaded(base), {adapter: 1.0})
     unmerged = _logits(wrapped)
     expected = merged_by_peft(wrapped, 1, tmp_path / "peft")
     assert found.keys() == expected.keys() == before.keys()
@@ -160,8 +199,8 @@ def test_the_file_is_what_transformers_saves_after_peft_s_merge(
     assert finding(report, "T005").outcome is Outcome.PASS
     assert finding(report, "T007").outcome is Outcome.PASS
     if dtype == "fp32":
-        torch.testing.assert_close(_logits(_model(tmp_path / "out")), unmerged)
-        assert not torch.equal(_logits(_model(base)), unmerged)
+        torch.testing.assert_close(_logits(case.loaded(tmp_path / "out")), unmerged)
+        assert not torch.equal(_logits(case.loaded(base)), unmerged)
 
 
 @pytest.mark.parametrize("name", ["mixtral", "qwen3_moe", "olmoe"])
@@ -174,6 +213,38 @@ def test_a_file_that_holds_the_live_layout(name: str, tmp_path: Path) -> None:
     wrapped = with_adapters(_model(base), {adapter: 0.5})
     expected = wrapped.merge_and_unload(adapter_names=["a"]).state_dict()
     assert differing(tensors_of(tmp_path / "out"), expected) == []
+    assert finding(report, "T005").outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("layout", ["saved", "live"])
+def test_factors_of_a_release_of_peft_that_read_all_experts_as_turned(
+    layout: str, tmp_path: Path
+) -> None:
+    """PEFT before 0.19 takes the second dimension for the inputs, whatever the class says."""
+
+    def turned() -> Any:
+        model = _model(base)
+        for module in model.modules():
+            if hasattr(module, "is_transposed"):
+                module.is_transposed = True
+        return model
+
+    base, adapter = save_base(MIXTRAL(), tmp_path / "base"), tmp_path / "adapter"
+    if layout == "live":
+        _live(_model(base), base)
+    save_adapter(turned(), adapter, CASES["mixtral"].options)
+    factors = load_file(adapter / "adapter_model.safetensors")
+    assert factors[f"{PREFIX}{_LAYER}.mlp.experts.base_layer.lora_A.weight"].shape == (12, 96)
+    report = ours(base, {adapter: 1.0}, tmp_path / "out")
+    assert report.error is None, report.error
+    found = tensors_of(tmp_path / "out")
+    merged = with_adapters(turned(), {adapter: 1.0})
+    if layout == "saved":
+        expected = merged_by_peft(merged, 1, tmp_path / "peft")
+    else:
+        expected = merged.merge_and_unload(adapter_names=["a"]).state_dict()
+    assert differing(found, expected) == []
+    assert len(differing(found, tensors_of(base))) == (28 if layout == "saved" else 8)
     assert finding(report, "T005").outcome is Outcome.PASS
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from adapter_merge.adapters.experts import Factors, OneExpert
 from adapter_merge.adapters.steps import Replacement, TensorEdit
 from adapter_merge.plan import AdapterTensor
 from adapter_merge.stages.resolve import resolve
@@ -159,3 +160,24 @@ def test_the_last_edits_are_kept_prepared(case: Case) -> None:
         first, *others = [prepared.get(e) for e in edits]
         assert [prepared.get(e) for e in edits[1:]] == others
         assert prepared.get(edits[0]) is not first
+
+
+def test_what_edits_share_is_read_once(case: Case) -> None:
+    sources = resolve(case.request())
+    a, b = (
+        AdapterTensor(adapter=0, name=n) for n in list(sources.adapters[0].checkpoint.tensors)[:2]
+    )
+    factors = Factors(a=a, b=b, scale=1, experts=2, rank=2)
+    edits = [
+        TensorEdit(
+            target=str(expert),
+            steps=(OneExpert(factors=factors, expert=expert, rows=slice(0, 4), transposed=False),),
+            wide=False,
+        )
+        for expert in range(2)
+    ]
+    with AdapterReader.open(sources, "cpu") as reader:
+        prepared = Prepared(reader=reader)
+        for edit in edits:
+            prepared.get(edit)
+            assert list(prepared.shared) == [b]

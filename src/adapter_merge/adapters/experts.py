@@ -64,7 +64,7 @@ class Stacked:
         import torch
 
         own = self.factors
-        a, b = load(own.a).to(compute), load(own.b, self.outputs).to(compute)
+        a, b = load(own.a).to(compute), load(own.b)[self.outputs].to(compute)
 
         def add(block: torch.Tensor, rows: slice, scratch: torch.Tensor) -> None:
             for place, expert in enumerate(range(rows.start, rows.stop)):
@@ -89,13 +89,16 @@ class Stacked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OneExpert:
-    """`W += scale * B_e @ A_e` for the W (out, in) of one expert, and those `outputs` that it has."""
+    """`W += scale * B_e @ A_e` for one expert's W (out, in), of which the file's tensor has those `rows`.
+
+    `transposed`: W is (in, out).
+    """
 
     factors: Factors
     expert: int
-    outputs: slice
+    rows: slice
+    transposed: bool
     replaces: ClassVar[bool] = False
-    by_rows: ClassVar[bool] = True
 
     @property
     def uses(self) -> tuple[AdapterTensor, ...]:
@@ -107,26 +110,37 @@ class OneExpert:
         """What the other pieces of the same parameter use too."""
         return self.uses
 
+    @property
+    def by_rows(self) -> bool:
+        """Rows of a transposed weight are columns of the product, and few of them round otherwise."""
+        return not self.transposed
+
     def prepare(self, load: Load, *, compute: torch.dtype) -> Apply:
         """See `Step`."""
         import torch
 
         own = self.factors
         a = load(own.a, own.rows_of_a(self.expert)).to(compute)
-        b = load(own.b, self.outputs)[:, self.expert :: own.experts].to(compute)
+        # Whole, so that all pieces can share what was read: an expert has some columns of each row.
+        b = load(own.b)[:, self.expert :: own.experts].to(compute)
 
-        def add(block: torch.Tensor, rows: slice, scratch: torch.Tensor) -> None:
-            torch.mm(b[rows], a, out=scratch)
+        def rows_of_product(block: torch.Tensor, rows: slice, scratch: torch.Tensor) -> None:
+            torch.mm(b[self.rows][rows], a, out=scratch)
             block.add_(scratch.mul_(own.scale))
 
-        return add
+        def columns_of_product(block: torch.Tensor, _rows: slice, _scratch: torch.Tensor) -> None:
+            block.add_(torch.mm(b, a[:, self.rows]).mul_(own.scale).T)
+
+        return columns_of_product if self.transposed else rows_of_product
 
     def recompute(self, base: Array, rows: slice, load: Load64) -> Array:
         """See `Step`."""
-        own, first = self.factors, self.outputs.start
-        a = load(own.a).reshape(own.experts, own.rank, -1)[self.expert]
-        b = load(own.b, slice(first + rows.start, first + rows.stop))
-        delta: Array = b.reshape(-1, own.rank, own.experts)[:, :, self.expert] @ a
+        own, first = self.factors, self.rows.start
+        wanted = slice(first + rows.start, first + rows.stop)
+        a = load(own.a, slice(own.rank * self.expert, own.rank * (self.expert + 1)))
+        b = load(own.b) if self.transposed else load(own.b, wanted)
+        b = b.reshape(-1, own.rank, own.experts)[:, :, self.expert]
+        delta: Array = a[:, wanted].T @ b.T if self.transposed else b @ a
         return base + own.scale * delta
 
 
@@ -138,6 +152,7 @@ def of_piece(factors: Factors, piece: Piece, *, transposed: bool) -> Step | None
         swapped = transposed != piece.turned
         shared = not piece.turned
         return Stacked(factors=factors, outputs=piece.rows, transposed=swapped, shared=shared)
-    if transposed or piece.turned:
+    if piece.turned:
         return None
-    return OneExpert(factors=factors, expert=piece.expert or 0, outputs=piece.rows)
+    expert = piece.expert or 0
+    return OneExpert(factors=factors, expert=expert, rows=piece.rows, transposed=transposed)

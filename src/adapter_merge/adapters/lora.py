@@ -5,32 +5,23 @@ Source of the tensor names: peft `utils/save_and_load.py`; of ranks and scales: 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from adapter_merge.adapters.contribution import Contribution, Step
 from adapter_merge.adapters.experts import Factors, of_piece
+from adapter_merge.adapters.lora_names import sort_out
 from adapter_merge.adapters.lora_options import LoraOptions, Scale
 from adapter_merge.adapters.parameters import TURNED_TYPES, Owner, Sides, on_parameter, owners_of
 from adapter_merge.adapters.refused import lora_refusal
 from adapter_merge.adapters.saved_modules import saved_tensor
 from adapter_merge.adapters.steps import BiasDelta, ConvLowRank, LowRank
-from adapter_merge.adapters.tokens import DELTA, token_rows
-from adapter_merge.checkpoint import FLOATS, Piece, TensorInfo
+from adapter_merge.adapters.tokens import token_rows
+from adapter_merge.checkpoint import Piece, TensorInfo
 from adapter_merge.errors import AdapterKind, Ambiguous, Corrupt, ShapeMismatch, Unclaimed
 from adapter_merge.plan import AdapterTensor, Need
 from adapter_merge.sources import Adapter, Base
-
-_PREFIX = "base_model.model."
-_FACTOR = re.compile(
-    r"(?P<module>.+)\.(?:lora_(?P<linear>[AB])\.weight|lora_embedding_(?P<embedding>[AB])"
-    r"|lora_B\.(?P<bias>bias))"
-)
-# With `bias: all` PEFT saves the biases of a saved module two times more, and loads neither again.
-_TOKENS = f".token_adapter.{DELTA}"
-_BESIDE = re.compile(r"(?P<module>.+)\.(?:modules_to_save|original_module)\.(?P<parameter>.+)")
 
 # Model types whose blocks use `Conv1D`, a linear layer that stores its weight as (in, out), and its
 # names there. Source: transformers, `modeling_*.py` that build `Conv1D`.
@@ -59,7 +50,7 @@ class Lora:
         """See `Kind.read`."""
         config, options = adapter.config, LoraOptions.of(adapter)
         _refuse(adapter, options)
-        factors, plain, beside, tokens = _sort_out(adapter)
+        factors, plain, beside, tokens = sort_out(adapter)
         owners = owners_of(adapter, factors, options.target_parameters or ())
         reader = _Reader(
             adapter=adapter,
@@ -111,72 +102,6 @@ def _refuse(adapter: Adapter, options: LoraOptions) -> None:
             f"the weights of `{label}` hold no tensor: merging them would copy the base",
             hint="Save the adapter again with PEFT, after training.",
         )
-
-
-class _Sorted(NamedTuple):
-    """An adapter's tensors.
-
-    `factors`: by module, with the keys `A`, `B`, `embedding_A`, `embedding_B` and `bias`; `plain`: whole
-    tensors by name; `beside`: the spare copies of plain ones, by the same names; `tokens`: learned rows
-    by module.
-    """
-
-    factors: dict[str, dict[str, TensorInfo]]
-    plain: dict[str, TensorInfo]
-    beside: dict[str, list[TensorInfo]]
-    tokens: dict[str, TensorInfo]
-
-
-def _sort_out(adapter: Adapter) -> _Sorted:
-    factors: dict[str, dict[str, TensorInfo]] = {}
-    plain: dict[str, TensorInfo] = {}
-    beside: dict[str, list[TensorInfo]] = {}
-    tokens: dict[str, TensorInfo] = {}
-    for info in adapter.checkpoint.tensors.values():
-        name = _stripped(info, adapter.pinned.source)
-        match = _FACTOR.fullmatch(name)
-        if match is not None:
-            key = match["linear"] or match["bias"] or f"embedding_{match['embedding']}"
-            factors.setdefault(match["module"], {})[key] = info
-            continue
-        if name.endswith(_TOKENS):
-            tokens[name.removesuffix(_TOKENS)] = info
-            continue
-        bare = name.replace(".token_adapter.base_layer.", ".").replace(".base_layer.", ".")
-        copy = _BESIDE.fullmatch(bare)
-        if copy is not None:
-            beside.setdefault(f"{copy['module']}.{copy['parameter']}", []).append(info)
-            continue
-        if bare in plain:
-            raise Unclaimed(
-                f"`{adapter.pinned.source}` holds `{bare}` twice, once below `base_layer`",
-                hint="Save the adapter again with PEFT.",
-            )
-        plain[bare] = info
-    for lone in beside.keys() - plain.keys():
-        raise Unclaimed(
-            f"`{adapter.pinned.source}` holds `{beside[lone][0].name}`, but no `{lone}`",
-            hint="Save the adapter again with PEFT.",
-        )
-    return _Sorted(factors, plain, beside, tokens)
-
-
-def _stripped(info: TensorInfo, label: str) -> str:
-    name = info.name.removeprefix(_PREFIX)
-    known = _FACTOR.fullmatch(name) is not None
-    tokens = name.endswith(_TOKENS) or ".token_adapter.base_layer." in name
-    strange = not known and "lora_" in name
-    if name == info.name or strange or ("token_adapter" in name and not tokens):
-        raise Unclaimed(
-            f"`{label}` holds `{info.name}`, which is no name that PEFT saves for a LoRA",
-            hint="Save the adapter with PEFT's `save_pretrained`; PEFT itself would skip this tensor.",
-        )
-    if info.dtype not in FLOATS:
-        raise AdapterKind(
-            f"`{label}` holds `{info.name}` as {info.dtype}; a delta needs F16, BF16, F32 or F64",
-            hint="Save the adapter in one of these dtypes.",
-        )
-    return name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from adapter_merge.checkpoint import BITS
 from adapter_merge.errors import NotFinite
-from adapter_merge.plan import Edit, Layers, PlannedTensor
+from adapter_merge.plan import AdapterTensor, Edit, Layers, Load, PlannedTensor
 from adapter_merge.streaming.adapter_tensors import AdapterReader, WithLayers, torch_dtype
 from adapter_merge.streaming.chunks import Chunk, Copied, row_blocks, rows_of
 from adapter_merge.streaming.output import OutputFile
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 1 << 20
 _BLOCK_ROWS = (64, 256)
 KEPT_EDITS = 8  # edits whose adapter tensors stay in memory
+KEPT_SHARED = 4  # tensors that several edits share: two for each parameter of experts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,17 +36,33 @@ class Prepared:
     reader: AdapterReader
     layers: Layers = field(default_factory=dict)
     applies: OrderedDict[str, Apply] = field(default_factory=OrderedDict)
+    shared: OrderedDict[AdapterTensor, torch.Tensor] = field(default_factory=OrderedDict)
     lock: Lock = field(default_factory=Lock)
 
     def get(self, edit: Edit) -> Apply:
         """The edit, ready to be applied; chunks come in order, so few edits are at work at a time."""
         with self.lock:
             if edit.target not in self.applies:
-                load = WithLayers(read=self.reader.load, layers=self.layers)
+                load = WithLayers(read=self._keeping(edit.shares), layers=self.layers)
                 self.applies[edit.target] = edit.prepare(load)
                 if len(self.applies) > KEPT_EDITS:
                     self.applies.popitem(last=False)
             return self.applies[edit.target]
+
+    def _keeping(self, shares: tuple[AdapterTensor, ...]) -> Load:
+        """Reads that keep the last few tensors which other edits need whole as well."""
+
+        def load(wanted: AdapterTensor, rows: slice | None = None) -> torch.Tensor:
+            if rows is not None or wanted not in shares:
+                return self.reader.load(wanted, rows)
+            if wanted not in self.shared:
+                self.shared[wanted] = self.reader.load(wanted)
+            self.shared.move_to_end(wanted)
+            if len(self.shared) > KEPT_SHARED:
+                self.shared.popitem(last=False)
+            return self.shared[wanted]
+
+        return load
 
 
 class Worker:
