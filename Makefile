@@ -8,6 +8,8 @@ STAMP := .venv/.ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 COLPALI := .venv-colpali
+# From one index: torchvision works with the build of torch that it was made for.
+TORCHES := $(shell grep -E '^torch(vision)?==' constraints.txt)
 # Where tests load classes of colpali-engine; some of them have others beside, which run once more.
 COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/flavours
 
@@ -61,7 +63,7 @@ test-colpali: $(COLPALI)/.ready ## Run the tests that need colpali-engine, in an
 $(COLPALI)/.ready: pyproject.toml constraints.txt
 	test -x $(COLPALI)/bin/python || $(PYTHON) -m venv $(COLPALI)
 	$(COLPALI)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(COLPALI)/bin/python -m pip install --quiet -c constraints.txt '$(TORCH)' $(if $(TORCH_INDEX),--no-deps --index-url '$(TORCH_INDEX)')
+	$(COLPALI)/bin/python -m pip install --quiet -c constraints.txt $(TORCHES) $(if $(TORCH_INDEX),--no-deps --index-url '$(TORCH_INDEX)')
 	$(COLPALI)/bin/python -m pip install --quiet -c constraints.txt --editable '.[demo]' --group dev --group colpali
 	touch $@
 

@@ -42,9 +42,9 @@ def as_native(side: Side, form: Form, dimension: int) -> Side:
             changes.append(_change(f"{path}: {_CLASS}", before, form.processor))
     changes.append(
         Change(
-            subject="what is asked",
-            before=f"colpali-engine's `{form.processor}` writes queries and pages",
-            after=f"transformers' `{form.processor}` does",
+            subject="queries and pages",
+            before="as colpali-engine writes them",
+            after="as transformers writes them",
             why=form.prompts,
         )
     )
