@@ -53,7 +53,7 @@ KINDS = {
     "answers": ("transformers", "question-answering", _TEXT),
     "masked": ("transformers", "fill-mask", _TEXT),
     **dict.fromkeys(
-        ("PaliGemma", "Idefics3", "LLaVA", "Qwen2-VL", "Qwen2.5-VL", "Qwen3-VL"),
+        ("PaliGemma", "Gemma3", "Idefics3", "LLaVA", "Qwen2-VL", "Qwen2.5-VL", "Qwen3-VL"),
         ("transformers", "image-text-to-text", _SEES),
     ),
     **dict.fromkeys(

@@ -96,6 +96,7 @@ FORMS = {
     "answers": saved(lambda: makers.bert("BertForQuestionAnswering")),
     "masked": saved(lambda: makers.bert("BertForMaskedLM")),
     "PaliGemma": repos.sees("paligemma", "PaliGemma", "<image>"),
+    "Gemma3": repos.sees("gemma3", "Gemma3", "<|vision_start|>"),
     "Idefics3": repos.sees("idefics3", "Idefics3", "<image>"),
     "LLaVA": repos.sees("llava", "Llava", "<image>"),
     "ColPali": COLPALI,
@@ -142,7 +143,7 @@ def test_the_snippet_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     look = run(FORMS[form], tmp_path, monkeypatch)
-    sees = form in {"PaliGemma", "Idefics3", "LLaVA"}
+    sees = form in {"PaliGemma", "Gemma3", "Idefics3", "LLaVA"}
     assert look.chats is (form == "chat" or sees)
     assert capsys.readouterr().out
 
