@@ -72,6 +72,7 @@ FAULTS: dict[tuple[str, str], Plant] = {
     ("colpali-engine", "no-projection"): weights("language_model.layers.0.weight"),
     ("colpali-engine", "no-linear"): config(architectures=["ColIdefics3"], model_type="idefics3"),
     ("colpali-engine", "no-processor"): delete("preprocessor_config.json"),
+    ("colpali-engine", "stranded"): config(architectures=["BiQwen2"]),
     ("vllm", "engine-class"): config(architectures=["ColQwen2"], model_type="qwen2_vl"),
     ("vllm", "projection-bias"): both(
         config(architectures=["ColPaliForRetrieval"]), weights("embedding_proj_layer.bias")
