@@ -15,7 +15,7 @@ from adapter_merge.request import LayoutName, RepoRef, Settings
 from adapter_merge.stages.draft import draft
 from adapter_merge.stages.resolve import resolve
 from adapter_merge.stages.validate import inspect
-from tests.build import Case, change, change_json
+from tests.build import Case, Tensors, change, change_json
 from tests.docs.folders import make_folders
 
 Plant = Callable[[Path], object]
@@ -56,7 +56,7 @@ def delete(path: str) -> Plant:
 def older(folder: Path) -> None:
     """Names of a class that held today's."""
 
-    def rename(tensors: dict[str, object]) -> None:
+    def rename(tensors: Tensors) -> None:
         for name in list(tensors):
             tensors[name.replace("base_model.model.", "base_model.model.held.")] = tensors.pop(name)
 

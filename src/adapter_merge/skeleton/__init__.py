@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapter_merge.skeleton.build import Absent, family_model, skeleton_of
+from adapter_merge.skeleton.build import Absent, family_model, skeleton_from, skeleton_of
 from adapter_merge.skeleton.family import architectures, engine_class
 from adapter_merge.skeleton.joint import Joint
 from adapter_merge.skeleton.tree import Part, Place, Skeleton
@@ -16,5 +16,6 @@ __all__ = [
     "architectures",
     "engine_class",
     "family_model",
+    "skeleton_from",
     "skeleton_of",
 ]

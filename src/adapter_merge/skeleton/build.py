@@ -47,18 +47,15 @@ def skeleton_of(config: Mapping[str, Any], names: Collection[str]) -> Skeleton |
 
 
 def family_model(
-    config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
-) -> PreTrainedModel | None:
-    """The tree of a ColPali class, its projection as in the file that has these shapes; None for other classes.
+    config: Mapping[str, Any], member: Member, shapes: Mapping[str, tuple[int, ...]]
+) -> PreTrainedModel:
+    """The tree of a ColPali class, its projection as in the file that has these shapes.
 
     Raises:
         Exception: whatever a class's constructor makes of a stranger's config.
     """
     from torch import nn
 
-    member = member_of(config, shapes)
-    if member is None:
-        return None
     with _quiet(), _offline():
         model = _model(config, member)
     outputs, inputs = shapes.get(f"{member.projection}.weight", (1, 1))
@@ -77,7 +74,7 @@ def _built(config: Mapping[str, Any], member: Member | None) -> Skeleton | Absen
     with _quiet(), _offline():
         # A stranger's values can break a class's constructor in any way.
         try:
-            return _skeleton(_model(config, member))
+            return skeleton_from(_model(config, member))
         except Exception as error:
             first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
             return Absent(
@@ -85,7 +82,8 @@ def _built(config: Mapping[str, Any], member: Member | None) -> Skeleton | Absen
             )
 
 
-def _skeleton(model: PreTrainedModel) -> Skeleton:
+def skeleton_from(model: PreTrainedModel) -> Skeleton:
+    """The skeleton of a model that is there."""
     from transformers import PreTrainedModel, __version__
     from transformers.conversion_mapping import get_model_conversion_mapping
     from transformers.core_model_loading import WeightConverter

@@ -21,6 +21,7 @@ from adapter_merge.checkpoint import TensorInfo
 from adapter_merge.errors import PlanError
 from adapter_merge.methods import METHODS, Route
 from adapter_merge.skeleton import Absent, family_model, skeleton_of
+from adapter_merge.skeleton.family import architectures, member_of
 from adapter_merge.sources import Adapter, Base
 
 if TYPE_CHECKING:
@@ -79,14 +80,14 @@ def _first(adapter: Adapter, own: Own, base: Base) -> Taken:
 
 
 def _makers(adapter: Adapter, base: Base) -> Iterator[tuple[str, Callable[[], nn.Module]]]:
-    """The family's own classes aren't in transformers; their tree is."""
+    """Classes that may load it; those of the ColPali family aren't in transformers, but their tree is known."""
     shapes = {n: t.shape for n, t in base.checkpoint.tensors.items()}
-    name = (base.config.get("architectures") or [""])[0]
-    own = partial(family_model, base.config, shapes)
-    if own() is not None:
-        yield str(name), own  # type: ignore[misc]
+    member = member_of(base.config, shapes)
+    if member is None:
+        yield from classes(adapter, base)
         return
-    yield from classes(adapter, base)
+    name = next(iter(architectures(base.config)), "")
+    yield name, partial(family_model, base.config, member, shapes)
 
 
 def _emptied(make: Callable[[], nn.Module]) -> nn.Module:
