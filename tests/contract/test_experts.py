@@ -85,7 +85,7 @@ class Case:
 
     build: Callable[[], Any]
     edited: int
-    modules: list[str] = field(default_factory=lambda: _ATTENTION)
+    modules: list[str] | str = field(default_factory=lambda: _ATTENTION)
     parameters: list[str] = field(default_factory=lambda: _EXPERTS)
     lora: Mapping[str, object] = field(default_factory=dict)
     auto: str = "AutoModelForCausalLM"
@@ -115,6 +115,10 @@ CASES = {
     ),
     "mixtral, as PEFT converts its projections": Case(
         build=MIXTRAL, edited=28, modules=["q_proj", "o_proj", "w1", "w2", "w3"], parameters=[]
+    ),
+    # Among them are the routers, whose weight is a parameter too.
+    "mixtral, all-linear as PEFT converts it": Case(
+        build=MIXTRAL, edited=34, modules="all-linear", parameters=[]
     ),
     "qwen3_moe": Case(build=_tiny("qwen3_moe", head_dim=8, **_experts(4)), edited=28),
     "qwen2_moe, rsLoRA": Case(

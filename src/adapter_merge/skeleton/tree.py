@@ -5,7 +5,7 @@ The rules are objects of transformers, so whoever holds a `Skeleton` has importe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -80,10 +80,10 @@ class Skeleton:
         if pattern is None:
             plain = self.shifted(renamed)
             return Place(live=(plain,), stored=plain)
-        acting = next(c for c in self.converters if pattern in c.source_patterns)
+        acting, aims = next(w for w in self._aims if pattern in w[0].source_patterns)
         operations = acting.operations
         return Place(
-            live=tuple(self.shifted(n) for n in _targets(acting, renamed)),
+            live=tuple(self.shifted(aim.rename_source_key(renamed)[0]) for aim in aims),
             stored=_like(first, self.shifted(first), renamed),
             converter=", ".join(type(o).__name__ for o in operations),
             looks=all(getattr(o, "check_dims", False) for o in operations),
@@ -106,6 +106,11 @@ class Skeleton:
         return sorted(keys, key=dot_natural_key)
 
     @cached_property
+    def _aims(self) -> Sequence[tuple[WeightConverter, tuple[WeightRenaming, ...]]]:
+        """Every converter with the ways to the live names that it makes of a tensor and its siblings."""
+        return [(c, tuple(_aim(c, t) for t in c.target_patterns)) for c in self.converters]
+
+    @cached_property
     def groups(self) -> tuple[frozenset[str], ...]:
         """The live tensors that are one."""
         sources = dict.fromkeys(self.tied.values())
@@ -119,16 +124,15 @@ def _splits_rows(operation: object) -> bool:
     return kind in {"Chunk", "Split"} and getattr(operation, "dim", None) == 0 and counted is None
 
 
-def _targets(converter: WeightConverter, name: str) -> Iterator[str]:
-    """All live names that a converter makes from the tensor `name` and its siblings."""
+def _aim(converter: WeightConverter, target: str) -> WeightRenaming:
+    """Renames what a converter takes to that one of its targets."""
     from transformers.core_model_loading import WeightRenaming
 
-    for target in converter.target_patterns:
-        alone = WeightRenaming(list(converter.source_patterns), target)
-        for scope in ("scope_prefix", "base_model_prefix"):
-            if hasattr(converter, scope):  # transformers 5.3 has no scopes yet
-                setattr(alone, scope, getattr(converter, scope))
-        yield alone.rename_source_key(name)[0]
+    alone = WeightRenaming(list(converter.source_patterns), target)
+    for scope in ("scope_prefix", "base_model_prefix"):
+        if hasattr(converter, scope):  # transformers 5.3 has no scopes yet
+            setattr(alone, scope, getattr(converter, scope))
+    return alone
 
 
 def _like(before: str, after: str, name: str) -> str:
