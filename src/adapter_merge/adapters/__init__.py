@@ -13,7 +13,7 @@ from adapter_merge.adapters.layered import Layered
 from adapter_merge.adapters.lora import Lora
 from adapter_merge.adapters.refused import is_layered, reason
 from adapter_merge.adapters.rows import in_piece, in_rows
-from adapter_merge.adapters.saved_modules import is_wrapped
+from adapter_merge.adapters.saved_modules import is_table, is_wrapped
 from adapter_merge.adapters.tokens import TrainableTokens
 from adapter_merge.errors import AdapterKind
 from adapter_merge.methods import METHODS, Route
@@ -28,6 +28,7 @@ __all__ = [
     "edits_of",
     "in_piece",
     "in_rows",
+    "is_table",
     "is_wrapped",
     "kind_of",
     "labels",

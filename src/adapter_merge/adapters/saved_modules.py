@@ -62,6 +62,11 @@ def has_row_per_label(name: str) -> bool:
     return _LAST_LAYER.fullmatch(name) is not None
 
 
+def is_table(module: str) -> bool:
+    """Whether a module is an input embedding or a head over the vocabulary, by its own name."""
+    return module.rsplit(".", 1)[-1] in {*EMBEDDINGS, *_INPUTS}
+
+
 def is_wrapped(module: str, config: AdapterConfig) -> bool:
     """Whether the module was trained as a copy of its own, beside the base's (`modules_to_save`)."""
     return _lies_in(module, config.modules_to_save or ())

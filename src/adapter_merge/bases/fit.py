@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from adapter_merge.adapters import (
     edits_of,
     in_piece,
     in_rows,
+    is_table,
     kind_of,
 )
 from adapter_merge.bases.ties import Settled, settle
@@ -20,6 +22,7 @@ from adapter_merge.errors import AdapterMergeError
 from adapter_merge.folder import open_checkpoint, read_json
 from adapter_merge.naming import Target, tied_tensors, with_tied
 from adapter_merge.naming import resolve as resolve_names
+from adapter_merge.plan import Need
 from adapter_merge.sources import Adapter, Base, Pinned
 
 
@@ -35,12 +38,20 @@ def claims_on(adapters: tuple[Adapter, ...], base: Base) -> tuple[Settled, tuple
     whole = with_tied(base.checkpoint, base.tied)
     for index, adapter in enumerate(adapters):
         contributions = kind_of(adapter).read(adapter, index, base)
-        needs = [c.need for c in contributions]
+        needs = [_needed(c.need, whole) for c in contributions]
         names = resolve_names(needs, whole, base.config, label=adapter.pinned.source)
         naming.append(names.how)
         for c in contributions:
             claims += _claims(adapter, c, names.targets.get(c.need.name), whole)
     return settle(claims, base), tuple(naming)
+
+
+def _needed(need: Need, whole: Checkpoint) -> Need:
+    """A saved embedding or head is nothing new where the base has one of its name, wherever that lies."""
+    if need.required or not is_table(need.module):
+        return need
+    end = f".{need.module.rpartition('.')[2]}.{need.parameter}"
+    return replace(need, required=any(f".{name}".endswith(end) for name in whole.tensors))
 
 
 def _claims(
