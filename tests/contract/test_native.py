@@ -25,6 +25,7 @@ from tests.contract.makers import change_config
 from tests.contract.merges import Side, write_adapter, write_file
 from tests.contract.oracle import ours
 from tests.contract.test_eras import older_config
+from tests.flavours import repos
 
 PALI, QWEN = "ColPali", "ColQwen2"
 NATIVE = {PALI: "ColPaliForRetrieval", QWEN: "ColQwen2ForRetrieval"}
@@ -284,6 +285,20 @@ def test_transformers_gives_patches_the_positions_of_words(tmp_path: Path) -> No
     with torch.no_grad():
         told = by_transformers(QWEN, native, page(QWEN))
         assert not torch.equal(native(**page(QWEN)).embeddings, told)
+
+
+def test_the_processor_of_the_base_becomes_that_of_transformers(tmp_path: Path) -> None:
+    import transformers
+
+    make(PALI, tmp_path)
+    repos.processor(transformers.PaliGemmaProcessor, "paligemma").save_pretrained(tmp_path / "base")
+    report = merge(tmp_path)
+    assert {"processor_config.json: processor_class", "queries and pages"} <= {
+        c.subject for c in report.changes
+    }
+    found = transformers.AutoProcessor.from_pretrained(tmp_path / "out")
+    assert type(found) is transformers.ColPaliProcessor
+    assert found.process_queries(["where"])["input_ids"].shape[0] == 1
 
 
 def test_a_head_is_left_out_with_the_file_that_it_alone_fills(tmp_path: Path) -> None:

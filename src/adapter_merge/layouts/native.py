@@ -44,7 +44,6 @@ class Form:
 
         Raises:
             Layout: a tensor has no place in the class, or two have the same.
-            MissingTarget: the projection isn't there.
             Unclaimed: an adapter changes a tensor that the class doesn't have.
         """
         names = {t.info.name: self._name(t.info.name) for t in tensors}

@@ -29,26 +29,24 @@ def as_native(side: Side, form: Form, dimension: int) -> Side:
         Corrupt: a JSON file that has to be read isn't an object.
     """
     files = {f.path: f for f in side.files}
-    changes = [*side.changes]
     config = _content(files[CONFIG])
     native = _config(config, form, dimension)
-    files[CONFIG] = _written(files[CONFIG], native)
-    changes += _config_changes(config, native)
-    for path in (p for p in _WITH_CLASS if p in files):
-        content = _content(files[path])
-        before = content.get(_CLASS)
-        if before is not None and before != form.processor:
-            files[path] = _written(files[path], {**content, _CLASS: form.processor})
-            changes.append(_change(f"{path}: {_CLASS}", before, form.processor))
-    changes.append(
+    named = {path: _content(files[path]) for path in _WITH_CLASS if path in files}
+    others = {p: c for p, c in named.items() if c.get(_CLASS) not in {None, form.processor}}
+    written = {CONFIG: native} | {p: {**c, _CLASS: form.processor} for p, c in others.items()}
+    files |= {path: _written(files[path], content) for path, content in written.items()}
+    changes = (
+        *side.changes,
+        *_config_changes(config, native),
+        *(_change(f"{p}: {_CLASS}", c[_CLASS], form.processor) for p, c in others.items()),
         Change(
             subject="queries and pages",
             before="as colpali-engine writes them",
             after="as transformers writes them",
             why=form.prompts,
-        )
+        ),
     )
-    return replace(side, files=tuple(files[p] for p in sorted(files)), changes=tuple(changes))
+    return replace(side, files=tuple(files[p] for p in sorted(files)), changes=changes)
 
 
 def _config(config: Mapping[str, Any], form: Form, dimension: int) -> dict[str, Any]:
