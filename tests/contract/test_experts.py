@@ -403,3 +403,17 @@ def test_only_a_delta_is_cut_into_pieces(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="only a LoRA's delta is cut") as caught:
         planned(base, adapter)
     assert name in caught.value.message
+
+
+def test_another_method_than_lora_on_an_expert_of_a_stack(tmp_path: Path) -> None:
+    build, names = _BY_NUMBER["mixtral"]
+    model, adapter = build(), tmp_path / "adapter"
+    base = _live(model, save_base(model, tmp_path / "base"))
+    factors = _by_number(adapter, names, rooted=False)
+    sizes = {n.removesuffix(".lora_B.weight"): len(t) for n, t in factors.items() if "_B" in n}
+    marks = {f"{PREFIX}{m}.lora_magnitude_vector": torch.ones(s) for m, s in sizes.items()}
+    change_tensors(adapter, lambda tensors: {**tensors, **marks})
+    change_config(adapter, use_dora=True)
+    with pytest.raises(UnsupportedError, match="only a LoRA's delta is added") as caught:
+        planned(base, adapter)
+    assert "experts.0.w1" in caught.value.message

@@ -103,13 +103,20 @@ def in_rows(
     """The contribution to a tensor of which `part`, that it means, is the rows `rows`, or those of an expert.
 
     Raises:
-        UnsupportedError: it would replace the rows; `label` is the adapter.
+        UnsupportedError: it would replace the rows, or is no delta of a LoRA for an expert's; `label` is the
+            adapter.
     """
     if contribution.shape is not None:
         raise UnsupportedError(
             f"`{label}` saved `{contribution.need.name}` whole, and the base holds it as rows of a larger "
             "tensor: only a delta is added there",
             hint="Train it as a delta: without that module in `modules_to_save`, and with `bias` at `none`.",
+        )
+    if expert is not None and contribution.cut is None:
+        raise UnsupportedError(
+            f"`{label}` changes `{contribution.need.name}`, and the base holds all experts as one tensor: only a "
+            "LoRA's delta is added to one of them",
+            hint="Name a base with `--base` whose file holds each expert by its number.",
         )
 
     def make(_whole: TensorInfo | None) -> Step:
