@@ -92,6 +92,9 @@ def test_planted_fault_fails(case: Case, code: str, plant: Plant) -> None:
         write("config.json", '{"text_config": {"vocab_size": 12, "hidden_size": 8}}'),
         write("config.json", '{"vocab_size": 12, "hidden_size": 64, "embedding_size": 8}'),
         write("config.json", LLAVA),
+        write(
+            "config.json", '{"model_type": "mllama_text_model", "vocab_size": 4, "hidden_size": 8}'
+        ),
         write("tokenizer.json", '{"model": {"vocab": [["a", 0.0], ["b", -1.0]]}}'),
     ],
 )

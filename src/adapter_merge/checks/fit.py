@@ -33,6 +33,8 @@ _WIDTHS = (
     "embedding_size",
     "word_embed_proj_dim",
 )
+# Rows that a class has beyond its vocabulary. Source: transformers, `MllamaTextModel`.
+_BEYOND = {"mllama_text_model": 8}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +61,9 @@ def _sizes(config: Mapping[str, Any]) -> Iterator[_Sizes]:
     """Of the config and those nested in it (`text_config`), where a vocabulary is named."""
     numbers = {key: value for key, value in config.items() if type(value) is int}
     rows = frozenset(value for key, value in numbers.items() if key.endswith("vocab_size"))
+    beyond = _BEYOND.get(str(config.get("model_type")), 0)
     if rows:
+        rows |= {value + beyond for value in rows}
         yield _Sizes(rows=rows, columns=frozenset(v for k, v in numbers.items() if k in _WIDTHS))
     for key, value in config.items():
         # LLaVA's vision config names a vocabulary too, which nothing has.
