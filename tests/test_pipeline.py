@@ -275,7 +275,7 @@ def test_a_stop_is_reported_and_leaves_the_target_alone(
     ("settings", "reporter", "stages"),
     [
         ({"base": "./nowhere"}, None, "resolve"),
-        ({"probe": "require"}, None, "resolve draft"),
+        ({"native": True}, None, "resolve draft"),
         ({"dtype": "bf16"}, StopAt("merge"), "resolve draft import merge"),
         ({"dtype": "bf16"}, StopAt("validate"), "resolve draft import merge validate"),
         ({"dtype": "bf16"}, None, "resolve draft import merge validate describe seal"),
@@ -292,7 +292,7 @@ def test_a_report_says_how_far_the_run_came(
     assert total >= max(parts)
     assert report.peak_rss_bytes > 1e6
     assert report.to == str(merged.to)
-    is_resolved, is_planned = "base" not in settings, not {"base", "probe"} & set(settings)
+    is_resolved, is_planned = "base" not in settings, not {"base", "native"} & set(settings)
     assert [a.source for a in report.adapters] == [str(merged.adapter)]
     assert bool(report.adapters[0].digests) == is_resolved
     assert report.base is not None

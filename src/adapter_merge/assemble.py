@@ -14,10 +14,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from adapter_merge import audit, pipeline
+from adapter_merge.encoders import ChildEncoder, free_memory, read_inputs
 from adapter_merge.forecast import Forecast
 from adapter_merge.pipeline import Machine
 from adapter_merge.plan import Plan
-from adapter_merge.ports import Reporter, Silent
+from adapter_merge.ports import Encoder, Reporter, Silent
 from adapter_merge.report import Report
 from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
 from adapter_merge.stages.resolve import resolve
@@ -41,7 +42,9 @@ def plan(request: Request) -> Plan:
     Raises:
         AdapterMergeError: the merge can't be done.
     """
-    return pipeline.drafted(request, resolve(request, verb="plan", cache=_hub_cache()))
+    plan = pipeline.drafted(request, resolve(request, verb="plan", cache=_hub_cache()))
+    _encoder(request)  # its inputs can be wrong too
+    return plan
 
 
 def forecast(request: Request, plan: Plan) -> Forecast:
@@ -91,17 +94,37 @@ def verify(folder: RepoRef) -> Report:
     return pipeline.reported(folder.text, work, machine=machine)
 
 
-def _machine() -> Machine:
-    processors = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+def _processors() -> int:
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return found or 1
+
+
+def _encoder(settings: Settings) -> Encoder | None:
+    """What runs models, as the settings ask for it.
+
+    Raises:
+        RequestError: the file with inputs can't be read.
+    """
+    if settings.probe == "off":
+        return None
+    return ChildEncoder(
+        own=None if settings.probes is None else read_inputs(settings.probes),
+        device="cpu" if settings.device == "auto" else settings.device,
+        free=free_memory,
+        threads=_processors(),
+        patient=settings.probe == "require",
     )
+
+
+def _machine() -> Machine:
     return Machine(
         now=time.monotonic,
         peak_rss=_peak_rss,
         versions=_versions(),
-        workers=min(processors or 1, _MOST_WORKERS),
+        workers=min(_processors(), _MOST_WORKERS),
         free=_free,
         hub_cache=_hub_cache(),
+        encoder=_encoder,
     )
 
 

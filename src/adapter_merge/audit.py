@@ -10,11 +10,12 @@ from adapter_merge.checks.consumers import NAMES
 from adapter_merge.errors import NotFound, RequestError
 from adapter_merge.finding import Finding, Outcome
 from adapter_merge.folder import list_files, read_readme, read_receipt, sha256
-from adapter_merge.pipeline import Machine, judge, stop_on_failure
+from adapter_merge.pipeline import Machine, as_asked, judge, stop_on_failure
 from adapter_merge.plan import Plan
-from adapter_merge.ports import Reporter
+from adapter_merge.ports import Encoder, Reporter
+from adapter_merge.probed import NotRun, Probed
 from adapter_merge.receipt import RECEIPT_NAME, Receipt
-from adapter_merge.record import source_record
+from adapter_merge.record import probe_record, source_record
 from adapter_merge.report import Report
 from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
 from adapter_merge.sources import Sources
@@ -57,6 +58,10 @@ def check(
     sources, plan = _made_from(folder, adapters, settings, machine.hub_cache)
     weights = (n for path, n in list_files(root).items() if path.endswith(".safetensors"))
     total = sum(weights)
+    encoder = machine.encoder(settings)
+    probed = None
+    if encoder is not None:
+        probed = as_asked(_probed(encoder, plan, sources, root, reporter), settings)
     with reporter.working("check", total) as advance:
         inspection = inspect(
             root,
@@ -65,6 +70,7 @@ def check(
             workers=settings.workers or machine.workers,
             advance=advance,
             wanted=wanted,
+            probed=probed,
         )
     verdict = judge((*inspection.findings, *_of_card(root)), settings)
     reporter.judged(verdict)
@@ -78,8 +84,19 @@ def check(
         counts=plan.counts if plan else {},
         findings=verdict.findings,
         relative_changes=inspection.relative_changes,
+        probe=probe_record(probed),
         versions=machine.versions,
     )
+
+
+def _probed(
+    encoder: Encoder, plan: Plan | None, sources: Sources | None, root: Path, reporter: Reporter
+) -> Probed:
+    if plan is None or sources is None:
+        return NotRun(needs="to know what was merged: name it with `--base` and `--adapter`")
+    total = sum(t.info.nbytes for t in plan.tensors.values())
+    with reporter.working("probe", total) as advance:
+        return encoder.probe(plan, sources, root, advance=advance)
 
 
 def _known(wanted: frozenset[str]) -> None:
@@ -178,6 +195,7 @@ def verify(folder: RepoRef, *, machine: Machine) -> Report:
         recipe=receipt.recipe,
         findings=verdict.findings,
         relative_changes=receipt.relative_changes,
+        probe=receipt.probe,
         files=receipt.files,
         versions=machine.versions,
     )

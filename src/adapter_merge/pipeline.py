@@ -20,10 +20,11 @@ from adapter_merge.finding import Finding, Verdict, unweighed
 from adapter_merge.folder import read_receipt
 from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan
-from adapter_merge.ports import Reporter
+from adapter_merge.ports import Encoder, Reporter
+from adapter_merge.probed import NotRun, Probed
 from adapter_merge.readme import README, Readme
 from adapter_merge.receipt import RECEIPT_NAME, Receipt, SourceRecord
-from adapter_merge.record import finding_records, receipt_of, source_record
+from adapter_merge.record import finding_records, probe_record, receipt_of, source_record
 from adapter_merge.report import ErrorRecord, Report
 from adapter_merge.request import Request, Settings
 from adapter_merge.sources import Sources, Target, TargetState
@@ -51,6 +52,8 @@ class Machine:
         workers: threads to merge with where the request doesn't say.
         free: bytes that are free where a folder lies, or would lie.
         hub_cache: the folder of the Hub's cache; it need not exist.
+        encoder: what runs models for these settings; None where they want none run. It raises `RequestError`
+            for inputs that can't be read.
     """
 
     now: Callable[[], float]
@@ -59,16 +62,18 @@ class Machine:
     workers: int
     free: Callable[[Path], int]
     hub_cache: Path
+    encoder: Callable[[Settings], Encoder | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Job:
-    """One merge, decided; `text` is people's own for a first card."""
+    """One merge, decided; `text` is people's own for a first card, `encoder` None where nothing is run."""
 
     request: Request
     sources: Sources
     plan: Plan
     text: str
+    encoder: Encoder | None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -167,6 +172,7 @@ def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
     )
     with state.timed("draft"):
         plan = drafted(request, sources)
+        encoder = state.machine.encoder(request)
     state.report = replace(
         state.report,
         recipe=plan.recipe,
@@ -176,8 +182,8 @@ def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
     )
     reporter.planned(plan, forecast(request, sources.target.root, plan, machine=state.machine))
     text = people_text(request.card_body, sources.adapters)
-    job = _Job(request=request, sources=sources, plan=plan, text=text)
-    receipt = _unchanged(plan, sources)
+    job = _Job(request=request, sources=sources, plan=plan, text=text, encoder=encoder)
+    receipt = _unchanged(job)
     if receipt is None:
         _merge(job, state, reporter)
     else:
@@ -196,6 +202,7 @@ def _refresh(job: _Job, state: _Run, receipt: Receipt) -> None:
         files=receipt.files,
         findings=known,
         relative_changes=receipt.relative_changes,
+        probe=receipt.probe,
     )
     with state.timed("describe"):
         told = receipt.model_copy(update={"findings": finding_records(known)})
@@ -246,11 +253,19 @@ def _make(job: _Job, state: _Run, reporter: Reporter, *, device: str, work: Work
     nbytes = sum(t.info.nbytes for t in plan.tensors.values())
     with state.timed("merge"), reporter.working("merge", nbytes) as advance:
         merged = merge(plan, sources, work.path, workers=workers, device=device, advance=advance)
+    probed = None
+    if job.encoder is not None:
+        with state.timed("probe"), reporter.working("probe", nbytes) as advance:
+            probed = job.encoder.probe(plan, sources, work.path, advance=advance)
+        probed = as_asked(probed, job.request)
     with state.timed("validate"), reporter.working("validate", nbytes) as advance:
-        inspection = validate(plan, sources, merged, workers=workers, advance=advance)
+        inspection = validate(
+            plan, sources, merged, workers=workers, advance=advance, probed=probed
+        )
     weighed = judge(inspection.findings, job.request).findings
     changes = inspection.relative_changes
-    state.report = replace(state.report, findings=weighed, relative_changes=changes)
+    probe = probe_record(probed)
+    state.report = replace(state.report, findings=weighed, relative_changes=changes, probe=probe)
     inspection = replace(inspection, findings=weighed)
     return receipt_of(plan, sources, merged, inspection, versions=state.machine.versions)
 
@@ -292,15 +307,28 @@ def forecast(settings: Settings, target: Path, plan: Plan, *, machine: Machine) 
     return foresee(plan, workers=workers, free_bytes=machine.free(target))
 
 
-def _unchanged(plan: Plan, sources: Sources) -> Receipt | None:
-    """The target's receipt, where it was made by the same recipe and all its files are still there."""
-    target = sources.target
+def _unchanged(job: _Job) -> Receipt | None:
+    """The target's receipt, where it was made by the same recipe and all its files are still there.
+
+    A result that was never run isn't what `--probe require` asks for.
+    """
+    plan, target = job.plan, job.sources.target
     if target.state is not TargetState.OURS or target.receipt is None:
         return None
     sizes = {p: n for p, n in target.sizes.items() if p not in {README, RECEIPT_NAME}}
     recorded = {p: r.size for p, r in target.receipt.files.items()}
     same = target.receipt.recipe == plan.recipe and sizes == recorded
-    return target.receipt if same else None
+    unproved = target.receipt.probe is None or not target.receipt.probe.ran
+    if not same or (unproved and job.request.probe == "require"):
+        return None
+    return target.receipt
+
+
+def as_asked(probed: Probed, settings: Settings) -> Probed:
+    """With `--probe require` that nothing ran is a failure."""
+    if isinstance(probed, NotRun):
+        return replace(probed, required=settings.probe == "require")
+    return probed
 
 
 def judge(findings: tuple[Finding, ...], settings: Settings) -> Verdict:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Protocol
 
 from adapter_merge.finding import Verdict
 from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan
+from adapter_merge.probed import Probed
 from adapter_merge.report import Report
+from adapter_merge.sources import Sources
 
 
 class Reporter(Protocol):
@@ -29,6 +32,19 @@ class Reporter(Protocol):
 
     def finished(self, report: Report) -> None:
         """The run is over, well or not."""
+        ...
+
+
+class Encoder(Protocol):
+    """Runs models: base with adapters, and what was made of them."""
+
+    def probe(
+        self, plan: Plan, sources: Sources, merged: Path, *, advance: Callable[[int], None]
+    ) -> Probed:
+        """Run both on the same inputs and measure; a model that can't be run is an answer, never an exception.
+
+        `advance` gets bytes of the plan's tensors, all of them by the end.
+        """
         ...
 
 

@@ -74,6 +74,39 @@ class FindingRecord(_Record):
         )
 
 
+class GroupRecord(_Record):
+    """One group of outputs, such as `text.logits` or `page.vectors`; see `probed.Distance`."""
+
+    group: str
+    effect: float
+    gap: float
+    error: float
+    rounding: float
+    norm: float
+    kl: float | None = None
+    top: float | None = None
+    cosines: tuple[float, ...]
+
+
+class ProbeRecord(_Record):
+    """What running base with adapter and the merged model on the same inputs has shown; see `probed.Ran`.
+
+    `needs`: what it would have taken, where nothing ran. `merged`: None where that folder doesn't load.
+    """
+
+    needs: str | None = None
+    reference: str | None = None
+    merged: str | None = None
+    groups: tuple[GroupRecord, ...] = ()
+    towers: dict[str, float] = {}
+    unreached: tuple[str, ...] = ()
+
+    @property
+    def ran(self) -> bool:
+        """Whether both models ran."""
+        return self.merged is not None
+
+
 class Receipt(_Record):
     """The receipt. Every file of the folder is in `files`, but the receipt and `README.md`."""
 
@@ -87,6 +120,7 @@ class Receipt(_Record):
     left_behind: dict[str, str]
     findings: tuple[FindingRecord, ...]
     relative_changes: dict[str, float] = {}
+    probe: ProbeRecord | None = None
     versions: dict[str, str]
     files: dict[str, FileRecord]
 

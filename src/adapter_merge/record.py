@@ -9,7 +9,16 @@ from typing import Any
 from adapter_merge.finding import Finding
 from adapter_merge.methods import variant
 from adapter_merge.plan import Plan
-from adapter_merge.receipt import ChangeRecord, FindingRecord, MethodRecord, Receipt, SourceRecord
+from adapter_merge.probed import Distance, NotRun, Probed
+from adapter_merge.receipt import (
+    ChangeRecord,
+    FindingRecord,
+    GroupRecord,
+    MethodRecord,
+    ProbeRecord,
+    Receipt,
+    SourceRecord,
+)
 from adapter_merge.report import Inspection, Merged
 from adapter_merge.sources import Adapter, AdapterConfig, Base, Sources, digests
 
@@ -65,9 +74,39 @@ def receipt_of(
         left_behind={f"{f.origin}: {f.path}": f.why for f in plan.left_behind},
         findings=finding_records(inspection.findings),
         relative_changes=dict(inspection.relative_changes),
+        probe=probe_record(inspection.probed),
         versions=dict(versions),
         files=dict(merged.files),
     )
+
+
+def probe_record(probed: Probed | None) -> ProbeRecord | None:
+    """A proof as receipt and report keep it, to six digits; None where nobody asked for one."""
+    if probed is None:
+        return None
+    if isinstance(probed, NotRun):
+        return ProbeRecord(needs=probed.needs)
+    return ProbeRecord(
+        reference=probed.reference.kind,
+        merged=None if probed.merged is None else probed.merged.kind,
+        groups=tuple(_group(d) for d in probed.distances),
+        towers={name: _short(effect) for name, effect in probed.towers.items()},
+        unreached=probed.unreached,
+    )
+
+
+def _group(found: Distance) -> GroupRecord:
+    names = ("effect", "gap", "error", "rounding", "norm", "kl", "top")
+    known = {n: v for n in names if (v := getattr(found, n)) is not None}
+    return GroupRecord(
+        group=found.group,
+        cosines=tuple(_short(c) for c in found.cosines),
+        **{name: _short(value) for name, value in known.items()},
+    )
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 def finding_records(found: tuple[Finding, ...]) -> tuple[FindingRecord, ...]:

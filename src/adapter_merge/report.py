@@ -10,7 +10,8 @@ from typing import Literal
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.finding import Finding
 from adapter_merge.plan import Change, LeftBehind
-from adapter_merge.receipt import FileRecord, SourceRecord
+from adapter_merge.probed import Probed
+from adapter_merge.receipt import FileRecord, ProbeRecord, SourceRecord
 from adapter_merge.request import LayoutName
 
 
@@ -29,10 +30,12 @@ class Inspection:
     Attributes:
         relative_changes: edited tensor -> Frobenius norm of its delta over that of the base's
             tensor, on sampled rows and before rounding; tensors without such a figure are left out.
+        probed: what running it has shown; None where nobody asked to run it.
     """
 
     findings: tuple[Finding, ...]
     relative_changes: Mapping[str, float]
+    probed: Probed | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +76,7 @@ class Report:
         left_behind: files of the sources that the result doesn't get.
         published: what was sent to a Hub; None for a folder.
         relative_changes: see `Inspection`; how far each edited tensor moved.
+        probe: what running the result has shown; None where nobody asked to run it.
         files: every file of the result with size and sha256; empty unless merged or unchanged.
         seconds: wall-clock seconds by stage, and `total`.
         peak_rss_bytes: largest resident memory of the process so far.
@@ -91,6 +95,7 @@ class Report:
     left_behind: tuple[LeftBehind, ...] = ()
     findings: tuple[Finding, ...] = ()
     relative_changes: Mapping[str, float] = field(default_factory=dict)
+    probe: ProbeRecord | None = None
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -134,8 +134,9 @@ class Settings(_Value):
         "and fits.",
     )
     to: RepoRef | None = Field(
-        None, description="Where the result goes; left out, `./<adapter>-merged`, or `-bundled`, "
-        "or `-hf` with `--native`."
+        None,
+        description="Where the result goes; left out, `./<adapter>-merged`, or `-bundled`, "
+        "or `-hf` with `--native`.",
     )
     layout: LayoutName = Field(
         "merged",
@@ -177,7 +178,13 @@ class Settings(_Value):
         description="Write configs with the names that transformers 4.57, vLLM and TEI know.",
     )
     probe: Literal["auto", "require", "off"] = Field(
-        "auto", description="Whether the result is also proved by running it."
+        "auto",
+        description="Whether the result is also proved by running it: `auto` where it can be, `require` fails where "
+        "it can't.",
+    )
+    probes: Path | None = Field(
+        None,
+        description="File with `texts`, `queries` and `images` to run it on, as JSON or YAML; left out, our own.",
     )
     card_body: str = Field(
         "adapter",
@@ -195,6 +202,13 @@ class Settings(_Value):
     keep_failed: bool = Field(
         False, description="Keep the work folder of a run that failed a check."
     )
+
+    @model_validator(mode="after")
+    def _probes_are_used(self) -> Self:
+        if self.probes is not None and self.probe == "off":
+            message = "`--probes` says what to run it on, and `--probe off` that it isn't run"
+            raise ValueError(message)
+        return self
 
     @property
     def shard_bytes(self) -> int | None:

@@ -180,7 +180,7 @@ def test_verify_and_check_find_a_changed_byte(home: Path, command: Command) -> N
         ("verify ./missing", 3, "NotFound"),
         ("check ./missing", 3, "NotFound"),
         ("run ./adapter --base ./base --to ./foreign", 8, "TargetNotOurs"),
-        ("run ./adapter --base ./base --probe require", 4, None),
+        ("run ./adapter --base ./base --probe require", 7, "CheckFailed"),
     ],
 )
 def test_a_failure_has_its_exit_code_and_one_shape(

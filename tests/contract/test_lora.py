@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adapter_merge.finding import Outcome
-from tests.build import of_the_merge
+from tests.build import OUTPUTS, of_the_merge
 from tests.contract.makers import (
     METADATA,
     Build,
@@ -38,8 +38,8 @@ CAUSAL, SEQUENCE, TOKEN = (
     "AutoModelForSequenceClassification",
     "AutoModelForTokenClassification",
 )
-# E001 would run the model; F005 compares the config with an embedding, F006 a tokenizer with it.
-NO_TOKENIZER, NO_TOKENS = frozenset({"E001", "F006"}), frozenset({"E001", "F005", "F006"})
+# F005 compares the config with an embedding, F006 a tokenizer with it.
+NO_TOKENIZER, NO_TOKENS = OUTPUTS | {"F006"}, OUTPUTS | {"F005", "F006"}
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 

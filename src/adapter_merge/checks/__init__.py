@@ -32,7 +32,13 @@ from adapter_merge.checks.licence import (
     LicenceKnown,
     LicencesAgree,
 )
-from adapter_merge.checks.outputs import OutputsEqual
+from adapter_merge.checks.outputs import (
+    LoadsAlike,
+    OutputsEqual,
+    PlainLoaderTold,
+    ProbesReach,
+    RoundingShown,
+)
 from adapter_merge.checks.seeds import NothingDrawn
 from adapter_merge.checks.tensors import ChangedSet, Dtypes, Names, Shapes, TieHolds, UsedOnce
 from adapter_merge.checks.training import TrainedUnquantised
@@ -84,6 +90,10 @@ CHECKS: tuple[Check, ...] = (
     *LICENCE_CHECKS,
     *DOWNSTREAM,
     OutputsEqual(),
+    LoadsAlike(),
+    ProbesReach(),
+    RoundingShown(),
+    PlainLoaderTold(),
 )
 
 # The card is written after all others have judged, as it lists what they found.

@@ -12,6 +12,7 @@ from adapter_merge.checks.look import TensorLook
 from adapter_merge.checks.side import SideLook
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.plan import Plan
+from adapter_merge.probed import Probed
 from adapter_merge.sources import Sources
 
 
@@ -57,6 +58,7 @@ class Seen:
         tied: whether the tied tensors that are there have equal bytes; None below two of them.
         foreign: another program merged: other shards and dtypes only warn.
         wanted: programs that must be able to load the folder, by their names; others only warn.
+        probed: what running it has shown; None where nobody asked to run it.
         bundle: what was seen of an adapter beside the weights; None where they are merged, or none is there.
     """
 
@@ -72,6 +74,7 @@ class Seen:
     tied: bool | None
     foreign: bool
     wanted: AbstractSet[str] = frozenset()
+    probed: Probed | None = None
     bundle: Bundle | None = None
 
     @property

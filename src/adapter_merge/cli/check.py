@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -35,6 +36,18 @@ class Against(BaseModel):
         (),
         description="Programs that must be able to load the folder, such as `vllm,tei`; without it, what they can't load only warns.",
     )
+    probe: Literal["auto", "require", "off"] = Field(
+        "auto",
+        description="Whether the folder is also run, against base and adapter: `auto` where it can be, "
+        "`require` fails where it can't.",
+    )
+    probes: Path | None = Field(
+        None,
+        description="File with `texts`, `queries` and `images` to run it on, as JSON or YAML; left out, our own.",
+    )
+    device: str = Field(
+        "auto", description="Where it is run: `cpu`, `cuda` or `cuda:N`; `auto` is the CPU."
+    )
     ignore: tuple[str, ...] = Field(
         (), description="Check codes whose failure only warns, such as `T010,C004`."
     )
@@ -56,7 +69,13 @@ class Against(BaseModel):
         """
         try:
             return Settings(
-                layout=self.layout, native=self.native, ignore=self.ignore, strict=self.strict
+                layout=self.layout,
+                native=self.native,
+                probe=self.probe,
+                probes=self.probes,
+                device=self.device,
+                ignore=self.ignore,
+                strict=self.strict,
             )
         except ValidationError as e:
             raise usage.explain_value(e, verb="check") from e

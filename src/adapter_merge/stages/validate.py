@@ -30,6 +30,7 @@ from adapter_merge.folder import (
     read_receipt,
 )
 from adapter_merge.plan import Layers, Plan
+from adapter_merge.probed import Probed
 from adapter_merge.report import Inspection, Merged
 from adapter_merge.sources import Adapter, AdapterConfig, Base, Pinned, Sources
 from adapter_merge.streaming import AdapterReader
@@ -48,6 +49,7 @@ class _Subject:
     home: Path
     settings: Mapping[str, str]
     wanted: frozenset[str] = frozenset()
+    probed: Probed | None = None
 
 
 def validate(
@@ -57,8 +59,11 @@ def validate(
     *,
     workers: int,
     advance: Callable[[int], None],
+    probed: Probed | None = None,
 ) -> Inspection:
     """Judge a result of ours as it lies on the disk; `advance` gets the bytes of each tensor seen.
+
+    `probed` is what running it has shown.
 
     Raises:
         ShortRead: a file changed while it was read.
@@ -73,11 +78,12 @@ def validate(
         foreign=False,
         home=sources.target.root,
         settings=plan.settings,
+        probed=probed,
     )
     return _judge(_look(subject, workers=workers, advance=advance))
 
 
-def inspect(
+def inspect(  # noqa: PLR0913 - each is a thing of its own
     folder: Path,
     plan: Plan | None,
     sources: Sources | None,
@@ -85,11 +91,12 @@ def inspect(
     workers: int,
     advance: Callable[[int], None],
     wanted: frozenset[str] = frozenset(),
+    probed: Probed | None = None,
 ) -> Inspection:
     """Judge anybody's folder; without plan and sources only what it says about itself.
 
     A folder that can't be opened, or is none, gives findings too. `wanted` names the programs that must
-    be able to load it.
+    be able to load it, `probed` is what running it has shown.
 
     Raises:
         RequestError: `folder` is a file.
@@ -107,6 +114,7 @@ def inspect(
         home=folder,
         settings={} if receipt is None else receipt.settings,
         wanted=wanted,
+        probed=probed,
     )
     return _judge(_look(subject, workers=workers, advance=advance))
 
@@ -137,7 +145,7 @@ def _judge(seen: Seen) -> Inspection:
         for name, look in sorted(seen.looks.items())
         if look.edit is not None and look.edit.relative_change is not None
     }
-    return Inspection(findings=findings, relative_changes=changes)
+    return Inspection(findings=findings, relative_changes=changes, probed=seen.probed)
 
 
 def _look(subject: _Subject, *, workers: int, advance: Callable[[int], None]) -> Seen:
@@ -168,6 +176,7 @@ def _look(subject: _Subject, *, workers: int, advance: Callable[[int], None]) ->
         tied=tied,
         foreign=subject.foreign,
         wanted=subject.wanted,
+        probed=subject.probed,
         bundle=_bundle(subject, files, checkpoint),
     )
 

@@ -1,0 +1,69 @@
+"""From the arrays of four states to distances: which groups can be compared, and how scores follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from adapter_merge.encoders import measures
+from adapter_merge.encoders.job import STATES
+from adapter_merge.encoders.rows import Floats, Outputs, Rows
+from adapter_merge.probed import SCORES, Distance, Shape
+
+_BEST = 2  # of a handful of pages or texts
+
+
+def compare(
+    states: Mapping[str, Outputs],
+) -> tuple[tuple[Distance, ...], Mapping[str, tuple[Shape | None, Shape | None]]]:
+    """All distances, and the groups whose shapes differ (reference, merged)."""
+    reference, merged = states["reference"], states["merged"]
+    groups = sorted(reference.keys() | merged.keys())
+    shapes = {g: (_shape(reference.get(g)), _shape(merged.get(g))) for g in groups}
+    misfits = {g: pair for g, pair in shapes.items() if pair[0] != pair[1]}
+    fitting = [g for g in groups if g not in misfits]
+    found = [measures.distance(g, {s: states[s][g] for s in STATES}) for g in fitting]
+    found += _scores(states, frozenset(fitting))
+    return tuple(found), misfits
+
+
+def towers(states: Mapping[str, Outputs]) -> Mapping[str, float]:
+    """For each `without:TOWER` state, how far outputs move that the tower reaches, the most moved group."""
+    reference = states["reference"]
+    return {
+        state.removeprefix("without:"): max(
+            measures.length(r.values, reference[g].values)
+            / max(measures.length(reference[g].values), 1e-30)
+            for g, r in outputs.items()
+        )
+        for state, outputs in states.items()
+        if state.startswith("without:")
+    }
+
+
+def _shape(rows: Rows | None) -> Shape | None:
+    if rows is None:
+        return None
+    return Shape(counts=tuple(map(int, rows.counts)), width=int(rows.values.shape[1]))
+
+
+def _scores(states: Mapping[str, Outputs], fitting: frozenset[str]) -> list[Distance]:
+    """Retrieval: queries against what they look for, where both were embedded."""
+    return [
+        _ranked(states, f"query.{kind}", f"{other}.{kind}", score)
+        for kind, score in (("vectors", measures.maxsim), ("pooled", measures.similar))
+        for other in ("page", "text")
+        if {f"query.{kind}", f"{other}.{kind}"} <= fitting
+    ]
+
+
+def _ranked(
+    states: Mapping[str, Outputs], query: str, other: str, score: Callable[[Rows, Rows], Floats]
+) -> Distance:
+    tables = {s: score(states[s][query], states[s][other]) for s in STATES}
+    rows = {s: Rows.single(np.ascontiguousarray(t)) for s, t in tables.items()}
+    plain = measures.distance(f"{SCORES}{other}", rows)
+    top = measures.overlap(tables["merged"], tables["reference"], _BEST)
+    return replace(plain, top=top)

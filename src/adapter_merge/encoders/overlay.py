@@ -1,0 +1,81 @@
+"""The folder of the reference: the base's files, with what the adapter's people run beside them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, list_files
+from adapter_merge.plan import Plan
+from adapter_merge.sources import Adapter, Sources
+
+_CONFIG = "config.json"
+_MODULES = "modules.json"
+_CHAIN = (_MODULES, "config_sentence_transformers.json", "sentence_bert_config.json")
+_TOKENIZER = (
+    "tokenizer*",
+    "vocab.*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "*.model",
+)
+# Weights of other programs, which no loader here reads.
+_OTHERS = (".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".onnx_data", ".ot", ".pt", ".pth")
+_LARGE = 64_000_000
+
+
+def lay(plan: Plan, sources: Sources, root: Path) -> Path:
+    """The base's files, weights as links; over them the adapter's own tokenizer and chain of modules.
+
+    The result's other files aren't looked at: they are what is to be proved. The plan's config counts, as it
+    has the labels of a new head; in a form of its own (`--native`) it isn't one of the base's class.
+    """
+    base = sources.base.pinned.root
+    found = {path: base / path for path in list_files(base) if not _is_left_out(path)}
+    for adapter in sources.adapters:
+        own = [p for p in adapter.files if "/" not in p and _matches(p)]
+        if "tokenizer_config.json" in own:
+            found = {p: f for p, f in found.items() if not _matches(p)}
+            found |= {p: adapter.pinned.root / p for p in own}
+        found |= {p: adapter.pinned.root / p for p in _chain(adapter)}
+    for path, source in found.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        # Whoever lists a folder leaves out links that lead outside; weights are too large to copy.
+        if path.endswith(".safetensors") or source.stat().st_size > _LARGE:
+            (root / path).symlink_to(source.resolve())
+        else:
+            shutil.copyfile(source, root / path)
+    if "native" not in plan.settings:
+        _put_config(plan, root)
+    return root
+
+
+def _is_left_out(path: str) -> bool:
+    """An adapter beside the base would be loaded with it."""
+    return path in {ADAPTER_CONFIG, ADAPTER_WEIGHTS} or ("/" not in path and path.endswith(_OTHERS))
+
+
+def _matches(path: str) -> bool:
+    return any(fnmatch(path, pattern) for pattern in _TOKENIZER)
+
+
+def _chain(adapter: Adapter) -> Iterator[str]:
+    """The files of an adapter's own modules; sentence-transformers takes them where it has any."""
+    if _MODULES not in adapter.files:
+        return
+    modules = json.loads((adapter.pinned.root / _MODULES).read_bytes())
+    folders = tuple(f"{m['path']}/" for m in modules if m["path"])
+    for path in adapter.files:
+        if path in _CHAIN or path.startswith(folders):
+            yield path
+
+
+def _put_config(plan: Plan, root: Path) -> None:
+    for file in plan.side_files:
+        if file.path == _CONFIG and file.content is not None:
+            (root / _CONFIG).unlink(missing_ok=True)
+            (root / _CONFIG).write_bytes(file.content)

@@ -1,0 +1,115 @@
+"""The ColPali family: a vector for each token of a query and each patch of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from adapter_merge.encoders.inputs import Inputs
+from adapter_merge.encoders.runners.runner import (
+    TRANSFORMERS,
+    array,
+    lacks_processor,
+    mask_of,
+    options,
+    spelt,
+)
+from adapter_merge.flavours import Look
+from adapter_merge.flavours.colpali import PROCESSORS
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from adapter_merge.encoders.rows import Outputs, Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Family:
+    """A loaded class and its processor."""
+
+    model: Any
+    processor: Any
+
+    @property
+    def kind(self) -> str:
+        return type(self.model).__name__
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return {}
+
+    def spell(self, tokens: Sequence[int]) -> str:
+        return spelt(self.processor.tokenizer, tokens)
+
+    def run(self, inputs: Inputs, pages: Sequence[Image]) -> Outputs:
+        process = self.processor
+        outputs = self._rows("query", process.process_queries(list(inputs.queries)))
+        if pages:
+            outputs |= self._rows("page", process.process_images(list(pages)))
+        return outputs
+
+    def _rows(self, what: str, read: Any) -> dict[str, Rows]:
+        """Many vectors for each input, or one from a class that pools."""
+        import torch
+
+        from adapter_merge.encoders.rows import Rows
+
+        with torch.inference_mode():
+            out = self.model(**read.to(self.model.device))
+        values = array(out if isinstance(out, torch.Tensor) else out.embeddings)
+        if values.ndim == 2:
+            return {f"{what}.pooled": Rows.single(values)}
+        return {f"{what}.vectors": Rows.of(values, mask_of(read), zeroed=True)}
+
+
+class _OfPages:
+    sees: ClassVar[bool] = True
+
+    def lacks(self, look: Look) -> str | None:
+        """A processor of texts and pictures."""
+        return lacks_processor(look)
+
+
+class Native(_OfPages):
+    """A retrieval class of transformers."""
+
+    name: ClassVar[str] = "native"
+    packages: ClassVar[tuple[str, ...]] = (*TRANSFORMERS, "pillow")
+
+    def fits(self, look: Look) -> bool:
+        """Such classes end in `ForRetrieval`."""
+        return look.architecture.startswith("Col") and look.architecture.endswith("ForRetrieval")
+
+    def load(self, folder: Path, device: str) -> _Family:
+        """As the card's snippet does."""
+        import transformers
+
+        name = Look.at(folder).architecture
+        processor = name.replace("ForRetrieval", "Processor")
+        return _opened(transformers, name, processor, folder, device)
+
+
+class Engine(_OfPages):
+    """A class of colpali-engine."""
+
+    name: ClassVar[str] = "engine"
+    packages: ClassVar[tuple[str, ...]] = (*TRANSFORMERS, "pillow", "colpali-engine", "torchvision")
+
+    def fits(self, look: Look) -> bool:
+        """By the name of the class."""
+        return look.architecture in PROCESSORS
+
+    def load(self, folder: Path, device: str) -> _Family:
+        """As the card's snippet does."""
+        from colpali_engine import models
+
+        name = Look.at(folder).architecture
+        return _opened(models, name, PROCESSORS[name], folder, device)
+
+
+def _opened(package: Any, model: str, processor: str, folder: Path, device: str) -> _Family:
+    loaded = getattr(package, model).from_pretrained(folder, **options()).eval().to(device)
+    read = getattr(package, processor).from_pretrained(folder, local_files_only=True)
+    return _Family(model=loaded, processor=read)

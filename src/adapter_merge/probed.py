@@ -1,0 +1,123 @@
+"""What running base with adapter and the merged model on the same inputs has shown: numbers only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+SCORES = "scores of "
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """How many vectors each input got, and of which length."""
+
+    counts: tuple[int, ...]
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Distance:
+    """How one group of outputs of the merged model differs from what it must be.
+
+    Lengths are means of Euclidean lengths over vectors. `reference` is base with adapter, unmerged;
+    `rounded` is the same, merged by PEFT and rounded to the dtypes of the file. All maths is float32.
+
+    Attributes:
+        group: what was compared, such as `text.logits` or `page.vectors`.
+        effect: |reference - base| / |reference|.
+        gap: |merged - rounded| / |reference|.
+        error: |merged - reference| / |reference - base|; 0 is exact, 1 is the base.
+        rounding: |rounded - reference| / |reference - base|: what rounding alone costs.
+        cosines: for each input, the smallest between a vector of the merged model and its reference.
+        norm: the largest relative difference of two such vectors' lengths.
+        masked: the largest number in a row that padding masks out; None where the model has none.
+        kl: the largest Kullback-Leibler divergence of next-token distributions, in nats.
+        top: share of inputs whose most likely token, label or page is the same; None where nothing ranks.
+    """
+
+    group: str
+    effect: float
+    gap: float
+    error: float
+    rounding: float
+    cosines: tuple[float, ...]
+    norm: float
+    masked: float | None = None
+    kl: float | None = None
+    top: float | None = None
+
+    @property
+    def cosine(self) -> float:
+        """The smallest of all."""
+        return min(self.cosines, default=1.0)
+
+    @property
+    def derived(self) -> bool:
+        """Whether it is of scores, which follow from vectors and say less: they are told, never judged by."""
+        return self.group.startswith(SCORES)
+
+    @property
+    def lost(self) -> float:
+        """The gap as a share of what the adapter does; infinite where it does nothing."""
+        return self.gap / self.effect if self.effect else float("inf")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Side:
+    """One of the two models: its class, its labels, and the parameters that no file filled."""
+
+    kind: str
+    facts: Mapping[str, object]
+    unfilled: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlainLoad:
+    """What `PeftModel.from_pretrained` makes of an adapter as it is, on today's class."""
+
+    adapter: str
+    tensors: int
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ran:
+    """Both models ran.
+
+    Attributes:
+        misfits: groups whose vectors can't be compared -> their shapes (reference, merged).
+        unreached: adapted modules that no input reached: outputs say nothing about them.
+        towers: part of the model -> the effect of its adapter alone on the inputs that reach it.
+        trouble: why the merged folder doesn't load or run, where the reference does.
+    """
+
+    reference: Side
+    merged: Side | None
+    distances: tuple[Distance, ...]
+    misfits: Mapping[str, tuple[Shape | None, Shape | None]]
+    towers: Mapping[str, float]
+    unreached: tuple[str, ...]
+    plain: tuple[PlainLoad, ...]
+    seconds: Mapping[str, float]
+    peak_rss_bytes: int
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotRun:
+    """Nothing ran.
+
+    Attributes:
+        needs: what it would take, as the end of "it needs ...".
+        required: whether the user asked for it in any case.
+    """
+
+    needs: str
+    required: bool = False
+
+
+Probed: TypeAlias = Ran | NotRun

@@ -1,0 +1,368 @@
+"""Tiny repositories of every runner's kind, each with its files, and an adapter for each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tests.contract import makers
+
+VOCABULARY = 256
+_SPECIAL = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] <image> <|im_start|> <|im_end|> <|vision_start|> <|vision_end|> "
+    "<|image_pad|> <|video_pad|> <|endoftext|> <fake_token_around_image> <end_of_utterance> <global-img> "
+    "<|begin_of_text|> <bos>"
+).split()
+_TEXT = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
+_EYES = {
+    "hidden_size": 24,
+    "intermediate_size": 40,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 56,
+    "patch_size": 14,
+}
+
+
+def tokenizer() -> Any:
+    """A token a character; every script but ASCII is one unknown token after another."""
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = [*_SPECIAL, *map(chr, range(32, 127)), "\n"]
+    inner = Tokenizer(models.WordLevel({w: n for n, w in enumerate(words)}, "[UNK]"))
+    inner.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    outer = PreTrainedTokenizerFast(
+        tokenizer_object=inner,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        eos_token="<|endoftext|>",
+        bos_token="<bos>",
+        model_max_length=512,
+    )
+    outer.add_special_tokens({"additional_special_tokens": _SPECIAL[5:]})
+    return outer
+
+
+def _id(word: str) -> int:
+    return _SPECIAL.index(word)
+
+
+def _plain(model: Any) -> Callable[[Path], None]:
+    def save(folder: Path) -> None:
+        makers.save_base(model(), folder)
+        tokenizer().save_pretrained(folder)
+
+    return save
+
+
+def _bert(kind: str = "BertModel") -> Any:
+    import transformers
+
+    return getattr(transformers, kind)(
+        transformers.BertConfig(**_TEXT, max_position_embeddings=160)
+    )
+
+
+def chain(folder: Path, *, many: bool = False) -> None:
+    """Transformer, pooling, a dense layer and a norm, with a prompt for queries; or the late-interaction kind."""
+    from sentence_transformers import MultiVectorEncoder, SentenceTransformer
+    from sentence_transformers.base.modules import Dense, Normalize, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    inner = folder.with_name(f"{folder.name}-inner")
+    _plain(_bert)(inner)
+    torch.manual_seed(3)
+    prompts = {"query": "query: ", "document": ""}
+    if many:
+        made = MultiVectorEncoder(str(inner), prompts=prompts, device="cpu")
+    else:
+        parts = [Transformer(str(inner)), Pooling(32), Dense(32, 16), Normalize()]
+        made = SentenceTransformer(modules=parts, prompts=prompts, device="cpu")
+    made.save(str(folder))
+
+
+def _paligemma() -> Any:
+    from transformers import PaliGemmaConfig
+
+    text = {**_TEXT, "model_type": "gemma", "num_key_value_heads": 1, "head_dim": 8}
+    return PaliGemmaConfig(
+        text_config=text,
+        vision_config={**_EYES, "model_type": "siglip_vision_model", "projection_dim": 32},
+        projection_dim=32,
+        hidden_size=32,
+        image_token_index=_id("<image>"),
+    )
+
+
+def _qwen2() -> Any:
+    from transformers import Qwen2VLConfig
+
+    rope = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}
+    return Qwen2VLConfig(
+        text_config={**_TEXT, "num_key_value_heads": 2, "rope_parameters": rope},
+        vision_config={
+            "depth": 2,
+            "embed_dim": 24,
+            "hidden_size": 32,
+            "num_heads": 2,
+            "mlp_ratio": 2,
+            "patch_size": 14,
+        },
+        image_token_id=_id("<|image_pad|>"),
+        video_token_id=_id("<|video_pad|>"),
+        vision_start_token_id=_id("<|vision_start|>"),
+        vision_end_token_id=_id("<|vision_end|>"),
+        tie_word_embeddings=False,
+    )
+
+
+def _modern() -> Any:
+    from transformers import ModernVBertConfig
+
+    ids = {
+        "pad_token_id": 0,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "cls_token_id": 2,
+        "sep_token_id": 3,
+    }
+    return ModernVBertConfig(
+        text_config={**_TEXT, **ids, "model_type": "modernbert"},
+        vision_config={**_EYES, "model_type": "siglip_vision_model"},
+        image_token_id=_id("<image>"),
+        pixel_shuffle_factor=2,
+    )
+
+
+def _siglip_images() -> Any:
+    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+    images = SiglipImageProcessorPil(size={"height": 56, "width": 56})
+    images.image_seq_length = 16
+    return images
+
+
+def _qwen_images() -> Any:
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    return Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=16 * 28 * 28)
+
+
+def _idefics_images() -> Any:
+    from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+
+    return Idefics3ImageProcessorPil(
+        size={"longest_edge": 56}, max_image_size={"longest_edge": 56}, do_image_splitting=False
+    )
+
+
+def _native(name: str, inside: Callable[[], Any], images: Callable[[], Any], **more: Any) -> Any:
+    def save(folder: Path) -> None:
+        import transformers
+
+        config = getattr(transformers, f"{name}Config")(
+            vlm_config=inside().to_dict(), embedding_dim=16
+        )
+        makers.save_base(getattr(transformers, f"{name}ForRetrieval")(config), folder)
+        processor = getattr(transformers, f"{name}Processor")
+        processor(image_processor=images(), tokenizer=tokenizer(), **more).save_pretrained(folder)
+
+    return save
+
+
+def _engine(name: str, processor: str, inside: Callable[[], Any], images: Callable[[], Any]) -> Any:
+    def save(folder: Path) -> None:
+        from colpali_engine import models
+
+        makers.save_base(getattr(models, name)(inside()), folder)
+        given = {"image_processor": images(), "tokenizer": tokenizer()}
+        if "Qwen" in name:
+            from transformers import Qwen2VLVideoProcessor
+
+            given["video_processor"] = Qwen2VLVideoProcessor()
+        getattr(models, processor)(**given).save_pretrained(folder)
+
+    return save
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A repository and its adapter.
+
+    `targets` are PEFT's; `loader` loads what PEFT is put on; `old` renames live names to older ones.
+    """
+
+    save: Callable[[Path], None]
+    loader: Callable[[Path], Any]
+    targets: str
+    extra: Mapping[str, object] = field(default_factory=dict)
+    old: tuple[tuple[str, str], ...] = ()
+
+
+def _auto(name: str, **given: object) -> Callable[[Path], Any]:
+    def load(folder: Path) -> Any:
+        import transformers
+
+        return getattr(transformers, name).from_pretrained(folder, dtype="auto", **given)
+
+    return load
+
+
+def _of_engine(name: str) -> Callable[[Path], Any]:
+    def load(folder: Path) -> Any:
+        from colpali_engine import models
+
+        return getattr(models, name).from_pretrained(folder, dtype="auto")
+
+    return load
+
+
+def _llama() -> Any:
+    return makers.llama(vocab_size=VOCABULARY, max_position_embeddings=160)
+
+
+def _gpt2() -> Any:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    return GPT2LMHeadModel(
+        GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=160)
+    )
+
+
+def _t5() -> Any:
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    return T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=VOCABULARY,
+            d_model=32,
+            d_kv=8,
+            d_ff=64,
+            num_layers=2,
+            num_heads=4,
+            decoder_start_token_id=0,
+        )
+    )
+
+
+_BERT = r".*encoder\..*(query|key|value|dense)"
+_GEMMA = r".*(q_proj|k_proj|v_proj|o_proj|fc1|fc2|gate_proj|up_proj|down_proj)"
+_QWEN = r".*(q_proj|k_proj|v_proj|o_proj|gate_proj|attn\.qkv|attn\.proj|mlp\.fc1|merger\.mlp\.0)"
+_MODERN = r".*(Wqkv|Wo|Wi|q_proj|v_proj|fc1|modality_projection\.(proj|linear)|connector.*proj)"
+KINDS: dict[str, Kind] = {
+    "causal": Kind(save=_plain(_llama), loader=_auto("AutoModelForCausalLM"), targets=_GEMMA),
+    "gpt2": Kind(
+        save=_plain(_gpt2),
+        loader=_auto("AutoModelForCausalLM"),
+        targets=r".*(c_attn|c_proj|c_fc)",
+        extra={"fan_in_fan_out": True},
+    ),
+    "seq2seq": Kind(
+        save=_plain(_t5), loader=_auto("AutoModelForSeq2SeqLM"), targets=r".*\.(q|v|wo|wi)"
+    ),
+    "labels": Kind(
+        save=_plain(_bert),
+        loader=_auto("AutoModelForSequenceClassification", num_labels=3),
+        targets=_BERT,
+        extra={"task_type": "SEQ_CLS"},
+    ),
+    "masked": Kind(
+        save=_plain(lambda: _bert("BertForMaskedLM")),
+        loader=_auto("AutoModelForMaskedLM"),
+        targets=_BERT,
+    ),
+    "bare": Kind(save=_plain(_bert), loader=_auto("AutoModel"), targets=_BERT),
+    "sentence": Kind(save=chain, loader=_auto("AutoModel"), targets=_BERT),
+    "sentence-vectors": Kind(
+        save=lambda f: chain(f, many=True), loader=_auto("AutoModel"), targets=_BERT
+    ),
+    "native-colpali": Kind(
+        save=_native("ColPali", _paligemma, _siglip_images),
+        loader=_auto("ColPaliForRetrieval"),
+        targets=rf"({_GEMMA}|embedding_proj_layer|.*multi_modal_projector\.linear)",
+    ),
+    "native-colqwen2": Kind(
+        save=_native("ColQwen2", _qwen2, _qwen_images),
+        loader=_auto("ColQwen2ForRetrieval"),
+        targets=rf"({_QWEN}|embedding_proj_layer)",
+    ),
+    "native-colmodernvbert": Kind(
+        save=_native("ColModernVBert", _modern, _idefics_images, image_seq_len=4),
+        loader=_auto("ColModernVBertForRetrieval"),
+        targets=rf"({_MODERN}|embedding_proj_layer)",
+    ),
+    "engine-colpali": Kind(
+        save=_engine("ColPali", "ColPaliProcessor", _paligemma, _siglip_images),
+        loader=_of_engine("ColPali"),
+        targets=rf"({_GEMMA}|custom_text_proj)",
+    ),
+    "engine-colpali-old": Kind(
+        save=_engine("ColPali", "ColPaliProcessor", _paligemma, _siglip_images),
+        loader=_of_engine("ColPali"),
+        targets=rf"({_GEMMA}|custom_text_proj)",
+        old=(
+            ("model.model.language_model.", "model.language_model.model."),
+            ("model.model.vision_tower.", "model.vision_tower.vision_model."),
+        ),
+    ),
+    "engine-colqwen2": Kind(
+        save=_engine("ColQwen2", "ColQwen2Processor", _qwen2, _qwen_images),
+        loader=_of_engine("ColQwen2"),
+        targets=rf"({_QWEN}|custom_text_proj)",
+    ),
+    "engine-colqwen2-old": Kind(
+        save=_engine("ColQwen2", "ColQwen2Processor", _qwen2, _qwen_images),
+        loader=_of_engine("ColQwen2"),
+        targets=rf"({_QWEN}|custom_text_proj)",
+        old=(("language_model.layers.", "model.layers."),),
+    ),
+}
+
+
+def make(name: str, root: Path, *, dtype: str = "fp32") -> tuple[Path, Path]:
+    """The base and the adapter of a kind; the base's own dtype is float32 unless told."""
+    kind, base, adapter = KINDS[name], root / "base", root / "adapter"
+    torch.manual_seed(0)
+    kind.save(base)
+    if dtype != "fp32":
+        _cast(base, dtype)
+    lora = {"r": 4, "lora_alpha": 6, "target_modules": kind.targets, **kind.extra}
+    makers.save_adapter(kind.loader(base), adapter, lora)
+    if kind.old:
+        makers.change_tensors(adapter, lambda ts: {_older(n, kind.old): t for n, t in ts.items()})
+    return base, adapter
+
+
+def _older(name: str, pairs: tuple[tuple[str, str], ...]) -> str:
+    head = "base_model.model."
+    inner = name.removeprefix(head)
+    for new, old in pairs:
+        if inner.startswith(new):
+            return head + old + inner.removeprefix(new)
+    return name
+
+
+def _cast(base: Path, dtype: str) -> None:
+    from safetensors.torch import load_file, save_file
+
+    for path in base.glob("*.safetensors"):
+        tensors = {n: t.to(makers.DTYPES[dtype]) for n, t in load_file(path).items()}
+        save_file(tensors, path, metadata={"format": "pt"})
+    config = json.loads((base / "config.json").read_text())
+    config["dtype"] = {"bf16": "bfloat16", "fp16": "float16"}[dtype]
+    (base / "config.json").write_text(json.dumps(config))
