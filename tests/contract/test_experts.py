@@ -133,6 +133,15 @@ CASES = {
         edited=14,
         modules=["kv_b_proj"],
     ),
+    # No gate; and its config has a number that JSON hasn't.
+    "nemotron_h": Case(
+        build=_tiny(
+            "nemotron_h", head_dim=8, n_routed_experts=4, moe_intermediate_size=24, n_groups=2, n_group=1,
+            moe_shared_expert_intermediate_size=24, topk_group=1, mamba_num_heads=4, mamba_head_dim=16,
+            ssm_state_size=8, layers_block_type=["moe", "attention"], pad_token_id=0,
+        ),
+        edited=9, modules=["o_proj"], parameters=["experts.up_proj", "experts.down_proj"],
+    ),
     # Stored as the class has them; (experts, in, out), all of them square but for one.
     "gpt_oss": Case(
         build=_tiny("gpt_oss", intermediate_size=32, head_dim=8, num_local_experts=4), edited=8

@@ -96,6 +96,13 @@ def test_nesting_without_end_is_a_reason_too() -> None:
     assert isinstance(skeleton_of({**_LLAMA, **config}, _NAMES), Absent)
 
 
+@pytest.mark.parametrize(("value", "built"), [("Infinity", True), ("much", False), ({}, False)])
+def test_a_number_that_json_has_not(value: object, built: bool) -> None:
+    limit = {"time_step_limit": [0.0, {"__float__": value}]}
+    found = skeleton_of({"model_type": "mamba2", "num_hidden_layers": 1, **limit}, _NAMES)
+    assert isinstance(found, Skeleton if built else Absent)
+
+
 def test_what_is_set_for_the_work_is_set_back() -> None:
     from huggingface_hub import constants
     from transformers.utils import logging

@@ -22,6 +22,7 @@ _FEWEST = 256
 _COUNTS = ("layer", "depth", "block", "expert", "stage")
 _DEEPEST = 8  # no class reads a config below so many others
 _SHOWN = 120
+_FLOAT = "__float__"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,9 +124,18 @@ def _settings(config: Mapping[str, Any]) -> PreTrainedConfig:
     from transformers import CONFIG_MAPPING
 
     plain = {k: v for k, v in config.items() if not k.startswith("_attn") and k != "model_type"}
-    settings = CONFIG_MAPPING[config["model_type"]].from_dict(plain)
+    settings = CONFIG_MAPPING[config["model_type"]].from_dict(_decoded(plain))
     settings._attn_implementation = "eager"  # noqa: SLF001 - asks for no kernel package
     return settings
+
+
+def _decoded(value: Any) -> Any:
+    """A config as transformers reads it: it writes numbers that JSON doesn't have as `{"__float__": "Infinity"}`."""
+    if isinstance(value, Mapping):
+        if value.keys() == {_FLOAT}:
+            return float(value[_FLOAT])
+        return {k: _decoded(v) for k, v in value.items()}
+    return [_decoded(v) for v in value] if isinstance(value, list) else value
 
 
 def _around(model: PreTrainedModel, member: Member) -> PreTrainedModel:
