@@ -166,14 +166,18 @@ def near(one: list[float], other: list[float]) -> bool:
     )
 
 
-LEADS = ("own", "self", "dot", "nowhere", "nothing")
+LEADS = ("own", "self", "parent", "dot", "nowhere", "nothing")
 
 
 def expected(kind: Kind) -> dict[str, str]:
-    """Bundle, loader and place -> what it gives. `own` leads to its folder, `self` to its id."""
+    """Bundle, loader and place -> what it gives. `own` leads to its folder, `self` to its id, `parent` to the base's.
+
+    The base's own config knows nothing of an adapter's head.
+    """
     found: dict[str, str] = {}
     for lead in LEADS:
-        follows = "adapted" if lead in {"own", "self"} else "stops"
+        reached = lead in {"own", "self"} or (lead == "parent" and not kind.train)
+        follows = "adapted" if reached else "stops"
         found |= {f"{lead}, {kind.load}, path": "adapted", f"{lead}, onto, path": "adapted"}
         for by in (kind.auto_peft, *kind.more):
             found |= {f"{lead}, {by}, path": follows, f"{lead}, {by}, id": follows}
@@ -187,10 +191,12 @@ def test_a_bundle_loads_where_its_config_leads_to_it(name: str, tmp_path: Path) 
     kind, onto = shelf.kind, shelf.kind.load.replace("auto:", "onto:")
     assert shelf.bundle("own").status == "merged"
     assert shelf.bundle("self", bundle_as="org/self").status == "merged"
+    shelf.edited("parent", base_model_name_or_path="org/base")
     shelf.edited("dot", base_model_name_or_path=".")
     shelf.edited("nowhere", base_model_name_or_path="org/gone")
     shelf.edited("nothing", base_model_name_or_path=None)
     jobs: dict[str, Job] = {}
+    shelf.publish("base")
     for lead in LEADS:
         shelf.publish(lead)
         for place, where in (("path", str(tmp_path / lead)), ("id", f"org/{lead}")):
