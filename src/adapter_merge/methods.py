@@ -127,6 +127,12 @@ METHODS: Mapping[str, Method] = {
     ),
     "ROAD": Method(prefix="road_", changes=Changes.BOTH),
     "SHIRA": Method(prefix="shira_"),
+    "SUPERTUNING": Method(
+        prefix="supertuning_",
+        sides=(("supertuning_lora_A", 1), ("supertuning_lora_B", 0)),
+        since="0.21",
+        also="not where `save_precomputed_indices` is false",
+    ),
     "TINYLORA": Method(
         prefix="tinylora_", sides=(("tinylora_A", 1), ("tinylora_B", 0)), since="0.19"
     ),
@@ -148,11 +154,6 @@ METHODS: Mapping[str, Method] = {
     "FROD": _refused(f"its left factors are {_ANEW} them", "frod_", "0.20"),
     "OSF": _refused(f"the greater part of its decomposition is {_ANEW} it", "osf_"),
     "PSOFT": _refused(f"its factors are {_ANEW} them", "psoft_", "0.19"),
-    "SUPERTUNING": _refused(
-        "its positions may be chosen anew from the base's weights on each load; it was never compared with PEFT's merge",
-        "supertuning_",
-        "0.21",
-    ),
     "SHADOW": _refused("it has no merged form in PEFT", "shadow_", "0.21"),
     "ADAPTION_PROMPT": _refused(
         "it adds attention to learned prompts, which no base weight can hold", "adaption_prompt_"

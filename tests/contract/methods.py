@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from adapter_merge import methods as registry
 from tests.contract.makers import (
     Build,
     bert,
@@ -79,7 +81,8 @@ class Method:
 
     `nested` builds an option that is a config of its own: (name, class in `peft.tuners.lora.config`, options).
     `edited`: how many tensors change. `drawn`: a part of it rests on a seed (T013 warns).
-    `asked`: whether PEFT can run the whole unmerged model.
+    `asked`: whether PEFT can run the whole unmerged model. `since`: the first PEFT that has the option, where
+    it came later than the method.
     """
 
     config: str
@@ -89,6 +92,20 @@ class Method:
     nested: tuple[str, str, Options] | None = None
     drawn: bool = False
     asked: bool = True
+    since: str = "0.18"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the installed PEFT has it, by the registry's versions."""
+        name = self.config.removesuffix("Config").upper()
+        method = next(m for n, m in registry.METHODS.items() if n.replace("_", "") == name)
+        first = max(_numbers(method.since), _numbers(self.since))
+        return first <= _numbers(version("peft")) < _numbers(method.until or "1.0")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Major and minor version."""
+    return tuple(int(part) for part in text.split(".")[:2])
 
 
 def of(config: str, edited: int, *targets: str, model: Build = biased, **options: Any) -> Method:
@@ -114,7 +131,7 @@ def drawn(config: str, **options: Any) -> Method:
 
 PATCHES = "projection"
 
-METHODS: Mapping[str, Method] = {
+EVERY: Mapping[str, Method] = {
     "DoRA": lora(14, *LINEAR, use_dora=True),
     "DoRA with rsLoRA": lora(14, *LINEAR, r=5, lora_alpha=9, use_dora=True, use_rslora=True),
     "DoRA, Conv1D of GPT-2": lora(
@@ -147,18 +164,21 @@ METHODS: Mapping[str, Method] = {
             "BdLoraConfig",
             {"target_modules_bd_a": ["q_proj"], "target_modules_bd_b": ["o_proj"], "nblocks": 2},
         ),
+        since="0.19",
     ),
     "VeLoRA": Method(
         config="LoraConfig",
         edited=4,
         options={"r": 8, "target_modules": Q_AND_V},
         nested=("velora_config", "VeloraConfig", {}),
+        since="0.20",
     ),
     "MonteCLoRA": Method(
         config="LoraConfig",
         edited=4,
         options={"r": 8, "target_modules": Q_AND_V},
         nested=("monteclora_config", "MontecloraConfig", {}),
+        since="0.20",
     ),
     "AdaLoRA": linear("AdaLoraConfig", init_r=8, total_step=100),
     "LoHa": linear("LoHaConfig", r=4, alpha=6),
@@ -250,7 +270,13 @@ METHODS: Mapping[str, Method] = {
     "UniLoRA": linear("UniLoraConfig", r=4, theta_d_length=256, save_indices=True),
     "UniLoRA by its seed": drawn("UniLoraConfig", r=4, theta_d_length=256),
     "PEANuT": linear("PeanutConfig", r=8, depth=2),
+    "Bone": linear("BoneConfig", r=16),
+    "Bone as Bat": linear("BoneConfig", r=16, init_weights="bat"),
+    "Super-Tuning": linear("SupertuningConfig", sparsity=0.9),
+    "Super-Tuning, smallest weights": linear("SupertuningConfig", sparsity=0.9, select_top=False),
+    "Supra": linear("SupertuningConfig", sparsity=0.9, r=8),
 }
+METHODS: Mapping[str, Method] = {name: m for name, m in EVERY.items() if m.is_there}
 
 
 def config_of(method: Method) -> Any:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.contract.makers import Build, save_base, tensors_of
-from tests.contract.methods import METHODS, biased, config_of, lora, save_method
+from tests.contract.methods import METHODS, Method, biased, config_of, lora, save_method
 from tests.contract.oracle import differing, ours
 from tests.contract.test_methods import finding, merged_by_peft, own_class
 
@@ -67,7 +67,7 @@ def test_workers_don_t_change_a_bit(base: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["bf16", "fp32"])
 def test_a_dtype_is_rounded_to_once(dtype: str, base: Path, tmp_path: Path) -> None:
-    adapter = adapter_of("HiRA", base, tmp_path / "HiRA")
+    adapter = adapter_of("DoRA", base, tmp_path / "DoRA")
     assert ours(base, {adapter: 1.0}, tmp_path / "out", dtype=dtype).error is None
     expected = merged_by_peft(base, adapter, tmp_path / "peft", torch.float32)
     assert differing(tensors_of(tmp_path / "out"), expected) == []
@@ -83,6 +83,7 @@ def test_a_base_in_float64_is_refused(tmp_path: Path) -> None:
     assert "float32" in error.message
 
 
+@pytest.mark.skipif("GLoRA" not in METHODS, reason="this PEFT doesn't have it")
 def test_glora_is_refused_where_a_bias_needs_the_weight(base: Path, tmp_path: Path) -> None:
     method = METHODS["GLoRA with biases"]
     config = config_of(method)
@@ -91,6 +92,37 @@ def test_glora_is_refused_where_a_bias_needs_the_weight(base: Path, tmp_path: Pa
     error = ours(base, {tmp_path / "GLoRA": 1.0}, tmp_path / "out").error
     assert error is not None
     assert "config_C" in error.hint
+
+
+@pytest.mark.skipif("Super-Tuning" not in METHODS, reason="this PEFT doesn't have it")
+def test_super_tuning_is_refused_where_its_file_has_no_positions(
+    base: Path, tmp_path: Path
+) -> None:
+    config = config_of(METHODS["Super-Tuning"])
+    config.save_precomputed_indices = False
+    save_method(own_class(base), tmp_path / "adapter", config)
+    error = ours(base, {tmp_path / "adapter": 1.0}, tmp_path / "out").error
+    assert error is not None
+    assert (error.type, error.code) == ("AdapterKind", 4)
+    assert "save_precomputed_indices" in error.message
+
+
+def test_kasa_is_refused_for_what_it_does_to_the_base(base: Path, tmp_path: Path) -> None:
+    from peft.tuners.lora import config as variants
+
+    if not hasattr(variants, "KasaConfig"):
+        pytest.skip("this PEFT doesn't have it")
+    options = {"target_modules": ["q_proj"], "r": 8}
+    kasa = Method(
+        config="LoraConfig", edited=2, options=options, nested=("kasa_config", "KasaConfig", {})
+    )
+    model = save_method(own_class(base), tmp_path / "adapter", config_of(kasa))
+    name = "model.layers.0.self_attn.q_proj"
+    under = model.get_base_model().get_submodule(name).base_layer.weight
+    assert not torch.equal(under, own_class(base).get_submodule(name).weight)
+    error = ours(base, {tmp_path / "adapter": 1.0}, tmp_path / "out").error
+    assert error is not None
+    assert "singular values" in error.message
 
 
 def test_oft_on_a_convolution_is_refused(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.contract.oracle import ours
 from tests.contract.test_methods import checked, finding, own_class
 
 # One row for each method of PEFT, on linear layers where it has them.
-ROWS = [
+_EACH = [
     "DoRA",
     "BD-LoRA",
     "LoRA, attention of torch",
@@ -53,7 +53,19 @@ ROWS = [
     "TinyLoRA",
     "UniLoRA",
     "PEANuT",
+    "Bone",
+    "Supra",
 ]
+# Where negative places count from the end, as PEFT does it, they aren't outside.
+_OUTSIDE = [
+    ("SHiRA", -1),
+    ("SHiRA", 10**6),
+    ("Supra", -1),
+    ("Supra", 10**6),
+    ("UniLoRA", 10**6),
+    ("VB-LoRA, best vectors only", 255),
+]
+ROWS = [name for name in _EACH if name in METHODS]
 _INSIDE = "base_model.model."
 Change = Callable[[Tensors], Tensors]
 
@@ -144,6 +156,25 @@ def test_a_faulty_file_is_refused_before_a_byte_is_written(
     assert report.error is not None
     assert report.error.code in {3, 4, 5}, report.error
     assert str(adapter) in report.error.message
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("pair", "place"), [row for row in _OUTSIDE if row[0] in METHODS], indirect=["pair"]
+)
+def test_a_place_outside_its_weight_ends_the_merge(
+    pair: tuple[Path, Path], place: int, tmp_path: Path
+) -> None:
+    adapter = copied(pair[1], tmp_path / "adapter")
+    change_tensors(
+        adapter,
+        lambda tensors: {
+            n: torch.full_like(t, place) if "_indices" in n else t for n, t in tensors.items()
+        },
+    )
+    error = ours(pair[0], {adapter: 1.0}, tmp_path / "out").error
+    assert error is not None
+    assert error.code in {3, 4, 6}
     assert not (tmp_path / "out").exists()
 
 

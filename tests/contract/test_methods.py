@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,27 @@ import torch
 from safetensors.torch import load_file
 
 from adapter_merge import assemble
+from adapter_merge import methods as registry
 from adapter_merge.finding import Finding, Outcome
+from adapter_merge.methods import Route
 from adapter_merge.report import Report
 from adapter_merge.request import AdapterRef, RepoRef, Settings
 from tests.contract.makers import DTYPES, Build, Tensors, save_base, tensors_of
-from tests.contract.methods import METHODS, Method, config_of, inputs_of, save_method
+from tests.contract.methods import EVERY, METHODS, Method, config_of, inputs_of, save_method
 from tests.contract.oracle import differing, ours
 
 _OUTPUTS = 5e-5  # of the outputs' root mean square
+_IN_16_BITS = (
+    "DoRA",
+    "HiRA",
+    "RoAd",
+    "LoRA, attention of torch",
+    "DEFT",
+    "GLoRA",
+    "OFT",
+    "SHiRA",
+    "Super-Tuning",
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +87,24 @@ def finding(report: Report, code: str) -> Finding:
     return found
 
 
+def test_the_rows_left_out_are_those_that_the_installed_peft_lacks() -> None:
+    import peft
+
+    options = {f.name for f in dataclasses.fields(peft.LoraConfig)}
+    lacking = {
+        name
+        for name, m in EVERY.items()
+        if not hasattr(peft, m.config) or (m.nested is not None and m.nested[0] not in options)
+    }
+    assert EVERY.keys() - METHODS.keys() == lacking
+
+
+def test_every_method_that_layers_merge_has_a_row() -> None:
+    made = {m.config.removesuffix("Config").upper() for m in EVERY.values()}
+    layered = {n for n, m in registry.METHODS.items() if m.route is Route.LAYERS}
+    assert {n.replace("_", "") for n in layered} <= made
+
+
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
 def test_a_method(
@@ -111,9 +143,7 @@ def test_a_method(
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "fp16"])
-@pytest.mark.parametrize(
-    "name", ["DoRA", "HiRA", "RoAd", "LoRA, attention of torch", "DEFT", "GLoRA", "OFT", "SHiRA"]
-)
+@pytest.mark.parametrize("name", [n for n in _IN_16_BITS if n in METHODS])
 def test_what_peft_merged_in_16_bits_passes_as_another_program_s(
     name: str,
     dtype: str,

@@ -21,9 +21,12 @@ LORA_OPTIONS: Mapping[str, str] = {
     "alora_invocation_tokens": "aLoRA is active after its invocation tokens only",
     "use_qalora": "QALoRA works on pooled inputs of a quantised base",
     "arrow_config": "Arrow routes each token to other adapters",
-    "kasa_config": "KaSA changes the base when an adapter is loaded",
+    "kasa_config": "KaSA drops the smallest singular values of the base's weights when an adapter is loaded",
     "megatron_config": "its layers are split over devices by Megatron",
 }
+
+# Methods whose file leaves out what PEFT makes again from the base's weights, where this option is off.
+FROM_BASE: Mapping[str, str] = {"SUPERTUNING": "save_precomputed_indices"}
 
 # Initialisations that subtracted something from the base when the training began.
 CHANGED_BASE: Mapping[str, str] = {
@@ -74,6 +77,9 @@ def layered_refusal(adapter: Adapter) -> str | None:
         return (
             f"its method is no delta times a scale, so a weight of {adapter.weight:g} says nothing"
         )
+    off = FROM_BASE.get(adapter.config.peft_type or "")
+    if off is not None and (adapter.config.model_extra or {}).get(off) is False:
+        return f"`{off}` is off: its positions are chosen anew from the base's weights on each load"
     if adapter.config.peft_type != "LORA":
         return None
     options = LoraOptions.of(adapter)

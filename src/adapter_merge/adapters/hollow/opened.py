@@ -12,7 +12,7 @@ from adapter_merge.adapters.hollow.probe import probe
 from adapter_merge.adapters.hollow.sites import Site, Undeclared, sites
 from adapter_merge.adapters.layered import TOKENS
 from adapter_merge.adapters.own import sort_out
-from adapter_merge.errors import AdapterKind, MergeError
+from adapter_merge.errors import AdapterKind, Corrupt, MergeError
 from adapter_merge.plan import AdapterTensor, Layer, Layers, LayerTensor, Load, Plan
 from adapter_merge.skeleton import Absent, skeleton_of
 from adapter_merge.sources import Adapter, Base, Sources
@@ -49,6 +49,12 @@ class Opened:
                     f"PEFT's layer for `{self.site.module}` changed {e} too, which isn't planned",
                     hint="This is a bug in adapter-merge: report it with the adapter's config.",
                 ) from e
+            # What a stranger's file holds, such as places outside a weight, is first used here.
+            except (IndexError, RuntimeError) as e:
+                raise MergeError(
+                    f"PEFT's layer for `{self.site.module}` can't merge its adapter: {said(e)}",
+                    hint="Save the adapter again with PEFT's `save_pretrained`, or download it again.",
+                ) from e
 
     def error(self, before: torch.Tensor, after: torch.Tensor) -> float:
         """See `plan.Layer`."""
@@ -68,6 +74,7 @@ def open_layers(plan: Plan, sources: Sources, load: Load) -> Layers:
 
     Raises:
         AdapterKind: adapter, base and PEFT don't fit together.
+        Corrupt: an adapter's places lie outside the weight that it changes.
         NotFinite: an adapter's tensor holds a NaN or an infinity.
     """
     wanted = {layer for edit in plan.edits for layer in edit.layers}
@@ -76,6 +83,7 @@ def open_layers(plan: Plan, sources: Sources, load: Load) -> Layers:
         adapter = sources.adapters[index]
         model = _built(adapter, sources.base, _tensors(adapter, index, load))
         for site in sites(model):
+            _check_places(site, adapter.pinned.source)
             for parameter in site.changes:
                 key = LayerTensor(adapter=index, module=site.module, parameter=parameter)
                 found[key] = Opened(site=site, parameter=parameter)
@@ -132,6 +140,17 @@ def classes(adapter: Adapter, base: Base) -> Iterator[tuple[str, Callable[[], nn
     named = (adapter.config.auto_mapping or {}).get("base_model_class")
     names = (_AUTO.get(adapter.config.task_type or ""), named, *(config.architectures or ()))
     yield from class_makers(config, tuple(n for n in names if n))
+
+
+def _check_places(site: Site, label: str) -> None:
+    """SHiRA's merge writes wherever its file says, outside the weight too: torch doesn't look."""
+    for places in getattr(site.layer, "shira_indices", {}).values():
+        for found, length in zip(places, site.places["weight"].get().shape, strict=True):
+            if found.numel() and not 0 <= int(found.min()) <= int(found.max()) < length:
+                raise Corrupt(
+                    f"`{label}` has places in `shira_indices` that lie outside the weight of `{site.module}`",
+                    hint="Save the adapter again with PEFT's `save_pretrained`, or download it again.",
+                )
 
 
 def _check(wanted: set[LayerTensor], found: frozenset[LayerTensor], sources: Sources) -> None:
