@@ -197,6 +197,28 @@ def test_tokens_that_can_t_be_told(tokens: object, kind: str, code: int, tmp_pat
     assert (error.type, error.code) == (kind, code)
 
 
+@pytest.mark.parametrize(("module", "merges"), [("shared", False), ("lm_head", True)])
+def test_tokens_of_a_t5_whose_head_is_its_own(module: str, merges: bool, tmp_path: Path) -> None:
+    base = T5.base(tmp_path / "base")
+    head = torch.randn(64, 32, generator=torch.Generator().manual_seed(3))
+    change_weights(base, {HEAD: head})
+    change_config(base, tie_word_embeddings=False, scale_decoder_outputs=False)
+    lora = {"target_modules": ["q"], "trainable_token_indices": {module: [1, 5]}}
+    merged = merge(T5, lora, tmp_path, base=base)
+    if merges:
+        assert_same_outputs(merged)
+        return
+    error = merged.report.error
+    assert error is not None
+    assert (error.type, error.code) == ("AdapterKind", 4)
+    assert "`lm_head.weight` too depends on the transformers" in error.message
+
+
+def change_weights(base: Path, added: Mapping[str, torch.Tensor]) -> None:
+    """Write a base's file anew, with more tensors."""
+    save_file({**tensors_of(base), **added}, base / "model.safetensors", metadata={"format": "pt"})
+
+
 def test_rows_that_were_made_and_not_saved(tmp_path: Path) -> None:
     base = TIED.base(tmp_path / "base")
     lora = {**Q, "trainable_token_indices": [1, 100]}

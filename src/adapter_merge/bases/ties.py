@@ -16,9 +16,10 @@ from adapter_merge.adapters import Claim, is_wrapped
 from adapter_merge.checkpoint import TensorInfo
 from adapter_merge.errors import AdapterKind
 from adapter_merge.layouts import untied
-from adapter_merge.naming import Inseparable, apart
+from adapter_merge.naming import SCALED, Inseparable, apart
 from adapter_merge.sources import Adapter, Base
 
+_HEAD = "lm_head.weight"
 _Kind: TypeAlias = Literal["saved", "rows", "delta"]
 
 
@@ -45,6 +46,7 @@ def settle(claims: Sequence[Claim], base: Base) -> Settled:
     """
     for claim in claims:
         _refuse_lost_bias(claim, base)
+        _refuse_half_tied(claim, base)
     touching = [c for c in claims if c.name in base.tied]
     if not touching:
         return Settled(claims=tuple(claims))
@@ -118,6 +120,19 @@ def _refuse_lost_bias(claim: Claim, base: Base) -> None:
                 f"PEFT leaves out the bias, and the base has one, `{min(lost)}`",
                 hint="Train the embedding with LoRA, or save it whole with `modules_to_save`.",
             )
+
+
+def _refuse_half_tied(claim: Claim, base: Base) -> None:
+    """T5's later models have a head of their own, and a flag that transformers 5 turns on again."""
+    if claim.name not in base.tied or not claim.contribution.token_rows:
+        return
+    heads = {_HEAD} & base.checkpoint.tensors.keys() - set(base.tied)
+    if heads and base.config.get("model_type") in SCALED:
+        raise AdapterKind(
+            f"`{claim.adapter.pinned.source}` can't be merged: it trains single tokens of `{claim.name}`, and whether "
+            f"PEFT then puts them into `{_HEAD}` too depends on the transformers that it was trained with",
+            hint="Train the single tokens of `lm_head` alone, or leave the vocabulary out.",
+        )
 
 
 def _copies(own: Sequence[Claim], base: Base) -> Mapping[str, str]:

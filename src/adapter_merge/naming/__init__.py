@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from adapter_merge.naming.apart import Inseparable, apart
+from adapter_merge.naming.apart import SCALED, Inseparable, apart
 from adapter_merge.naming.attempt import Target
 from adapter_merge.naming.resolve import Names, resolve
 from adapter_merge.naming.tied import tied_tensors, vocabulary_tensors, with_tied
 
 __all__ = [
+    "SCALED",
     "Inseparable",
     "Names",
     "Target",
