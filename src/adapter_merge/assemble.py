@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from adapter_merge import audit, pipeline
-from adapter_merge.encoders import ChildEncoder, free_memory, read_inputs
+from adapter_merge.encoders import ModelEncoder, free_memory, read_inputs
 from adapter_merge.forecast import Forecast
 from adapter_merge.pipeline import Machine
 from adapter_merge.plan import Plan
@@ -107,7 +107,7 @@ def _encoder(settings: Settings) -> Encoder | None:
     """
     if settings.probe == "off":
         return None
-    return ChildEncoder(
+    return ModelEncoder(
         own=None if settings.probes is None else read_inputs(settings.probes),
         device="cpu" if settings.device == "auto" else settings.device,
         free=free_memory,

@@ -36,8 +36,9 @@ def _edit(base: Path, merged: Path, names: list[str], change: Callable[..., obje
 
 
 def one_module(base: Path, merged: Path) -> bool:
-    """The last adapted module is the base's."""
-    names = [n for n in _changed(base, merged) if not n.endswith(_PROJECTIONS)]
+    """The last adapted module that every text reaches is the base's."""
+    changed = [n for n in _changed(base, merged) if not n.endswith(_PROJECTIONS)]
+    names = [n for n in changed if towers([n]) == {"text"}]
     return _edit(base, merged, names[-1:], lambda before, _after: before)
 
 

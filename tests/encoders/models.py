@@ -35,8 +35,8 @@ _EYES = {
 }
 
 
-def tokenizer() -> Any:
-    """A token a character; every script but ASCII is one unknown token after another."""
+def tokenizer(**named: str) -> Any:
+    """A token a character; every script but ASCII is one unknown token after another. `named`: special words."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -53,6 +53,7 @@ def tokenizer() -> Any:
         eos_token="<|endoftext|>",
         bos_token="<bos>",
         model_max_length=512,
+        extra_special_tokens=named,
     )
     outer.add_special_tokens({"additional_special_tokens": _SPECIAL[5:]})
     return outer
@@ -200,13 +201,92 @@ def _engine(name: str, processor: str, inside: Callable[[], Any], images: Callab
     return save
 
 
+_GEMMA_WORDS = {
+    "image_token": "<image>",
+    "boi_token": "<|vision_start|>",
+    "eoi_token": "<|vision_end|>",
+}
+
+
+def _seeing(kind: str, config: Callable[[], Any], processor: str, **parts: Any) -> Any:
+    """A class that writes about pictures, and its processor; `parts` are made by calling them."""
+
+    def save(folder: Path) -> None:
+        import transformers
+
+        makers.save_base(getattr(transformers, kind)(config()), folder)
+        made = {n: part() if callable(part) else part for n, part in parts.items()}
+        words = tokenizer(**_GEMMA_WORDS) if "Gemma3" in kind else tokenizer()
+        getattr(transformers, processor)(tokenizer=words, **made).save_pretrained(folder)
+
+    return save
+
+
+def _idefics3() -> Any:
+    from transformers import Idefics3Config
+
+    return Idefics3Config(
+        text_config={**_TEXT, "model_type": "llama", "pad_token_id": 0},
+        vision_config={**_EYES, "model_type": "idefics3_vision"},
+        image_token_id=_id("<image>"),
+        scale_factor=2,
+        pad_token_id=0,
+    )
+
+
+def _llava() -> Any:
+    from transformers import LlavaConfig
+
+    return LlavaConfig(
+        text_config={**_TEXT, "model_type": "llama"},
+        vision_config={**_EYES, "model_type": "clip_vision_model", "projection_dim": 32},
+        image_token_index=_id("<image>"),
+        vision_feature_select_strategy="full",
+        image_seq_length=16,
+    )
+
+
+def _gemma3() -> Any:
+    from transformers import Gemma3Config
+
+    text = {**_TEXT, "num_key_value_heads": 1, "head_dim": 8, "sliding_window": 64}
+    return Gemma3Config(
+        text_config=text,
+        vision_config={**_EYES, "model_type": "siglip_vision_model"},
+        mm_tokens_per_image=4,
+        image_token_index=_id("<image>"),
+        boi_token_index=_id("<|vision_start|>"),
+        eoi_token_index=_id("<|vision_end|>"),
+    )
+
+
+def _video() -> Any:
+    from transformers import Qwen2VLVideoProcessor
+
+    return Qwen2VLVideoProcessor()
+
+
+def _clip_images() -> Any:
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    return CLIPImageProcessorPil(size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56})
+
+
+def _gemma_images() -> Any:
+    from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+
+    return Gemma3ImageProcessorPil(size={"height": 56, "width": 56})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """A repository and its adapter.
 
-    `targets` are PEFT's; `loader` loads what PEFT is put on; `old` renames live names to older ones.
+    `targets` are PEFT's; `loader` loads what PEFT is put on; `old` renames live names to older ones;
+    `runner` is what runs it.
     """
 
+    runner: str
     save: Callable[[Path], None]
     loader: Callable[[Path], Any]
     targets: str
@@ -265,53 +345,130 @@ _GEMMA = r".*(q_proj|k_proj|v_proj|o_proj|fc1|fc2|gate_proj|up_proj|down_proj)"
 _QWEN = r".*(q_proj|k_proj|v_proj|o_proj|gate_proj|attn\.qkv|attn\.proj|mlp\.fc1|merger\.mlp\.0)"
 _MODERN = r".*(Wqkv|Wo|Wi|q_proj|v_proj|fc1|modality_projection\.(proj|linear)|connector.*proj)"
 KINDS: dict[str, Kind] = {
-    "causal": Kind(save=_plain(_llama), loader=_auto("AutoModelForCausalLM"), targets=_GEMMA),
+    "causal": Kind(
+        runner="causal", save=_plain(_llama), loader=_auto("AutoModelForCausalLM"), targets=_GEMMA
+    ),
     "gpt2": Kind(
+        runner="causal",
         save=_plain(_gpt2),
         loader=_auto("AutoModelForCausalLM"),
         targets=r".*(c_attn|c_proj|c_fc)",
         extra={"fan_in_fan_out": True},
     ),
     "seq2seq": Kind(
-        save=_plain(_t5), loader=_auto("AutoModelForSeq2SeqLM"), targets=r".*\.(q|v|wo|wi)"
+        runner="seq2seq",
+        save=_plain(_t5),
+        loader=_auto("AutoModelForSeq2SeqLM"),
+        targets=r".*\.(q|v|wo|wi)",
     ),
     "labels": Kind(
+        runner="labels",
         save=_plain(_bert),
         loader=_auto("AutoModelForSequenceClassification", num_labels=3),
         targets=_BERT,
         extra={"task_type": "SEQ_CLS"},
     ),
     "masked": Kind(
+        runner="headed",
         save=_plain(lambda: _bert("BertForMaskedLM")),
         loader=_auto("AutoModelForMaskedLM"),
         targets=_BERT,
     ),
-    "bare": Kind(save=_plain(_bert), loader=_auto("AutoModel"), targets=_BERT),
-    "sentence": Kind(save=chain, loader=_auto("AutoModel"), targets=_BERT),
+    "bare": Kind(runner="bare", save=_plain(_bert), loader=_auto("AutoModel"), targets=_BERT),
+    "sentence": Kind(runner="sentence", save=chain, loader=_auto("AutoModel"), targets=_BERT),
     "sentence-vectors": Kind(
-        save=lambda f: chain(f, many=True), loader=_auto("AutoModel"), targets=_BERT
+        runner="sentence",
+        save=lambda f: chain(f, many=True),
+        loader=_auto("AutoModel"),
+        targets=_BERT,
+    ),
+    "seeing-paligemma": Kind(
+        runner="seeing",
+        save=_seeing(
+            "PaliGemmaForConditionalGeneration",
+            _paligemma,
+            "PaliGemmaProcessor",
+            image_processor=_siglip_images,
+        ),
+        loader=_auto("AutoModelForImageTextToText"),
+        targets=rf"({_GEMMA}|.*multi_modal_projector\.linear)",
+    ),
+    "seeing-qwen2": Kind(
+        runner="seeing",
+        save=_seeing(
+            "Qwen2VLForConditionalGeneration",
+            _qwen2,
+            "Qwen2VLProcessor",
+            image_processor=_qwen_images,
+            video_processor=_video,
+        ),
+        loader=_auto("AutoModelForImageTextToText"),
+        targets=_QWEN,
+    ),
+    "seeing-idefics3": Kind(
+        runner="seeing",
+        save=_seeing(
+            "Idefics3ForConditionalGeneration",
+            _idefics3,
+            "Idefics3Processor",
+            image_processor=_idefics_images,
+            image_seq_len=4,
+        ),
+        loader=_auto("AutoModelForImageTextToText"),
+        targets=rf"({_GEMMA}|.*modality_projection\.proj)",
+    ),
+    "seeing-llava": Kind(
+        runner="seeing",
+        save=_seeing(
+            "LlavaForConditionalGeneration",
+            _llava,
+            "LlavaProcessor",
+            image_processor=_clip_images,
+            patch_size=14,
+            vision_feature_select_strategy="full",
+            num_additional_image_tokens=1,
+        ),
+        loader=_auto("AutoModelForImageTextToText"),
+        targets=rf"({_GEMMA}|.*out_proj|.*multi_modal_projector\.linear_[12])",
+    ),
+    "seeing-gemma3": Kind(
+        runner="seeing",
+        save=_seeing(
+            "Gemma3ForConditionalGeneration",
+            _gemma3,
+            "Gemma3Processor",
+            image_processor=_gemma_images,
+            image_seq_length=4,
+        ),
+        loader=_auto("AutoModelForImageTextToText"),
+        targets=_GEMMA,
     ),
     "native-colpali": Kind(
+        runner="native",
         save=_native("ColPali", _paligemma, _siglip_images),
         loader=_auto("ColPaliForRetrieval"),
         targets=rf"({_GEMMA}|embedding_proj_layer|.*multi_modal_projector\.linear)",
     ),
     "native-colqwen2": Kind(
+        runner="native",
         save=_native("ColQwen2", _qwen2, _qwen_images),
         loader=_auto("ColQwen2ForRetrieval"),
         targets=rf"({_QWEN}|embedding_proj_layer)",
     ),
     "native-colmodernvbert": Kind(
+        runner="native",
         save=_native("ColModernVBert", _modern, _idefics_images, image_seq_len=4),
         loader=_auto("ColModernVBertForRetrieval"),
         targets=rf"({_MODERN}|embedding_proj_layer)",
     ),
     "engine-colpali": Kind(
+        runner="engine",
         save=_engine("ColPali", "ColPaliProcessor", _paligemma, _siglip_images),
         loader=_of_engine("ColPali"),
         targets=rf"({_GEMMA}|custom_text_proj)",
     ),
     "engine-colpali-old": Kind(
+        runner="engine",
         save=_engine("ColPali", "ColPaliProcessor", _paligemma, _siglip_images),
         loader=_of_engine("ColPali"),
         targets=rf"({_GEMMA}|custom_text_proj)",
@@ -321,11 +478,13 @@ KINDS: dict[str, Kind] = {
         ),
     ),
     "engine-colqwen2": Kind(
+        runner="engine",
         save=_engine("ColQwen2", "ColQwen2Processor", _qwen2, _qwen_images),
         loader=_of_engine("ColQwen2"),
         targets=rf"({_QWEN}|custom_text_proj)",
     ),
     "engine-colqwen2-old": Kind(
+        runner="engine",
         save=_engine("ColQwen2", "ColQwen2Processor", _qwen2, _qwen_images),
         loader=_of_engine("ColQwen2"),
         targets=rf"({_QWEN}|custom_text_proj)",

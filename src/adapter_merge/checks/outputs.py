@@ -281,7 +281,9 @@ class PlainLoaderTold:
     def judge(self, seen: Seen, ran: Ran) -> Iterable[Finding]:
         """Say it of each adapter."""
         lossy = [p for p in ran.plain if p.missing or p.unexpected or p.refusal]
-        if not lossy:
+        if not ran.plain:
+            yield skipped(self, seen, "not asked: only names of a LoRA tell what PEFT would lose")
+        elif not lossy:
             yield passed(self, seen, "`PeftModel.from_pretrained` loads all of it too")
         for plain in lossy[:1]:
             lost = plain.refusal or (

@@ -21,6 +21,8 @@ def read_answer(place: Place, *, code: int) -> Probed:
         return NotRun(needs=f"a child that lives: it ended with {code}, {_end(place)}")
     if "broken" in answer:
         return NotRun(needs=f"a reference, and none can be built: {answer['broken']}")
+    if "lacking" in answer:
+        return NotRun(needs=f"a library that isn't there: {answer['lacking']}")
     if "memory" in answer:
         return NotRun(needs="more memory than there was for it")
     return _ran(answer, place)

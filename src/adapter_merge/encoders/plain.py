@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
 from adapter_merge.encoders.job import Graft
-from adapter_merge.folder import ADAPTER_WEIGHTS
+from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
 
-def plain_load(model: Any, graft: Graft) -> dict[str, object]:
+def plain_load(model: Any, graft: Graft) -> dict[str, object] | None:
     """Keys that `PeftModel.from_pretrained` misses or passes over, asked on a copy without weights.
 
-    It reads the adapter twice: the first call builds the layers, and only the second one tells.
+    It reads the adapter twice: the first call builds the layers, and only the second one tells. None for
+    methods but LoRA: they leave out of their files what they make again, and PEFT calls it missing.
     """
     import peft
+
+    if json.loads(Path(graft.folder, ADAPTER_CONFIG).read_bytes()).get("peft_type") != "LORA":
+        return None
 
     hollow = copy.deepcopy(model, _stand_ins(model))
     try:

@@ -27,6 +27,7 @@ from adapter_merge.encoders.probes import pages, towers
 from adapter_merge.encoders.reference import Broken, Names
 from adapter_merge.encoders.rows import pack
 from adapter_merge.encoders.runners import RUNNERS, Running
+from adapter_merge.encoders.runners.runner import placed
 from adapter_merge.folder import open_checkpoint
 from adapter_merge.skeleton import skeleton_from
 
@@ -44,28 +45,28 @@ class _Given:
     pages: Sequence[Image]
 
 
-def work(job: Job, place: Place) -> dict[str, object]:
+def _work(job: Job, place: Place) -> dict[str, object]:
     """Run all states and write their arrays; the answer has what isn't numbers."""
     seconds: _Clock = {}
     before = time.monotonic()
     _prepare(job)
     seconds["import"] = time.monotonic() - before
     arrays: dict[str, Any] = {}
-    answer: dict[str, object] = {"seconds": seconds, "trouble": None, "merged": None}
-    given = _timed(seconds, "reference", lambda: _reference(job, place, arrays, answer))
+    told: dict[str, object] = {"seconds": seconds, "trouble": None, "merged": None}
+    given = _timed(seconds, "reference", lambda: _reference(job, place, arrays, told))
     gc.collect()
     try:
-        answer["merged"] = _timed(seconds, "merged", lambda: _merged(job, given, arrays))
+        told["merged"] = _timed(seconds, "merged", lambda: _merged(job, given, arrays))
     except MemoryError:
         raise
     except Exception as e:
         if _is_memory(e):
             raise
         traceback.print_exc()
-        answer["trouble"] = _first_line(e)
+        told["trouble"] = _first_line(e)
     np.savez(place.arrays, **arrays)
-    answer["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return answer
+    told["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return told
 
 
 def _timed(seconds: _Clock, name: str, do: Callable[[], Any]) -> Any:
@@ -92,13 +93,13 @@ def _prepare(job: Job) -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
-def _reference(job: Job, place: Place, arrays: dict[str, Any], answer: dict[str, object]) -> _Given:
+def _reference(job: Job, place: Place, arrays: dict[str, Any], told: dict[str, object]) -> _Given:
     """Base, base with adapters, each tower without them, and all merged by PEFT and rounded."""
     running, names, unfilled = _load(job, job.runner, Path(job.base), Path(job.weights), seed=1)
     _done(place)
     model = running.model
     given = _Given(inputs=_with_tokens(job, running), pages=pages(job.inputs))
-    answer["plain"] = [plain_load(model, graft) for graft in job.grafts]
+    told["plain"] = [p for graft in job.grafts if (p := plain_load(model, graft)) is not None]
     for graft in job.grafts:
         reference.put_saved(model, graft, names, added=True)
     arrays |= pack("base", running.run(given.inputs, given.pages))
@@ -107,11 +108,11 @@ def _reference(job: Job, place: Place, arrays: dict[str, Any], answer: dict[str,
         reference.put_saved(model, graft, names, added=False)
         reference.put_rows(model, graft, names)
     reference.put_adapters(model, job.grafts, names)
-    model.to(job.device)
+    placed(model, job.device)
     with reference.watched(model) as idle:
         outputs = running.run(given.inputs, given.pages)
     arrays |= pack("reference", outputs)
-    answer["unreached"] = sorted(idle)
+    told["unreached"] = sorted(idle)
     _done(place)
     for tower in _apart(model):
         with reference.without(model, tower):
@@ -124,7 +125,7 @@ def _reference(job: Job, place: Place, arrays: dict[str, Any], answer: dict[str,
     added = {
         names.live(w.target) for g in job.grafts for w in g.saved if w.target.stored in g.added
     }
-    answer["reference"] = _side(running, tuple(n for n in unfilled if n not in added))
+    told["reference"] = _side(running, tuple(n for n in unfilled if n not in added))
     return given
 
 
@@ -190,21 +191,28 @@ def _limit(job: Job) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (job.memory, job.memory))
 
 
+def answer(job: Job, place: Place) -> None:
+    """Do a job; whatever happens is an answer too."""
+    try:
+        said = _work(job, place)
+    except MemoryError:
+        said = {"memory": True}
+    except Broken as e:
+        said = {"broken": str(e)}
+    except ImportError as e:
+        said = {"lacking": _first_line(e).partition(": ")[2]}
+    except Exception as e:
+        traceback.print_exc()
+        said = {"memory": True} if _is_memory(e) else {"broken": _first_line(e)}
+    place.answer.write_text(json.dumps(said))
+
+
 def main() -> None:
-    """Answer one job; whatever happens is an answer too."""
+    """Do the job of the folder that is named."""
     place = Place(root=Path(sys.argv[1]))
     job = Job.load(place.job.read_bytes())
     _limit(job)
-    try:
-        answer = work(job, place)
-    except MemoryError:
-        answer = {"memory": True}
-    except Broken as e:
-        answer = {"broken": str(e)}
-    except Exception as e:
-        traceback.print_exc()
-        answer = {"memory": True} if _is_memory(e) else {"broken": _first_line(e)}
-    place.answer.write_text(json.dumps(answer))
+    answer(job, place)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,15 @@ def options() -> dict[str, Any]:
     }
 
 
+def placed(model: Any, device: str) -> Any:
+    """The model on a device; what its class leaves on meta, as ColPali does with its head, stays there."""
+    if device != "cpu":
+        for tensor in (*model.parameters(), *model.buffers()):
+            if not tensor.is_meta:
+                tensor.data = tensor.data.to(device)
+    return model
+
+
 def spelt(tokenizer: Any, tokens: Sequence[int]) -> str:
     """A text that has these tokens, special ones too."""
     return " ".join(tokenizer.decode([token]) for token in tokens)

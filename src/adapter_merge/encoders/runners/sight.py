@@ -14,6 +14,7 @@ from adapter_merge.encoders.runners.runner import (
     lacks_processor,
     mask_of,
     options,
+    placed,
     spelt,
 )
 from adapter_merge.encoders.runners.text import last, tokens
@@ -116,4 +117,4 @@ class Seeing:
 
         model = transformers.AutoModelForImageTextToText.from_pretrained(folder, **options())
         processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
-        return _Seeing(model=model.eval().to(device), processor=processor)
+        return _Seeing(model=placed(model.eval(), device), processor=processor)

@@ -14,6 +14,7 @@ from adapter_merge.encoders.runners.runner import (
     lacks_tokenizer,
     mask_of,
     options,
+    placed,
     spelt,
 )
 from adapter_merge.flavours import Look
@@ -51,6 +52,9 @@ class _Text:
         import torch
 
         read = tokens(self.tokenizer, inputs.texts, self.model.config).to(self.model.device)
+        if self.model.config.pad_token_id is None:
+            # A decoder that classifies looks for the last token that isn't padding.
+            self.model.config.pad_token_id = self.tokenizer.pad_token_id
         read.pop("token_type_ids", None) if self.group == "text.logits" else None
         with torch.inference_mode():
             return self.outputs(read)
@@ -105,9 +109,9 @@ def last(mask: Any) -> Any:
 def _loaded(auto: str, folder: Path, device: str, group: str, made: type[_Text] = _Text) -> _Text:
     import transformers
 
-    model = getattr(transformers, auto).from_pretrained(folder, **options()).eval().to(device)
+    model = getattr(transformers, auto).from_pretrained(folder, **options()).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    return made(model=model, tokenizer=tokenizer, group=group)
+    return made(model=placed(model, device), tokenizer=tokenizer, group=group)
 
 
 class _OfTransformers:

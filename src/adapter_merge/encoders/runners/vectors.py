@@ -14,6 +14,7 @@ from adapter_merge.encoders.runners.runner import (
     lacks_processor,
     mask_of,
     options,
+    placed,
     spelt,
 )
 from adapter_merge.flavours import Look
@@ -110,6 +111,6 @@ class Engine(_OfPages):
 
 
 def _opened(package: Any, model: str, processor: str, folder: Path, device: str) -> _Family:
-    loaded = getattr(package, model).from_pretrained(folder, **options()).eval().to(device)
+    loaded = getattr(package, model).from_pretrained(folder, **options()).eval()
     read = getattr(package, processor).from_pretrained(folder, local_files_only=True)
-    return _Family(model=loaded, processor=read)
+    return _Family(model=placed(loaded, device), processor=read)
