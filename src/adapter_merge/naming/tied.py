@@ -21,16 +21,34 @@ _HEADS = re.compile(
 _PLAIN_HEADS = re.compile(r"(?:decoder|head|output|unembedding_projection)\.weight")
 _WITH_HEAD = re.compile(
     r".*(?:ForCausalLM|LMHeadModel|ForConditionalGeneration|ForMaskedLM|ForPreTraining|ForSeq2SeqLM"
-    r"|DoubleHeadsModel|WithLMHead\w*|ForRetrieval)"
+    r"|DoubleHeadsModel|WithLMHead\w*|ForRetrieval|ForVisionText2Text|MarianMTModel|BertGenerationDecoder)"
 )
+# Where a head's embedding lies, where others lie beside it: an encoder's, a query former's.
+_OF_TEXT = re.compile(r"(?:.*\.)?(?:decoder|language_model|text_model)\..*")
 # What a head that is left out is called, by what its class keeps beside it in the file, else by the type.
 _BESIDE_HEAD = {
     "cls.predictions.": "cls.predictions.decoder.weight",
     "vocab_transform.": "vocab_projector.weight",
     "lm_head.dense.": "lm_head.decoder.weight",
+    "generator_predictions.": "generator_lm_head.weight",
+    "predictions.dense.": "predictions.decoder.weight",
     "head.dense.": "decoder.weight",
 }
-_HEAD_OF_TYPE = {"whisper": "proj_out.weight"}
+_HEAD_OF_TYPE = {
+    "bert-generation": "lm_head.decoder.weight",
+    "biogpt": "output_projection.weight",
+    "flaubert": "pred_layer.proj.weight",
+    "git": "output.weight",
+    "gpt_neox_japanese": "embed_out.weight",
+    "moonshine": "proj_out.weight",
+    "moonshine_streaming": "proj_out.weight",
+    "rwkv": "head.weight",
+    "t5gemma": "lm_head.out_proj.weight",
+    "trocr": "output_projection.weight",
+    "whisper": "proj_out.weight",
+    "xlm": "pred_layer.proj.weight",
+    "xlnet": "lm_loss.weight",
+}
 _EMBEDDING_OF = {"model": "model.embed_tokens.weight", "transformer": "transformer.wte.weight"}
 _OUTER = "language_model."  # around the text model in files of older vision-language models
 _INNER = (".encoder.embed_tokens.weight", ".decoder.embed_tokens.weight")  # beside a `shared`
@@ -52,10 +70,17 @@ def tied_tensors(
         tied = found and _head_is_tied(config, [], [], equal)
         return (found, *heads) if found and tied else ()
     shared = [n for n in embeddings if n.rsplit(".", 2)[-2] == "shared"]
+    embeddings = embeddings if shared else _one(embeddings, equal)
     both = tuple(dict.fromkeys(n for e in embeddings for n in (e, *_beside_shared(e, checkpoint))))
     if _head_is_tied(config, embeddings, heads, equal):
         return (*both, *(heads or [_absent_head(config, checkpoint, embeddings[0])]))
     return both if shared else ()
+
+
+def _one(embeddings: list[str], equal: Callable[[str, str], bool]) -> list[str]:
+    """Those that are one with the embedding of the text: a file may hold others, with values of their own."""
+    home = next((n for n in embeddings if _OF_TEXT.fullmatch(n)), embeddings[0])
+    return [n for n in embeddings if n == home or equal(home, n)]
 
 
 def _absent_embedding(checkpoint: Checkpoint) -> str | None:
