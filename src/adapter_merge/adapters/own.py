@@ -89,5 +89,7 @@ def by_module(own: Own, peft_type: str) -> Mapping[str, dict[str, TensorInfo]]:
             f"{module}."
         )  # not below the `base_layer` of a module around it
         rest = inside[len(module) + 1 :] if nested else inside[at + 1 :]
-        found.setdefault(module, {})[rest if at else name] = info
+        parts = found.setdefault(module, {})
+        # An attention's `out_proj` that is a target of its own stands there twice, and is one.
+        parts[(rest if rest not in parts else inside) if at else name] = info
     return found

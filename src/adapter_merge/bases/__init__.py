@@ -7,6 +7,7 @@ from adapter_merge.bases.fit import claims_on
 from adapter_merge.bases.live import live_modules
 from adapter_merge.bases.search import Search, Verb
 from adapter_merge.bases.ties import Settled
+from adapter_merge.bases.unread import refuse_unread
 
 __all__ = [
     "Search",
@@ -16,4 +17,5 @@ __all__ = [
     "claims_on",
     "live_modules",
     "refuse_quantised",
+    "refuse_unread",
 ]

@@ -16,7 +16,7 @@ from adapter_merge.adapters import Claim, is_wrapped
 from adapter_merge.checkpoint import TensorInfo
 from adapter_merge.errors import AdapterKind
 from adapter_merge.layouts import untied
-from adapter_merge.naming import SCALED, Inseparable, apart
+from adapter_merge.naming import SCALED, Inseparable, apart, ties_itself
 from adapter_merge.sources import Adapter, Base
 
 _HEAD = "lm_head.weight"
@@ -103,7 +103,7 @@ def _rows_are_shared(claim: Claim, alike: Sequence[Claim], base: Base) -> bool:
         raise _refused(
             claim, base, "and neither its file nor the config says whether the head learns them too"
         )
-    return True
+    return ties_itself(base.config, base.checkpoint, base.tied)
 
 
 def _refuse_lost_bias(claim: Claim, base: Base) -> None:
@@ -123,9 +123,16 @@ def _refuse_lost_bias(claim: Claim, base: Base) -> None:
 
 
 def _refuse_half_tied(claim: Claim, base: Base) -> None:
-    """T5's later models have a head of their own, and a flag that transformers 5 turns on again."""
+    """Models of which PEFT ties other rows than the file says.
+
+    T5's later models have a head of their own, and a flag that transformers 5 turns on again.
+    """
     if claim.name not in base.tied or not claim.contribution.token_rows:
         return
+    if base.config.get("model_type") == "marian" and claim.name != base.tied[-1]:
+        raise _refused(
+            claim, base, "and PEFT takes its encoder's embedding for the one that it ties"
+        )
     heads = {_HEAD} & base.checkpoint.tensors.keys() - set(base.tied)
     if heads and base.config.get("model_type") in SCALED:
         raise AdapterKind(

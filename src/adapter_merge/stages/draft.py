@@ -14,7 +14,7 @@ from adapter_merge.adapters import (
     labels,
     require_libraries,
 )
-from adapter_merge.bases import Settled, claims_on, live_modules
+from adapter_merge.bases import Settled, claims_on, live_modules, refuse_unread
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import (
     AdapterKind,
@@ -132,6 +132,7 @@ def _merging(settings: Settings, sources: Sources, form: Form | None) -> _Joined
     base = sources.base
     require_libraries(sources.adapters)
     settled, naming = claims_on(sources.adapters, base)
+    refuse_unread(settled.claims, base)
     edits = edits_of(settled.claims, dtype=lambda info: _out_dtype(info, base, settings.dtype))
     if form is not None:
         settled = replace(settled, untied=())  # the class has no head, so nothing is apart
