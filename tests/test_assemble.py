@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 # A child of a process that holds 400 MB must not report them as its own.
-CHILD = "from adapter_merge.assemble import _machine; print(_machine().peak_rss())"
+CHILD = "from adapter_merge.assemble import this_machine; print(this_machine().peak_rss())"
 
 
 def test_the_peak_is_this_process_s() -> None:

@@ -33,7 +33,7 @@ def run(request: Request, reporter: Reporter | None = None) -> Report:
     Never raises for what a user can cause: the report's `status` is then `failed`, and its `error` says
     what happened, to which thing, and what to do next.
     """
-    return pipeline.run(request, reporter=reporter or Silent(), machine=_machine())
+    return pipeline.run(request, reporter=reporter or Silent(), machine=this_machine())
 
 
 def plan(request: Request) -> Plan:
@@ -52,7 +52,7 @@ def forecast(request: Request, plan: Plan) -> Forecast:
     target = request.target.folder
     assert target is not None  # noqa: S101 - a plan has a target that was resolved
     root = target.expanduser().resolve()
-    return pipeline.forecast(request, root, plan, machine=_machine())
+    return pipeline.forecast(request, root, plan, machine=this_machine())
 
 
 def check(
@@ -65,7 +65,7 @@ def check(
     reporter: Reporter | None = None,
 ) -> Report:
     """Run the checks on anybody's merge; with adapters (and their base) all of them."""
-    machine = _machine()
+    machine = this_machine()
     work = partial(
         audit.check,
         folder,
@@ -89,7 +89,7 @@ def card(folder: RepoRef) -> str:
 
 def verify(folder: RepoRef) -> Report:
     """Compare a folder with its receipt, by size and sha256; README.md apart."""
-    machine = _machine()
+    machine = this_machine()
     work = partial(audit.verify, folder, machine=machine)
     return pipeline.reported(folder.text, work, machine=machine)
 
@@ -116,7 +116,8 @@ def _encoder(settings: Settings) -> Encoder | None:
     )
 
 
-def _machine() -> Machine:
+def this_machine() -> Machine:
+    """What a run takes from this machine."""
     return Machine(
         now=time.monotonic,
         peak_rss=_peak_rss,

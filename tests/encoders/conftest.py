@@ -21,8 +21,8 @@ def merge_of(tmp_path_factory: pytest.TempPathFactory) -> MergeOf:
     made: dict[str, Merge] = {}
 
     def get(kind: str) -> Merge:
-        name = KINDS[kind].runner
-        why = lacking(next(r.packages for r in RUNNERS if r.name == name))
+        name, needs = KINDS[kind].runner, KINDS[kind].needs
+        why = lacking({*needs, *next(r.packages for r in RUNNERS if r.name == name)})
         if why is not None:
             pytest.skip(f"it needs {why}")
         if kind not in made:

@@ -13,11 +13,31 @@ import torch
 from tests.contract import makers
 
 VOCABULARY = 256
-_SPECIAL = (
-    "[PAD] [UNK] [CLS] [SEP] [MASK] <image> <|im_start|> <|im_end|> <|vision_start|> <|vision_end|> "
-    "<|image_pad|> <|video_pad|> <|endoftext|> <fake_token_around_image> <end_of_utterance> <global-img> "
-    "<|begin_of_text|> <bos>"
-).split()
+_SPECIAL = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "<image>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+    "<|endoftext|>",
+    "<fake_token_around_image>",
+    "<end_of_utterance>",
+    "<global-img>",
+    "<|begin_of_text|>",
+    "<bos>",
+]
+_ROLES = dict(
+    zip(("pad", "unk", "cls", "sep", "mask"), _SPECIAL, strict=False),
+    eos="<|endoftext|>",
+    bos="<bos>",
+)
 _TEXT = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
@@ -45,13 +65,7 @@ def tokenizer(**named: str) -> Any:
     inner.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     outer = PreTrainedTokenizerFast(
         tokenizer_object=inner,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-        eos_token="<|endoftext|>",
-        bos_token="<bos>",
+        **{f"{role}_token": word for role, word in _ROLES.items()},
         model_max_length=512,
         extra_special_tokens=named,
     )
@@ -283,7 +297,7 @@ class Kind:
     """A repository and its adapter.
 
     `targets` are PEFT's; `loader` loads what PEFT is put on; `old` renames live names to older ones;
-    `runner` is what runs it.
+    `runner` is what runs it, `needs` what its processor needs besides.
     """
 
     runner: str
@@ -292,6 +306,7 @@ class Kind:
     targets: str
     extra: Mapping[str, object] = field(default_factory=dict)
     old: tuple[tuple[str, str], ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 def _auto(name: str, **given: object) -> Callable[[Path], Any]:
@@ -404,6 +419,7 @@ KINDS: dict[str, Kind] = {
         ),
         loader=_auto("AutoModelForImageTextToText"),
         targets=_QWEN,
+        needs=("torchvision",),
     ),
     "seeing-idefics3": Kind(
         runner="seeing",

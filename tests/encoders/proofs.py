@@ -19,7 +19,6 @@ from adapter_merge.checks.outputs import (
 from adapter_merge.checks.seen import Seen
 from adapter_merge.checks.side import look_beside
 from adapter_merge.encoders import ModelEncoder
-from adapter_merge.encoders.inputs import OwnInputs
 from adapter_merge.encoders.job import STEPS, Job, Place
 from adapter_merge.encoders.program import answer
 from adapter_merge.finding import Finding, Outcome
@@ -55,9 +54,9 @@ def merge(base: Path, adapters: tuple[str, ...], to: Path, **settings: object) -
     return Merge(base=base, folder=to, plan=draft(request, sources), sources=sources)
 
 
-def encoder(own: OwnInputs | None = None, **given: object) -> ModelEncoder:
+def encoder(**given: object) -> ModelEncoder:
     """One that works in this process."""
-    usual = {"own": own, "device": "cpu", "free": lambda: 10**11, "threads": 1, "patient": True}
+    usual = {"own": None, "device": "cpu", "free": lambda: 10**11, "threads": 1, "patient": True}
     return ModelEncoder(**{"start": here, **usual, **given})  # type: ignore[arg-type]
 
 

@@ -42,6 +42,7 @@ def _graft(adapter: Adapter, claims: Sequence[Claim], settled: Settled, sources:
         saved=tuple(_whole(c) for c in whole),
         added=tuple(sorted(lacking)),
         rows=tuple(_rows(c) for c in claims if c.contribution.token_rows),
+        untied=bool(settled.untied),
         parameters=bool(extra.get("target_parameters")),
     )
 

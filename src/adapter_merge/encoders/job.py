@@ -48,6 +48,7 @@ class Graft:
         saved: the adapter's whole tensors.
         added: those of the base's side that its file lacks, or has in another shape.
         rows: the adapter's tensors of single rows.
+        untied: whether what the base ties stands apart with the adapter.
         parameters: whether it adapts parameters of modules, which PEFT finds by their names alone.
     """
 
@@ -57,6 +58,7 @@ class Graft:
     saved: tuple[Whole, ...] = ()
     added: tuple[str, ...] = ()
     rows: tuple[tuple[str, Rows], ...] = ()
+    untied: bool = False
     parameters: bool = False
 
 
@@ -114,6 +116,7 @@ def _graft(read: dict[str, Any]) -> Graft:
         saved=saved,
         added=tuple(read["added"]),
         rows=rows,
+        untied=read["untied"],
         parameters=read["parameters"],
     )
 

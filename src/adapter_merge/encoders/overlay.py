@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, list_files
 from adapter_merge.plan import Plan
 from adapter_merge.sources import Adapter, Sources
 
-_CONFIG = "config.json"
+_CONFIG, _TIE = "config.json", "tie_word_embeddings"
 _MODULES = "modules.json"
 _CHAIN = (_MODULES, "config_sentence_transformers.json", "sentence_bert_config.json")
 _TOKENIZER = (
@@ -77,5 +78,16 @@ def _chain(adapter: Adapter) -> Iterator[str]:
 def _put_config(plan: Plan, root: Path) -> None:
     for file in plan.side_files:
         if file.path == _CONFIG and file.content is not None:
-            (root / _CONFIG).unlink(missing_ok=True)
-            (root / _CONFIG).write_bytes(file.content)
+            own = json.loads((root / _CONFIG).read_bytes())
+            (root / _CONFIG).write_text(json.dumps(_tied(json.loads(file.content), own)))
+
+
+def _tied(planned: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The base's file lacks a head that it ties: such flags are its own, whatever the result has."""
+    found = {k: v for k, v in planned.items() if k != _TIE}
+    if _TIE in own:
+        found[_TIE] = own[_TIE]
+    for key, value in found.items():
+        if isinstance(value, dict) and isinstance(own.get(key), dict):
+            found[key] = _tied(value, own[key])
+    return found

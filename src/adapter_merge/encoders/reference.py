@@ -71,29 +71,35 @@ def put_saved(model: nn.Module, graft: Graft, names: Names, *, added: bool) -> N
     """Replace whole tensors: those that the base's file lacks (`added`), or those that it has."""
     for whole in graft.saved:
         if (whole.target.stored in graft.added) is added:
-            _put(model, names.live(whole.target), _tensor(graft, whole.key))
+            live = names.live(whole.target)
+            _put(model, live, _tensor(graft, whole.key), alone=graft.untied)
 
 
 def put_rows(model: nn.Module, graft: Graft, names: Names) -> None:
-    """Overwrite the rows that were learned one by one, each in a tensor that no other module shares."""
+    """Overwrite the rows that were learned one by one."""
     for key, rows in graft.rows:
         live = names.live(Target(stored=rows.stored, need=rows.stored))
         value = model.get_parameter(live).detach().clone()
         value[list(rows.places)] = _tensor(graft, key).to(value)
-        _put(model, live, value)
+        _put(model, live, value, alone=graft.untied)
 
 
-def _put(model: nn.Module, live: str, value: torch.Tensor) -> None:
+def _put(model: nn.Module, live: str, value: torch.Tensor, *, alone: bool) -> None:
+    """Replace a tensor; what is tied to it gets the same, unless it stands `alone` from then on."""
     from torch import nn
 
     path, _, last = live.rpartition(".")
     holder = model.get_submodule(path)
     before: torch.Tensor = getattr(holder, last)
     value = value.to(before)
-    isolated = (
-        nn.Parameter(value, requires_grad=False) if isinstance(before, nn.Parameter) else value
-    )
-    setattr(holder, last, isolated)
+    if not isinstance(before, nn.Parameter):
+        setattr(holder, last, value)
+        return
+    after = nn.Parameter(value, requires_grad=False)
+    for module in [holder] if alone else list(model.modules()):
+        for name, tensor in list(module.named_parameters(recurse=False, remove_duplicate=False)):
+            if tensor is before:
+                setattr(module, name, after)
 
 
 def _tensor(graft: Graft, key: str) -> torch.Tensor:

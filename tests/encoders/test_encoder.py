@@ -1,0 +1,143 @@
+"""What is decided before anything is run: each reason why it isn't, and what the job then says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter_merge.checkpoint import Checkpoint, TensorInfo, WeightFile
+from adapter_merge.encoders import room, runner_of
+from adapter_merge.encoders.job import Job, Place
+from adapter_merge.encoders.runners import RUNNERS
+from adapter_merge.flavours import Look
+from adapter_merge.probed import NotRun
+from tests.build import change_json, make_case
+from tests.encoders.conftest import MergeOf
+from tests.encoders.proofs import Merge, merge, prove
+
+
+def _never(job: Job, place: Place, *, seconds: float, done: Callable[[int], None]) -> int:
+    message = "it was run"
+    raise AssertionError(message)
+
+
+def _needs(made: Merge, **given: Any) -> str:
+    found = prove(made, **{"start": _never, **given})
+    assert isinstance(found, NotRun)
+    return found.needs
+
+
+def _tiny(root: Path, **config: object) -> Merge:
+    case = make_case(root)
+    change_json(case.base / "config.json", **config)
+    return merge(case.base, (str(case.adapter),), case.to)
+
+
+def test_a_base_without_tokenizer_starts_nothing(tmp_path: Path) -> None:
+    assert _needs(_tiny(tmp_path)) == "a tokenizer, and the base brings none"
+
+
+def test_a_class_that_nothing_runs(tmp_path: Path) -> None:
+    made = _tiny(tmp_path, architectures=["LlamaForSomethingElse"])
+    assert _needs(made) == "a runner for this kind of model, which isn't built"
+
+
+def test_too_little_memory(merge_of: MergeOf) -> None:
+    assert _needs(merge_of("causal"), free=lambda: 10**9).endswith("of memory, and 1.0 GB are free")
+
+
+def test_other_processors_are_no_proof(merge_of: MergeOf) -> None:
+    made = merge_of("causal")
+    plan = replace(made.plan, settings={**made.plan.settings, "native": "true"})
+    assert "--native" in _needs(replace(made, plan=plan))
+
+
+def test_what_takes_longer_than_it_may_is_said(merge_of: MergeOf) -> None:
+    def late(job: Job, place: Place, *, seconds: float, done: Callable[[int], None]) -> None:
+        assert seconds == 300
+
+    assert _needs(merge_of("causal"), start=late).startswith("more than 300 seconds")
+
+
+@pytest.mark.parametrize(
+    ("patient", "needs"),
+    [(False, "about 4 min: `--probe require`"), (True, "a reference, and none")],
+)
+def test_a_large_model_is_run_only_where_that_is_required(
+    merge_of: MergeOf, patient: bool, needs: str
+) -> None:
+    made = merge_of("causal")
+    base = replace(made.sources.base, checkpoint=_checkpoint(18 * 10**8))
+    large = replace(made, sources=replace(made.sources, base=base))
+    assert _needs(large, patient=patient, free=lambda: 10**12).startswith(needs)
+
+
+def _checkpoint(size: int) -> Checkpoint:
+    tensor = TensorInfo(name="w", dtype="BF16", shape=(size,), start=0, stop=2 * size)
+    file = WeightFile(name="f", size=0, header=b"", metadata=None, tensors=(tensor,))
+    return Checkpoint(files=(file,), index=None)
+
+
+def _of(size: int) -> tuple[int, float]:
+    checkpoint = _checkpoint(size)
+    return room.memory_needed(checkpoint), room.seconds_needed(checkpoint)
+
+
+def test_needs_grow_with_the_model() -> None:
+    small, large = _of(10**6), _of(10**9)
+    assert 4e9 < large[0] - small[0] < 2.1e10
+    assert 10 < small[1] < 12 < large[1]
+
+
+def test_free_memory_is_that_of_the_machine() -> None:
+    assert 0 < room.free_memory() < 1e15
+    assert room.refusal(5, 5) is None
+
+
+def test_packages_are_looked_up_without_importing() -> None:
+    assert room.lacking(("torch", "peft")) is None
+    found = room.lacking(("torch", "no-such-thing-b", "no-such-thing-a"))
+    assert found == "packages that aren't installed: `pip install no-such-thing-a no-such-thing-b`"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "config", "files", "name"),
+    [
+        ("LlamaForCausalLM", {}, [], "causal"),
+        ("GPT2LMHeadModel", {}, [], "causal"),
+        ("T5ForConditionalGeneration", {"is_encoder_decoder": True}, [], "seq2seq"),
+        ("Qwen2VLForConditionalGeneration", {"vision_config": {}}, [], "seeing"),
+        (
+            "WhisperForConditionalGeneration",
+            {"is_encoder_decoder": True, "num_mel_bins": 1},
+            [],
+            None,
+        ),
+        ("Qwen2AudioForConditionalGeneration", {"audio_config": {}, "vision_config": {}}, [], None),
+        ("BertForSequenceClassification", {}, [], "labels"),
+        ("BertForTokenClassification", {}, [], "headed"),
+        ("BertModel", {}, [], "bare"),
+        ("ViTModel", {"image_size": 224}, [], None),
+        ("ViTForImageClassification", {"image_size": 224}, [], None),
+        ("BertModel", {}, ["modules.json"], "sentence"),
+        ("ColPaliForRetrieval", {}, [], "native"),
+        ("ColQwen2", {}, [], "engine"),
+        ("BiQwen2", {}, [], "engine"),
+    ],
+)
+def test_a_repository_has_its_runner(
+    architecture: str, config: dict[str, object], files: list[str], name: str | None
+) -> None:
+    look = Look(
+        config={"architectures": [architecture], **config}, files=frozenset(files), chats=False
+    )
+    found = runner_of(look)
+    assert (found.name if found else None) == name
+
+
+def test_runners_have_names_of_their_own() -> None:
+    assert len({r.name for r in RUNNERS}) == len(RUNNERS)
