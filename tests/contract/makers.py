@@ -146,6 +146,53 @@ def bart() -> Any:
     )
 
 
+def marian() -> Any:
+    """Like `bart`, but its input embedding is the encoder's."""
+    from transformers import MarianConfig, MarianMTModel
+
+    return MarianMTModel(
+        MarianConfig(
+            vocab_size=64,
+            d_model=32,
+            encoder_layers=1,
+            decoder_layers=1,
+            encoder_attention_heads=2,
+            decoder_attention_heads=2,
+            encoder_ffn_dim=32,
+            decoder_ffn_dim=32,
+            max_position_embeddings=40,
+            pad_token_id=0,
+            eos_token_id=1,
+            decoder_start_token_id=0,
+        )
+    )
+
+
+def instruct_blip() -> Any:
+    """A query former with an embedding of its own beside the text model, which is tied inside."""
+    from transformers import InstructBlipConfig, InstructBlipForConditionalGeneration
+
+    sides = {
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+    }
+    words = {"vocab_size": 96, "max_position_embeddings": 64}
+    text = {"model_type": "opt", "ffn_dim": 64, "word_embed_proj_dim": 32, **sides, **words}
+    model = InstructBlipForConditionalGeneration(
+        InstructBlipConfig(
+            vision_config={**sides, "image_size": 16, "patch_size": 4},
+            qformer_config={**sides, **words, "encoder_hidden_size": 32},
+            text_config=text,
+            num_query_tokens=4,
+            image_token_index=90,
+        )
+    )
+    model.config.image_token_id = 90
+    return model
+
+
 def modern_bert() -> Any:
     """Its tied head has a name that other layers have too."""
     from transformers import ModernBertConfig, ModernBertForMaskedLM

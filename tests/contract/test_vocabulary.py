@@ -22,7 +22,9 @@ from tests.contract.makers import (
     gemma,
     gemma_vision,
     gpt2,
+    instruct_blip,
     llama,
+    marian,
     save_adapter,
     t5,
     tensors_of,
@@ -212,6 +214,34 @@ def test_tokens_of_a_t5_whose_head_is_its_own(module: str, merges: bool, tmp_pat
     assert error is not None
     assert (error.type, error.code) == ("AdapterKind", 4)
     assert "`lm_head.weight` too depends on the transformers" in error.message
+
+
+def _asked() -> dict[str, torch.Tensor]:
+    ids = torch.arange(20)[None]
+    sight = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    places = torch.full((1, 4), 90)
+    return {
+        "input_ids": torch.cat([places, ids], 1),
+        "qformer_input_ids": ids,
+        "pixel_values": sight,
+    }
+
+
+@pytest.mark.parametrize("more", [{}, {"trainable_token_indices": [4, 9]}], ids=["LoRA", "tokens"])
+def test_an_embedding_beside_the_text_s(more: Mapping[str, object], tmp_path: Path) -> None:
+    model = Model(build=instruct_blip, auto="InstructBlipForConditionalGeneration", inputs=_asked)
+    assert_same_outputs(merge(model, {"target_modules": ["q_proj", "v_proj"], **more}, tmp_path))
+
+
+@pytest.mark.parametrize(("module", "merges"), [("shared", False), ("lm_head", True)])
+def test_tokens_of_a_marian(module: str, merges: bool, tmp_path: Path) -> None:
+    model = Model(build=marian, auto="AutoModelForSeq2SeqLM", inputs=PAIRED)
+    merged = merge(model, {**Q, "trainable_token_indices": {module: [4, 9]}}, tmp_path)
+    if merges:
+        assert_same_outputs(merged)
+        return
+    assert merged.report.error is not None
+    assert "encoder's embedding" in merged.report.error.message
 
 
 def change_weights(base: Path, added: Mapping[str, torch.Tensor]) -> None:

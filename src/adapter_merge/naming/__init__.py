@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapter_merge.naming.apart import SCALED, Inseparable, apart
+from adapter_merge.naming.apart import SCALED, Inseparable, apart, ties_itself
 from adapter_merge.naming.attempt import Target
 from adapter_merge.naming.resolve import Names, resolve
 from adapter_merge.naming.tied import tied_tensors, vocabulary_tensors, with_tied
@@ -15,6 +15,7 @@ __all__ = [
     "apart",
     "resolve",
     "tied_tensors",
+    "ties_itself",
     "vocabulary_tensors",
     "with_tied",
 ]

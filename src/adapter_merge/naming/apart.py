@@ -92,6 +92,17 @@ def apart(
     return _copies(one, two, checkpoint, tied)
 
 
+def ties_itself(config: Mapping[str, Any], checkpoint: Checkpoint, tied: Sequence[str]) -> bool:
+    """Whether the outermost class ties head and embedding: the only one that PEFT asks for its ties."""
+    if config.get("model_type") in PLAIN:
+        return True
+    skeleton = skeleton_of(config, checkpoint.tensors)
+    if isinstance(skeleton, Absent):
+        return True
+    heads = skeleton.place(tied[-1]).live
+    return not any(h.startswith(f"{part.path}.") for h in heads for part in skeleton.parts)
+
+
 def _copies(
     one: Skeleton, two: Skeleton, checkpoint: Checkpoint, tied: Sequence[str]
 ) -> Mapping[str, str] | Inseparable:
