@@ -95,6 +95,18 @@ FAULTS: dict[str, tuple[Tensors, dict[str, object], type[AdapterMergeError], str
         Corrupt,
         "rank_pattern",
     ),
+    "a pattern that is none": (
+        {f"{PREFIX}{UP}.ia3_l": f32(INNER, 1)},
+        {"peft_type": "IA3", "rank_pattern": 5},
+        Corrupt,
+        "impossible `rank_pattern`",
+    ),
+    "feedforward modules that are no names": (
+        {f"{PREFIX}{UP}.ia3_l": f32(INNER, 1)},
+        {"peft_type": "IA3", "feedforward_modules": [1]},
+        Corrupt,
+        "impossible `feedforward_modules`",
+    ),
     "a start that changed the base": (
         dora(),
         {**DORA, "init_lora_weights": "pissa"},

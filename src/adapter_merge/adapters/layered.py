@@ -53,6 +53,7 @@ class Layered:
             raise AdapterKind(
                 f"`{label}` can't be merged: {why}", hint="Serve it with PEFT beside its base."
             )
+        _check_options(adapter)
         own, wanted = sort_out(adapter), (config.model_extra or {}).get(TOKENS)
         if not own.method:
             raise Corrupt(
@@ -82,6 +83,21 @@ class Layered:
                 token_rows(adapter, info, index=index, module=module, wanted=wanted)
                 for module, info in own.tokens.items()
             ),
+        )
+
+
+def _check_options(adapter: Adapter) -> None:
+    """Those that are read here may be anything in a stranger's config."""
+    options = adapter.config.model_extra or {}
+    known = {"rank_pattern": isinstance(options.get("rank_pattern") or {}, Mapping)}
+    for name in ("feedforward_modules", "target_parameters"):
+        value = options.get(name) or []
+        is_list = isinstance(value, list) and all(isinstance(v, str) for v in value)
+        known[name] = is_list or isinstance(value, str)
+    for name in (n for n, right in known.items() if not right):
+        raise Corrupt(
+            f"`adapter_config.json` of `{adapter.pinned.source}` has an impossible `{name}`",
+            hint="Repair the field, or save the adapter again with PEFT.",
         )
 
 
