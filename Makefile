@@ -11,10 +11,10 @@ COLPALI := .venv-colpali
 # From one index: torchvision works with the build of torch that it was made for.
 TORCHES := $(shell grep -E '^torch(vision)?==' constraints.txt)
 # Where tests load classes of colpali-engine; some of them have others beside, which run once more.
-COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/flavours
+COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/encoders tests/flavours
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint type layers docs check test test-colpali fuzz demo bench
+.PHONY: help setup fmt lint type layers docs docs-converters check test test-colpali fuzz demo bench
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -48,6 +48,10 @@ layers: setup ## Check that imports only go down
 	$(BIN)/lint-imports
 
 docs: setup ## Write the generated pages of docs
+	$(BIN)/python docs/generate.py
+
+docs-converters: setup ## Try every model class of transformers again, for docs/reference/converters.md
+	$(BIN)/python docs/converters.py
 	$(BIN)/python docs/generate.py
 
 check: lint type layers ## Everything that CI checks, but the tests

@@ -86,7 +86,9 @@ def ran(made: Merge, folder: Path | None = None, **given: object) -> Ran:
     return found
 
 
-def judged(probed: Probed | None, *, foreign: bool = False) -> dict[str, Finding]:
+def judged(
+    probed: Probed | None, *, foreign: bool = False, plan: Plan | None = None
+) -> dict[str, Finding]:
     """What the checks say of it."""
     seen = Seen(
         name="merged",
@@ -95,7 +97,7 @@ def judged(probed: Probed | None, *, foreign: bool = False) -> dict[str, Finding
         checkpoint=None,
         trouble=None,
         side=look_beside(Path(), {}),
-        plan=None,
+        plan=plan,
         sources=None,
         looks={},
         tied=None,

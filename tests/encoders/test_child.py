@@ -38,6 +38,7 @@ def _job(root: Path) -> Job:
         grafts=(graft,),
         dtypes={"a.weight": "F32"},
         bundle=False,
+        native=False,
         inputs=Inputs(texts=("t",), queries=("q",), pages=("p",), draw=True),
         device="cpu",
         memory=4_000_000_000,

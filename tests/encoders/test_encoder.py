@@ -50,12 +50,6 @@ def test_too_little_memory(merge_of: MergeOf) -> None:
     assert _needs(merge_of("causal"), free=lambda: 10**9).endswith("of memory, and 1.0 GB are free")
 
 
-def test_other_processors_are_no_proof(merge_of: MergeOf) -> None:
-    made = merge_of("causal")
-    plan = replace(made.plan, settings={**made.plan.settings, "native": "true"})
-    assert "--native" in _needs(replace(made, plan=plan))
-
-
 def test_what_takes_longer_than_it_may_is_said(merge_of: MergeOf) -> None:
     def late(job: Job, place: Place, *, seconds: float, done: Callable[[int], None]) -> None:
         assert seconds == 300

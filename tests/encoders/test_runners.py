@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from adapter_merge.finding import Outcome
 from adapter_merge.probed import Distance
 from tests.encoders.conftest import MergeOf
 from tests.encoders.models import KINDS
-from tests.encoders.proofs import judged, ran
+from tests.encoders.proofs import judged, merge, ran
 
 KINDS_TO_RUN = [
     pytest.param(k, marks=pytest.mark.colpali) if KINDS[k].runner == "engine" else k for k in KINDS
@@ -68,6 +70,19 @@ def test_what_a_plain_loader_of_today_would_lose_is_told(merge_of: MergeOf, kind
     finding = judged(ran(merge_of(kind)))["E005"]
     assert finding.outcome is Outcome.PASS
     assert "passes over" in finding.message
+
+
+@pytest.mark.colpali
+@pytest.mark.parametrize("kind", ["engine-colpali", "engine-colqwen2-old"])
+def test_the_form_of_transformers_is_proved_against_that_of_colpali_engine(
+    merge_of: MergeOf, tmp_path: Path, kind: str
+) -> None:
+    source = merge_of(kind).sources
+    adapter = str(source.adapters[0].pinned.root)
+    made = merge(source.base.pinned.root, (adapter,), tmp_path / "native", native=True)
+    found = judged(ran(made), plan=made.plan)
+    assert {f.outcome for f in found.values()} == {Outcome.PASS}
+    assert "ForRetrieval" in found["E002"].message
 
 
 def _of(found: tuple[Distance, ...], group: str) -> Distance:

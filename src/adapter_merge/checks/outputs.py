@@ -140,7 +140,8 @@ class LoadsAlike:
     @_against_run
     def judge(self, seen: Seen, ran: Ran) -> Iterable[Finding]:
         """Class, labels, filled parameters, dimensions and token counts, one after the other."""
-        trouble = next(iter(_troubles(ran)), None)
+        native = seen.plan is not None and "native" in seen.plan.settings
+        trouble = next(iter(_troubles(ran, native=native)), None)
         if trouble is not None:
             merged = None if ran.merged is None else ran.merged.kind
             facts = {} if ran.merged is None else {"merged_facts": ran.merged.facts}
@@ -154,17 +155,15 @@ class LoadsAlike:
                 **facts,
             )
         else:
-            yield passed(
-                self, seen, f"it loads as {ran.reference.kind}, and every parameter is filled"
-            )
+            yield passed(self, seen, f"it loads as {_kind(ran)}, and every parameter is filled")
 
 
-def _troubles(ran: Ran) -> Iterable[str]:
+def _troubles(ran: Ran, *, native: bool) -> Iterable[str]:
     merged, reference = ran.merged, ran.reference
     if merged is None:
         yield f"base and adapter run, the merged folder doesn't: {ran.trouble}"
         return
-    if merged.kind != reference.kind:
+    if merged.kind != reference.kind and not native:
         yield f"it loads as {merged.kind}, and base with adapter as {reference.kind}"
     lost = sorted(set(merged.unfilled) - set(reference.unfilled))
     if lost:
@@ -177,6 +176,10 @@ def _troubles(ran: Ran) -> Iterable[str]:
     dirty = [d.group for d in ran.distances if d.masked]
     if dirty:
         yield f"{listed(dirty)}: rows of padding aren't zero"
+
+
+def _kind(ran: Ran) -> str:
+    return ran.reference.kind if ran.merged is None else ran.merged.kind
 
 
 def _shapes(reference: Shape | None, merged: Shape | None) -> str:

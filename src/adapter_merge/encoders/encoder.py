@@ -88,10 +88,6 @@ class ModelEncoder:
     def _job(
         self, plan: Plan, sources: Sources, look: Look, runners: tuple[Runner | None, Runner | None]
     ) -> Job | NotRun:
-        if "native" in plan.settings:
-            return NotRun(
-                needs="the same processor on both sides, and `--native` has one of its own"
-            )
         one, other = runners[0], runners[1] or runners[0]
         if one is None or other is None:
             return NotRun(needs="a runner for this kind of model, which isn't built")
@@ -113,6 +109,7 @@ class ModelEncoder:
             grafts=grafts,
             dtypes=_dtypes(plan),
             bundle=plan.layout == "bundled",
+            native="native" in plan.settings,
             inputs=inputs(self.own, sees=one.sees),
             device=self.device,
             memory=room.memory_needed(sources.base.checkpoint) * _SPARE,

@@ -72,6 +72,7 @@ class Job:
         runner, merged_runner: names in `RUNNERS`, for the base and for the merged folder.
         dtypes: tensor of the base -> its dtype in the result, as a header spells it.
         bundle: whether the merged folder holds base and adapter beside each other.
+        native: whether it is in a form of its own (`--native`), whose processor may ask otherwise.
         device: as torch spells it.
         memory: bytes of data that the child may hold.
     """
@@ -84,6 +85,7 @@ class Job:
     grafts: tuple[Graft, ...]
     dtypes: Mapping[str, str]
     bundle: bool
+    native: bool
     inputs: Inputs
     device: str
     memory: int

@@ -28,6 +28,7 @@ from adapter_merge.encoders.reference import Broken, Names
 from adapter_merge.encoders.rows import pack
 from adapter_merge.encoders.runners import RUNNERS, Running
 from adapter_merge.encoders.runners.runner import placed
+from adapter_merge.encoders.runners.vectors import with_processor
 from adapter_merge.folder import open_checkpoint
 from adapter_merge.skeleton import skeleton_from
 
@@ -148,6 +149,9 @@ def _merged(job: Job, given: _Given, arrays: dict[str, Any]) -> dict[str, object
     merged = Path(job.merged)
     # Another seed: a parameter that no file fills differs from the reference's.
     running, _, unfilled = _load(job, job.merged_runner, merged, merged, seed=2)
+    if job.native:
+        # Its words for queries are declared to differ; what the model makes of the same words must not.
+        running = with_processor(running, Path(job.base))
     arrays |= pack("merged", running.run(given.inputs, given.pages))
     return _side(running, () if job.bundle else unfilled)
 

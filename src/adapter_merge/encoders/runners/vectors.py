@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from adapter_merge.encoders.inputs import Inputs
 from adapter_merge.encoders.runners.runner import (
     TRANSFORMERS,
+    Running,
     array,
     lacks_processor,
     mask_of,
@@ -26,12 +27,19 @@ if TYPE_CHECKING:
     from adapter_merge.encoders.rows import Outputs, Rows
 
 
+_OF_PLACES = ("image_grid_thw", "attention_mask", "mm_token_type_ids")
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Family:
-    """A loaded class and its processor."""
+    """A loaded class and its processor.
+
+    `places`: whether it has to be told where in a page each patch lies, which its class asks no more.
+    """
 
     model: Any
     processor: Any
+    places: bool = False
 
     @property
     def kind(self) -> str:
@@ -57,8 +65,12 @@ class _Family:
 
         from adapter_merge.encoders.rows import Rows
 
+        given = read.to(self.model.device)
+        if self.places and "image_grid_thw" in given:
+            told = {n: given[n] for n in _OF_PLACES}
+            given["position_ids"], _ = self.model.vlm.get_rope_index(given["input_ids"], **told)
         with torch.inference_mode():
-            out = self.model(**read.to(self.model.device))
+            out = self.model(**given)
         values = array(out if isinstance(out, torch.Tensor) else out.embeddings)
         if values.ndim == 2:
             return {f"{what}.pooled": Rows.single(values)}
@@ -88,8 +100,7 @@ class Native(_OfPages):
         import transformers
 
         name = Look.at(folder).architecture
-        processor = name.replace("ForRetrieval", "Processor")
-        return _opened(transformers, name, processor, folder, device)
+        return _opened(transformers, name, _processor(name), folder, device)
 
 
 class Engine(_OfPages):
@@ -108,6 +119,19 @@ class Engine(_OfPages):
 
         name = Look.at(folder).architecture
         return _opened(models, name, PROCESSORS[name], folder, device)
+
+
+def with_processor(running: Any, folder: Path) -> Running:
+    """A model in transformers' form that gets what colpali-engine's would: `folder` has its processor."""
+    from colpali_engine import models
+
+    processor = getattr(models, PROCESSORS[Look.at(folder).architecture])
+    read = processor.from_pretrained(folder, local_files_only=True)
+    return _Family(model=running.model, processor=read, places=True)
+
+
+def _processor(architecture: str) -> str:
+    return architecture.replace("ForRetrieval", "Processor")
 
 
 def _opened(package: Any, model: str, processor: str, folder: Path, device: str) -> _Family:
