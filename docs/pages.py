@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from pydantic.fields import FieldInfo
 
@@ -46,6 +49,13 @@ _FAMILIES = {
         "By rules that were read in each program's source; nothing is started. They warn, unless `check --for` names the program.",
     ),
 }
+_CONVERTERS = Path(__file__).parent / "converters.json"
+_FATES = {
+    "whole": "edited as it is",
+    "rows": "its rows of the file's tensor are edited",
+    "pieces": "each of the file's tensors gets its part",
+    "refused": "refused",
+}
 _INTRODUCTION = """\
 # When a check fails
 
@@ -75,6 +85,7 @@ def pages() -> dict[str, str]:
         "reference/codes.md": _codes(),
         "reference/options.md": _options(),
         "reference/adapters.md": _adapters(),
+        "reference/converters.md": _converters(),
         "guides/when-a-check-fails.md": _guide(),
     }
 
@@ -165,6 +176,67 @@ def _adapters() -> str:
         *(f"| `{name}` | {why} |" for name, why in LORA_OPTIONS.items()),
         f"| `init_lora_weights` | {_STARTS}: they changed the base when the training began |",
     )
+
+
+def _converters() -> str:
+    data = json.loads(_CONVERTERS.read_text(encoding="utf-8"))
+    tried, failed = data["tried"], data["failed"]
+    return _page(
+        "# Tensors that transformers rebuilds when it loads a file",
+        "",
+        f"Every model class that transformers {data['transformers']} exports was tried, {tried} of them: built without weights "
+        "from the defaults of its config, or with a few small sizes where it has none. Each of its tensors got the "
+        "name and the shape that `save_pretrained` gives it, and naming was asked for each live name, and for each name in "
+        f"the file. {tried - len(failed)} classes could be built; [the others](#classes-that-could-not-be-built) are listed. "
+        "`make docs-converters` tries them again.",
+        "",
+        "What stands in no row lies in the file as the model has it, under its own name or another one, and is edited there. "
+        "So is every tensor below where adapter and file have the same form. Where several tensors of the file are "
+        "one of the model, [plain LoRA alone is merged](naming.md#tensors-that-transformers-rebuilds-when-it-loads-a-file).",
+        "",
+        "| what transformers does | to make | an adapter of that, on a file as saved | an adapter of what is saved, on a file "
+        "with the live tensors | model types |",
+        "|---|---|---|---|---|",
+        *(_converter(row) for row in data["rebuilt"]),
+        "",
+        "## Names that mean another tensor in a file than in the model",
+        "",
+        "Where names are equal, tensors are, but for these: the model's class is asked there.",
+        "",
+        *(f"- `{kind}`: {_listed(names)}" for kind, names in data["moved"].items()),
+        "",
+        "## Rules that no class showed",
+        "",
+        "transformers has these too, for types and classes that only use them with another config than was tried, that it doesn't export, or that "
+        "could not be built. They are judged by the same code when a base of theirs is merged.",
+        "",
+        *(f"- `{by}`: {_listed(names)}" for by, names in data["unseen"].items()),
+        "",
+        "## Classes that could not be built",
+        "",
+        *(f"- {_listed(names)}: {why}" for why, names in _by_reason(failed).items()),
+    )
+
+
+def _by_reason(failed: Mapping[str, str]) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, why in failed.items():
+        found.setdefault(why, []).append(name)
+    return found
+
+
+def _converter(row: Mapping[str, Any]) -> str:
+    cells = (
+        _listed(row["tensors"]),
+        _FATES[row["live"]],
+        _FATES[row["saved"]],
+        _listed(row["types"]),
+    )
+    return f"| `{row['by']}` | {' | '.join(cells)} |"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _versions(method: Method) -> str:

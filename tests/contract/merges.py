@@ -17,8 +17,9 @@ from adapter_merge.request import Request
 from tests.contract.eras import ERAS, part_of, renamed
 from tests.contract.makers import Tensors, change_tensors
 
+# Without the pooling head's `out_proj`, which its class reads past PEFT's layer.
 _TARGETS = re.compile(
-    r"(?:.*\.)?(?:[qkvo]_proj|up_proj|down_proj|fc1|fc2|out_proj|qkv|proj|linear_1|custom_text_proj|linear"
+    r"(?!.*head\.attention)(?:.*\.)?(?:[qkvo]_proj|up_proj|down_proj|fc1|fc2|out_proj|qkv|proj|linear_1|custom_text_proj|linear"
     r"|embedding_proj_layer|query|value|c_attn|c_proj)"
 )
 _PREFIX = "base_model.model."

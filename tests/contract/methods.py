@@ -100,12 +100,15 @@ class Method:
         name = self.config.removesuffix("Config").upper()
         method = next(m for n, m in registry.METHODS.items() if n.replace("_", "") == name)
         first = max(_numbers(method.since), _numbers(self.since))
-        return first <= _numbers(version("peft")) < _numbers(method.until or "1.0")
+        return first <= PEFT < _numbers(method.until or "1.0")
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     """Major and minor version."""
     return tuple(int(part) for part in text.split(".")[:2])
+
+
+PEFT = _numbers(version("peft"))
 
 
 def of(config: str, edited: int, *targets: str, model: Build = biased, **options: Any) -> Method:

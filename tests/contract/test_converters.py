@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,41 +14,15 @@ from adapter_merge.errors import MissingTarget, ShapeMismatch, UnsupportedError
 from adapter_merge.folder import open_checkpoint, read_json
 from adapter_merge.naming import Target, resolve
 from adapter_merge.plan import Need
-from adapter_merge.skeleton.joint import joint_of, turns
-from adapter_merge.skeleton.tree import _splits_rows
 from tests.build import PREFIX, write_json
 from tests.contract.eras import of_class
 from tests.contract.makers import save_adapter, save_base, tensors_of
-from tests.contract.merges import planned, table
+from tests.contract.merges import planned
 from tests.contract.oracle import differing, merged_by_peft, ours, with_adapters
 
 _LAYER = "model.layers.0"
 _TEXT = "model.language_model.layers.0.mlp.experts"
 _QWEN = ("qwen3_vl_moe", "Qwen3VLMoeForConditionalGeneration")
-
-
-def test_the_table_names_every_converter_of_transformers() -> None:
-    from transformers import conversion_mapping
-    from transformers.core_model_loading import WeightConverter
-
-    found: dict[tuple[str, bool], set[str]] = defaultdict(set)
-    for kind, rules in conversion_mapping._build_checkpoint_conversion_mapping().items():
-        for rule in (r for r in rules if isinstance(r, WeightConverter)):
-            operations = ", ".join(type(o).__name__ for o in rule.operations)
-            found[operations, _is_edited(rule)].add(kind)
-    rows = table("Tensors that transformers rebuilds when it loads a file")
-    said = {
-        (name.strip("`"), fate != "refused"): set(kinds.replace("`", "").split(", "))
-        for name, fate, kinds in rows
-    }
-    assert said == found
-
-
-def _is_edited(rule: Any) -> bool:
-    splits = len(rule.operations) == 1 and _splits_rows(rule.operations[0])
-    first = rule.source_patterns[0]
-    name = first.replace(".*.", ".0.").replace("\\", "")
-    return splits or turns(rule) or joint_of(rule, first, name) is not None
 
 
 @pytest.mark.parametrize("bias", ["none", "lora_only"])

@@ -31,6 +31,7 @@ from tests.contract.makers import (
     vit,
     whisper,
 )
+from tests.contract.methods import PEFT
 from tests.contract.oracle import differing, merged_by_peft, ours, rounded_once, with_adapters
 
 CAUSAL, SEQUENCE, TOKEN = (
@@ -195,7 +196,7 @@ CASES: Mapping[str, Case] = {
         model=bert,
         auto=SEQUENCE,
         loras=(on("query", bias="lora_only", **SEQ),),
-        edited=4,
+        edited=6 if PEFT >= (0, 21) else 4,  # before, the biases of such a base weren't saved
         prefix="bert.",
         added=HEAD,
     ),

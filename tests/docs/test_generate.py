@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = [
     "reference/adapters.md",
     "reference/codes.md",
+    "reference/converters.md",
     "reference/options.md",
     "guides/when-a-check-fails.md",
 ]
@@ -22,10 +23,13 @@ PAGES = [
 def house(tmp_path: Path) -> Path:
     """A copy of the generator with pages of its own making."""
     (tmp_path / "docs").mkdir()
-    for name in ("generate.py", "pages.py"):
+    for name in ("generate.py", "pages.py", "converters.json"):
         shutil.copy(ROOT / "docs" / name, tmp_path / "docs")
     (tmp_path / "docs" / "guides").mkdir()
     (tmp_path / "docs" / "guides" / "read-a-report.md").touch()
+    (tmp_path / "docs" / "reference").mkdir()
+    heading = "# Tensors that transformers rebuilds when it loads a file"
+    (tmp_path / "docs" / "reference" / "naming.md").write_text(heading)
     (tmp_path / "README.md").write_text("[codes](docs/reference/codes.md#exit-codes)")
     assert _generate(tmp_path) == (0, "")
     return tmp_path

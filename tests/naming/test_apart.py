@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +41,12 @@ def test_a_plain_type_ties_one_head_and_nothing_else(kind: str) -> None:
     assert HEAD in free.shapes
     assert "lm_head.bias" not in free.shapes
     assert free.place(HEAD).live == (HEAD,)
+
+
+def test_every_plain_type_is_one_by_the_list_of_all_classes() -> None:
+    known = json.loads((Path(__file__).parents[2] / "docs" / "converters.json").read_text())
+    assert set(known["plain"]) >= PLAIN
+    assert SCALED.isdisjoint(known["plain"])
 
 
 def test_no_other_forward_pass_asks_for_the_flag() -> None:

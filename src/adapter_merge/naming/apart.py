@@ -10,7 +10,8 @@ from adapter_merge.checkpoint import Checkpoint
 from adapter_merge.skeleton import Absent, Skeleton, skeleton_of
 
 # Types whose heads are `lm_head.weight` without a bias, tied to the embedding alone, and whose forward pass
-# doesn't ask for the flag: nobody has to import their classes. Tests ask the classes again.
+# doesn't ask for the flag: nobody has to import their classes. Tests ask the classes again; docs/converters.json
+# has all types that tie so.
 PLAIN = frozenset(
     {
         "bloom",

@@ -1,7 +1,7 @@
 """Names that join without the model's class: no torch, no transformers.
 
 Equal names mean equal tensors unless a rule of transformers would take a live name for a stored one. Of
-the whole registry of transformers 5.23 that happens in two model types; tests ask the registry again.
+all classes of transformers 5.23 that happens in two model types (docs/reference/converters.md).
 """
 
 from __future__ import annotations
