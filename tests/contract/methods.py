@@ -196,7 +196,9 @@ EVERY: Mapping[str, Method] = {
     "OFT, constrained and shared": linear(
         "OFTConfig", oft_block_size=8, r=0, coft=True, eps=1e-2, block_share=True
     ),
-    "OFT, embedding": of("OFTConfig", 1, "embed_tokens", oft_block_size=8, r=0),
+    "OFT, embedding": replace(
+        of("OFTConfig", 1, "embed_tokens", oft_block_size=8, r=0), since="0.19"
+    ),
     "BOFT": linear("BOFTConfig", boft_block_size=4, boft_n_butterfly_factor=2),
     "BOFT, convolution": of("BOFTConfig", 1, PATCHES, model=vit, boft_block_size=4),
     "BOFT with all biases": of("BOFTConfig", 12, *Q_AND_V, boft_block_size=4, bias="all"),
