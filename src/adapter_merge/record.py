@@ -100,7 +100,7 @@ def _group(found: Distance) -> GroupRecord:
     known = {n: v for n in names if (v := getattr(found, n)) is not None}
     return GroupRecord(
         group=found.group,
-        cosines=tuple(_short(c) for c in found.cosines),
+        cosines=tuple(round(c, 9) for c in found.cosines),
         **{name: _short(value) for name, value in known.items()},
     )
 

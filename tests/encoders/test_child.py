@@ -20,6 +20,7 @@ from tests.encoders.proofs import judged, ran
 def _job(root: Path) -> Job:
     target = Target(stored="a.weight", need="b.weight")
     graft = Graft(
+        label="./a",
         folder=str(root),
         weight=0.5,
         modules={"b": target},

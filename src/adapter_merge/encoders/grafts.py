@@ -36,6 +36,7 @@ def _graft(adapter: Adapter, claims: Sequence[Claim], settled: Settled, sources:
     lacking = {c.name for c in whole if there.get(c.name) != c.contribution.shape}
     extra = adapter.config.model_extra or {}
     return Graft(
+        label=adapter.pinned.source,
         folder=str(adapter.pinned.root),
         weight=adapter.weight,
         modules=dict(_modules(claims)),

@@ -44,6 +44,7 @@ class Graft:
     """One adapter, and where its tensors go.
 
     Attributes:
+        label: what messages call it.
         modules: module by the adapter's names -> what it changes.
         saved: the adapter's whole tensors.
         added: those of the base's side that its file lacks, or has in another shape.
@@ -52,6 +53,7 @@ class Graft:
         parameters: whether it adapts parameters of modules, which PEFT finds by their names alone.
     """
 
+    label: str
     folder: str
     weight: float
     modules: Mapping[str, Target]
@@ -112,6 +114,7 @@ def _graft(read: dict[str, Any]) -> Graft:
     saved = tuple(Whole(key=w["key"], target=Target(**w["target"])) for w in read["saved"])
     modules = {name: Target(**target) for name, target in read["modules"].items()}
     return Graft(
+        label=read["label"],
         folder=read["folder"],
         weight=read["weight"],
         modules=modules,

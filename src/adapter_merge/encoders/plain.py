@@ -54,7 +54,7 @@ def _answer(
     graft: Graft, missing: list[str], unexpected: list[str], refusal: str | None
 ) -> dict[str, object]:
     return {
-        "adapter": graft.folder,
+        "adapter": graft.label,
         "tensors": _count(graft),
         "missing": sorted(missing),
         "unexpected": sorted(unexpected),

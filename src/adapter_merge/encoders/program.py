@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _Clock = dict[str, float]
+_SHOWN = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ def _work(job: Job, place: Place) -> dict[str, object]:
         if _is_memory(e):
             raise
         traceback.print_exc()
-        told["trouble"] = _first_line(e)
+        told["trouble"] = _first_line(e, job)
     np.savez(place.arrays, **arrays)
     told["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return told
@@ -178,9 +179,12 @@ def _done(place: Place) -> None:
         steps.write(b".")
 
 
-def _first_line(error: BaseException) -> str:
+def _first_line(error: BaseException, job: Job) -> str:
+    """What went wrong; the folders are of this run and mean nothing to anybody."""
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {text[:200]}"
+    for folder, name in ((job.merged, "the merged folder"), (job.base, "the base")):
+        text = text.replace(folder, name)
+    return f"{type(error).__name__}: {text[:_SHOWN]}"
 
 
 def _is_memory(error: Exception) -> bool:
@@ -204,10 +208,10 @@ def answer(job: Job, place: Place) -> None:
     except Broken as e:
         said = {"broken": str(e)}
     except ImportError as e:
-        said = {"lacking": _first_line(e).partition(": ")[2]}
+        said = {"lacking": _first_line(e, job).partition(": ")[2]}
     except Exception as e:
         traceback.print_exc()
-        said = {"memory": True} if _is_memory(e) else {"broken": _first_line(e)}
+        said = {"memory": True} if _is_memory(e) else {"broken": _first_line(e, job)}
     place.answer.write_text(json.dumps(said))
 
 
