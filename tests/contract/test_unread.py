@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
 from tests.contract.makers import Tensors, change_tensors, save_base, tensors_of
 from tests.contract.methods import config_of, lora, of, save_method, siglip
@@ -54,7 +55,7 @@ def test_a_trained_one_is_refused(method: Any, base: Path, tmp_path: Path) -> No
     error = ours(base, {tmp_path / "adapter": 1.0}, tmp_path / "out").error
     assert error is not None
     assert (error.type, error.code) == ("AdapterKind", 4)
-    assert f"`{_ALONE}." in error.message
+    assert f"{_ALONE}." in error.message
     assert "`attention` in `target_modules`" in error.hint
     assert not (tmp_path / "out").exists()
 
@@ -72,8 +73,8 @@ def test_one_that_was_never_trained_changes_nothing(base: Path, tmp_path: Path) 
     change_tensors(adapter, untrained("lora_B"))
     report = ours(base, {adapter: 1.0}, tmp_path / "out")
     assert report.status == "merged", report.error
-    changed = differing(tensors_of(tmp_path / "out"), tensors_of(base))
-    assert changed == ["encoder.layers.0.self_attn.out_proj.weight"]
+    (changed,) = differing(tensors_of(tmp_path / "out"), tensors_of(base))
+    assert changed.endswith("encoder.layers.0.self_attn.out_proj.weight")
 
 
 def test_one_inside_an_adapted_attention_counts(base: Path, tmp_path: Path) -> None:
@@ -104,6 +105,8 @@ def split() -> Any:
 
 @pytest.mark.parametrize("targets", [["out_proj"], ["q_proj", "out_proj"]])
 def test_one_that_the_class_calls_is_merged(targets: list[str], tmp_path: Path) -> None:
+    if not hasattr(transformers, "Tipsv2TextModel"):
+        pytest.skip("this transformers doesn't have the class")
     base, adapter = save_base(split(), tmp_path / "base"), tmp_path / "adapter"
     assert "transformer.resblocks.0.attn.in_proj_weight" in tensors_of(base)
     save_method(own_class(base), adapter, config_of(lora(len(targets), *targets)))

@@ -33,6 +33,15 @@ def test_the_class_that_takes_all_is_named(folders: tuple[Path, Path]) -> None:
     assert asked(*folders) == Taken(by="BertModel")
 
 
+def test_a_transformers_that_tells_nothing_isn_t_believed(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    monkeypatch.setattr(transformers.PreTrainedModel, "load_adapter", lambda *_: None)
+    assert "doesn't tell" in asked(*folders).why
+
+
 def _drop(folder: Path) -> None:
     change_tensors(folder, lambda ts: {n: t for n, t in ts.items() if ".1." not in n})
 

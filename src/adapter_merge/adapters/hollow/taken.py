@@ -105,6 +105,8 @@ def _load(model: Any, adapter: Adapter) -> None:
             found = model.load_adapter(str(adapter.pinned.root))
         except Exception as e:
             raise Misfit(f"transformers can't load it: {said(e)}") from e
+    if found is None:
+        raise Misfit("this transformers doesn't tell which of its tensors it took: update it")
     for names, what in (
         (found.missing_keys, "has no tensor for"),
         (found.unexpected_keys, "passes over"),
