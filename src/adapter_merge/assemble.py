@@ -111,7 +111,7 @@ def _encoder(settings: Settings) -> Encoder | None:
         own=None if settings.probes is None else read_inputs(settings.probes),
         device="cpu" if settings.device == "auto" else settings.device,
         free=free_memory,
-        threads=_processors(),
+        threads=min(_processors(), _MOST_WORKERS),
         patient=settings.probe == "require",
     )
 

@@ -215,6 +215,10 @@ def _engine(name: str, processor: str, inside: Callable[[], Any], images: Callab
     return save
 
 
+_CHAT = (
+    "{% for m in messages %}<|im_start|>{% for c in m.content %}"
+    "{% if c.type == 'image' %}<image>{% else %}{{ c.text }}{% endif %}{% endfor %}{% endfor %}"
+)
 _GEMMA_WORDS = {
     "image_token": "<image>",
     "boi_token": "<|vision_start|>",
@@ -429,6 +433,7 @@ KINDS: dict[str, Kind] = {
             "Idefics3Processor",
             image_processor=_idefics_images,
             image_seq_len=4,
+            chat_template=_CHAT,
         ),
         loader=_auto("AutoModelForImageTextToText"),
         targets=rf"({_GEMMA}|.*modality_projection\.proj)",

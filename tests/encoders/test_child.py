@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from adapter_merge.encoders.answer import read_answer
 from adapter_merge.encoders.child import run_child
@@ -81,6 +85,32 @@ def test_a_child_has_no_more_memory_than_it_is_given(tmp_path: Path) -> None:
     assert "memory" in _answer(place, code)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child")
+def test_a_child_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    """Nobody would end it else: its parent had no time for that."""
+    (tmp_path / "job.json").write_bytes(_job(tmp_path).dump())
+    code = (
+        "import subprocess, sys, time;"
+        "p = subprocess.Popen([sys.executable, '-c', sys.argv[1]], stdout=subprocess.PIPE);"
+        "print(p.stdout.readline().decode(), end='', flush=True); time.sleep(60)"
+    )
+    inner = (
+        "import os, time; from adapter_merge.encoders import program as p;"
+        "from adapter_merge.encoders.job import Job; from pathlib import Path;"
+        f"p._limit(Job.load(Path({str(tmp_path / 'job.json')!r}).read_bytes()));"
+        "print(os.getpid(), flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, inner], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert Path(f"/proc/{pid}").exists()
+        parent.kill()
+    end = time.monotonic() + 10
+    while Path(f"/proc/{pid}/exe").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}/exe").exists()
+
+
 def test_a_child_that_dies_is_an_answer(tmp_path: Path) -> None:
     place = Place(root=tmp_path)
     place.log.write_text("first\nlast words\n")
@@ -124,3 +154,11 @@ def test_a_child_knows_no_secret(
     assert {f.outcome for f in judged(found).values()} == {"pass"}
     assert found.peak_rss_bytes > 1e8
     assert set(found.seconds) == {"import", "reference", "merged"}
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA here")
+@pytest.mark.parametrize("kind", ["causal", "sentence", "native-colpali"])
+def test_a_gpu_proves_the_same(merge_of: MergeOf, kind: str) -> None:
+    found = ran(merge_of(kind), device="cuda", start=run_child)
+    assert {f.outcome for f in judged(found).values()} == {"pass"}

@@ -6,9 +6,11 @@ gave it neither. What it prints is kept for the message of a crash.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 _Clock = dict[str, float]
 _SHOWN = 200
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +196,10 @@ def _is_memory(error: Exception) -> bool:
 
 
 def _limit(job: Job) -> None:
+    """Less memory than would hurt, no core, and no life after a parent that was killed."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     # CUDA maps far more than it uses.
     if job.device == "cpu":
         resource.setrlimit(resource.RLIMIT_DATA, (job.memory, job.memory))

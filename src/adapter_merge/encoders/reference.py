@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapter_merge.adapters.hollow.aim import aimed, moved_tensors
 from adapter_merge.adapters.hollow.empty import hollow_like
 from adapter_merge.adapters.hollow.inject import Misfit, inject
-from adapter_merge.encoders.aim import aimed
 from adapter_merge.encoders.job import Graft, Target
 from adapter_merge.encoders.probes import towers
 from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-PREFIX = "base_model.model."
 FIRST = "default"
 _FLOATS = {"F16": "float16", "BF16": "bfloat16"}
 
@@ -46,13 +45,12 @@ class Names:
         Raises:
             Broken: there is none.
         """
-        place, shapes = self.skeleton.place(target.stored), self.skeleton.shapes
-        if len(place.live) == 1 and not place.converter and place.live[0] in shapes:
-            return place.live[0]
-        meant = self.skeleton.shifted(target.need)
-        if meant in place.live and meant in shapes:
-            return meant
-        raise Broken(f"`{target.stored}` is no parameter of its own in the model as it is loaded")
+        found = self.skeleton.meant(target.stored, target.need)
+        if found is None:
+            raise Broken(
+                f"`{target.stored}` is no parameter of its own in the model as it is loaded"
+            )
+        return found
 
     def unfilled(self, stored: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
         """The parameters that no tensor of a file fills; ties count as filled. They hold noise."""
@@ -144,29 +142,20 @@ def _renamed(graft: Graft, names: Names) -> tuple[Mapping[str, Any], Mapping[str
     }
     other = {w.key for w in graft.saved} | {key for key, _ in graft.rows}
     tensors = {
-        key if (inner := key.removeprefix(PREFIX)) == key else PREFIX + _moved(inner, lives): value
+        key: value
         for key, value in load_file(Path(graft.folder, ADAPTER_WEIGHTS)).items()
         if key not in other and not _is_beside(key)
     }
     values = json.loads(Path(graft.folder, ADAPTER_CONFIG).read_bytes())
-    if graft.parameters and any(module != live for module, live in lives.items()):
-        raise Broken("it adapts parameters of modules that have other names today")
-    return aimed(values, lives, exactly=not graft.parameters), tensors
+    try:
+        return aimed(values, lives, exactly=not graft.parameters), moved_tensors(tensors, lives)
+    except Misfit as e:
+        raise Broken(str(e)) from e
 
 
 def _is_beside(key: str) -> bool:
     """A spare copy, which PEFT saves and doesn't load."""
     return ".modules_to_save." in key or ".original_module." in key
-
-
-def _moved(key: str, lives: Mapping[str, str]) -> str:
-    path = key
-    while path:
-        bare = path.replace(".base_layer", "")
-        if bare in lives:
-            return path.replace(bare, lives[bare], 1) + key.removeprefix(path)
-        path = path.rpartition(".")[0]
-    raise Broken(f"the adapter's `{key}` belongs to no module that is adapted")
 
 
 def _first(model: nn.Module, values: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Any:

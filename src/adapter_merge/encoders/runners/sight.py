@@ -67,7 +67,8 @@ class _Seeing:
         if getattr(self.processor, "chat_template", None):
             content = [{"type": "image"}, {"type": "text", "text": question}]
             turns = [{"role": "user", "content": content}]
-            return str(self.processor.apply_chat_template(turns, add_generation_prompt=True))
+            given = {"add_generation_prompt": True, "tokenize": False}
+            return str(self.processor.apply_chat_template(turns, **given))
         found = (getattr(self.processor, name, None) for name in _WORDS)
         word = next((w for w in found if isinstance(w, str)), "")
         return f"{word}{question}"
