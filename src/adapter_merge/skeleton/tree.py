@@ -99,6 +99,14 @@ class Skeleton:
             return bare
         return longer if (longer := f"{self.prefix}.{name}") in self.shapes else name
 
+    def meant(self, stored: str, name: str) -> str | None:
+        """The one live tensor that the file's `stored` is, or that an adapter's `name` for it means."""
+        place = self.place(stored)
+        if len(place.live) == 1 and not place.converter and place.live[0] in self.shapes:
+            return place.live[0]
+        meant = self.shifted(name)
+        return meant if meant in place.live and meant in self.shapes else None
+
     def in_order(self, keys: Iterable[str]) -> Sequence[str]:
         """Keys of a file in the order in which the loader takes them, as some rules look back."""
         from transformers.core_model_loading import dot_natural_key

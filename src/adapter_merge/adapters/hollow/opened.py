@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from adapter_merge.adapters.hollow.aim import aimed, moved_tensors
 from adapter_merge.adapters.hollow.empty import class_makers, hollow_model, quiet
 from adapter_merge.adapters.hollow.inject import Misfit, inject, said
 from adapter_merge.adapters.hollow.probe import probe
 from adapter_merge.adapters.hollow.sites import Site, Undeclared, sites
+from adapter_merge.adapters.hollow.today import check_chosen, todays
 from adapter_merge.adapters.layered import TOKENS
-from adapter_merge.adapters.own import sort_out
+from adapter_merge.adapters.own import by_module, sort_out
 from adapter_merge.errors import AdapterKind, Corrupt, MergeError
 from adapter_merge.plan import AdapterTensor, Layer, Layers, LayerTensor, Load, Plan
-from adapter_merge.skeleton import Absent, skeleton_of
+from adapter_merge.skeleton import Absent, Skeleton, skeleton_of
 from adapter_merge.sources import Adapter, Base, Sources
 
 if TYPE_CHECKING:
@@ -69,6 +71,32 @@ class Opened:
             return probe(self.site, values, {**others, self.parameter: after})
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """What one adapter of a plan is to PEFT.
+
+    Attributes:
+        planned: every tensor that its layers change, and the file's tensor that naming found for it.
+        values: its config.
+        tensors: the method's own.
+    """
+
+    adapter: Adapter
+    planned: Mapping[LayerTensor, str]
+    values: Mapping[str, Any]
+    tensors: Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Form:
+    """An adapter as PEFT gets it; `names` are the adapter's own, by those that its modules have here."""
+
+    how: str
+    values: Mapping[str, Any]
+    tensors: Mapping[str, torch.Tensor]
+    names: Mapping[str, str]
+
+
 def open_layers(plan: Plan, sources: Sources, load: Load) -> Layers:
     """Build the layers that a plan's edits go through; empty where all is computed natively.
 
@@ -77,17 +105,22 @@ def open_layers(plan: Plan, sources: Sources, load: Load) -> Layers:
         Corrupt: an adapter's places lie outside the weight that it changes.
         NotFinite: an adapter's tensor holds a NaN or an infinity.
     """
-    wanted = {layer for edit in plan.edits for layer in edit.layers}
+    planned = {layer: edit.target for edit in plan.edits for layer in edit.layers}
     found: dict[LayerTensor, Layer] = {}
-    for index in sorted({layer.adapter for layer in wanted}):
+    for index in sorted({layer.adapter for layer in planned}):
         adapter = sources.adapters[index]
-        model = _built(adapter, sources.base, _tensors(adapter, index, load))
-        for site in sites(model):
-            _check_places(site, adapter.pinned.source)
-            for parameter in site.changes:
-                key = LayerTensor(adapter=index, module=site.module, parameter=parameter)
-                found[key] = Opened(site=site, parameter=parameter)
-    _check(wanted, frozenset(found), sources)
+        values = adapter.config.model_dump(mode="json", exclude_unset=True)
+        values.pop(TOKENS, None)
+        part = _Part(
+            adapter=adapter,
+            planned={layer: t for layer, t in planned.items() if layer.adapter == index},
+            values=values,
+            tensors=_tensors(adapter, index, load),
+        )
+        found |= _built(part, sources.base)
+    for layer, opened in found.items():
+        if isinstance(opened, Opened):
+            _check_places(opened.site, sources.adapters[layer.adapter].pinned.source)
     return found
 
 
@@ -97,28 +130,78 @@ def _tensors(adapter: Adapter, index: int, load: Load) -> Mapping[str, torch.Ten
     }
 
 
-def _built(adapter: Adapter, base: Base, tensors: Mapping[str, torch.Tensor]) -> Any:
-    """PEFT's model on the first class that the adapter fits."""
-    label = adapter.pinned.source
+def _built(part: _Part, base: Base) -> dict[LayerTensor, Layer]:
+    """The layers on the first class that the adapter fits: by its own names, or by today's."""
+    label = part.adapter.pinned.source
     known = skeleton_of(base.config, base.checkpoint.tensors.keys())
     if isinstance(known, Absent):
         raise AdapterKind(
             f"`{label}` is merged through PEFT's layers, and the class of the base {known.why}",
             hint="Repair `config.json` of the base, or update transformers.",
         )
-    values = adapter.config.model_dump(mode="json", exclude_unset=True)
-    values.pop(TOKENS, None)
-    tried: list[str] = []
-    for name, make in classes(adapter, base):
-        try:
-            return inject(_emptied(make), values, tensors)
-        except Misfit as e:
-            tried.append(f"{e} (on `{name}`)")
+    reasons: list[str] = []
+    try:
+        for form in _forms(part, known):
+            tried: list[str] = []
+            for name, make in classes(part.adapter, base):
+                try:
+                    return _planned(part, form, inject(_emptied(make), form.values, form.tensors))
+                except Misfit as e:
+                    tried.append(f"`{name}`" if tried else f"{form.how}{e} (on `{name}`")
+            reasons.append(", nor ".join(tried) + ")")
+    except Misfit as e:
+        reasons.append(str(e))
     raise AdapterKind(
-        f"`{label}` can't be merged: " + next(iter(tried), "transformers has no such class"),
+        f"`{label}` can't be merged: " + "; ".join(reasons),
         hint="Save the adapter again with PEFT's `save_pretrained`, or name the base that it was "
         "trained on with `--base`.",
     )
+
+
+def _forms(part: _Part, known: Skeleton) -> Iterator[_Form]:
+    """The adapter as it is, and under the names that its modules have in the class today, where naming found others.
+
+    Raises:
+        Misfit: it can't be told under those.
+    """
+    yield _Form(how="", values=part.values, tensors=part.tensors, names={})
+    modules = by_module(sort_out(part.adapter), part.values["peft_type"])
+    lives = todays(part.planned, (m for m in modules if m), known)
+    if all(module == live for module, live in lives.items()):
+        return
+    check_chosen(part.adapter, lives, known)
+    yield _Form(
+        how="under today's names ",
+        values=aimed(part.values, lives, exactly=True),
+        tensors=moved_tensors(part.tensors, lives),
+        names={live: module for module, live in lives.items()},
+    )
+
+
+def _planned(part: _Part, form: _Form, wrapped: Any) -> dict[LayerTensor, Layer]:
+    """The layers that PEFT built, which must be exactly the planned ones.
+
+    Raises:
+        Misfit: they are others.
+    """
+    index = next(iter(part.planned)).adapter
+    found: dict[LayerTensor, Layer] = {
+        LayerTensor(
+            adapter=index, module=form.names.get(site.module, site.module), parameter=parameter
+        ): Opened(site=site, parameter=parameter)
+        for site in sites(wrapped)
+        for parameter in site.changes
+    }
+    differ = sorted(part.planned.keys() ^ found.keys(), key=lambda layer: layer.module)
+    if differ:
+        first = differ[0]
+        what = (
+            "is planned, but PEFT has no layer"
+            if first in part.planned
+            else "isn't planned, but PEFT has a layer"
+        )
+        raise Misfit(f"a change of `{first.module}.{first.parameter}` {what} for it on this base")
+    return found
 
 
 def _emptied(make: Callable[[], nn.Module]) -> nn.Module:
@@ -151,21 +234,3 @@ def _check_places(site: Site, label: str) -> None:
                     f"`{label}` has places in `shira_indices` that lie outside the weight of `{site.module}`",
                     hint="Save the adapter again with PEFT's `save_pretrained`, or download it again.",
                 )
-
-
-def _check(wanted: set[LayerTensor], found: frozenset[LayerTensor], sources: Sources) -> None:
-    """What was planned from names and headers is what PEFT builds."""
-    differ = sorted(wanted ^ found, key=lambda layer: (layer.adapter, layer.module))
-    if not differ:
-        return
-    first = differ[0]
-    label, name = sources.adapters[first.adapter].pinned.source, f"{first.module}.{first.parameter}"
-    what = (
-        "is planned, but PEFT has no layer"
-        if first in wanted
-        else "isn't planned, but PEFT has a layer"
-    )
-    raise AdapterKind(
-        f"`{label}` can't be merged: a change of `{name}` {what} for it on this base",
-        hint="Name the base that the adapter was trained on with `--base`.",
-    )
