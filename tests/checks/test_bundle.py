@@ -199,7 +199,7 @@ def test_a_receipt_tells_check_what_to_compare_with(made: Path) -> None:
         RepoRef.model_validate(str(made / "own")),
         base=RepoRef.model_validate(str(made / "my-base")),
         adapters=case_in(made, made / "own").request().adapters,
-        settings=Settings.model_validate({}),
+        settings=Settings.model_validate({"probe": "off"}),
     )
     assert report.error is None
     assert report.layout == "bundled"
