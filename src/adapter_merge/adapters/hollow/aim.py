@@ -19,7 +19,7 @@ _FEEDFORWARD = "feedforward_modules"
 _UNREAD = ("block_size_pattern", "lambda_pattern", "n_frequency_pattern", "use_bdlora")
 _PARAMETERS = "target_parameters"
 # They share or draw tensors in the order of the modules, which another tree may have otherwise.
-_ORDERED = frozenset({"LILY", "TINYLORA", "UNILORA"})
+_ORDERED = frozenset({"TINYLORA", "UNILORA"})
 
 
 def aimed(values: Mapping[str, Any], lives: Mapping[str, str], *, exactly: bool) -> dict[str, Any]:
