@@ -47,7 +47,9 @@ class Form:
             Unclaimed: an adapter changes a tensor that the class doesn't have.
         """
         names = {t.info.name: self._name(t.info.name) for t in tensors}
-        kept = [replace(t, info=replace(t.info, name=n)) for t in tensors if (n := names[t.info.name])]
+        kept = [
+            replace(t, info=replace(t.info, name=n)) for t in tensors if (n := names[t.info.name])
+        ]
         self._refuse_doubles(t.info.name for t in kept)
         self._refuse_lost(kept, [t for t in tensors if names[t.info.name] is None])
         return kept
