@@ -46,7 +46,7 @@ def stacked(values: Tensors, experts: int) -> torch.Tensor:
     """The deltas as PEFT writes them."""
     a = values[A].double().reshape(experts, 2, -1)
     b = values[B].double().reshape(-1, 2, experts)
-    return SCALE * torch.einsum("orx,xri->oxi", b, a)
+    return SCALE * torch.einsum("orx,xri->xoi", b, a)
 
 
 def in_stack(delta: torch.Tensor) -> torch.Tensor:
