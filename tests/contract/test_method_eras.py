@@ -119,7 +119,7 @@ def under(folder: Path, renames: Renames, **config: Any) -> Path:
 
 
 def asked(model: Any) -> torch.Tensor:
-    tokens = torch.randint(3, 80, (2, 12), generator=torch.Generator().manual_seed(3))
+    tokens = torch.randint(3, 60, (2, 12), generator=torch.Generator().manual_seed(3))
     kinds = {"token_type_ids": torch.zeros_like(tokens)}
     needs = model.config.model_type in {"gemma3", "paligemma"}
     with torch.no_grad():
@@ -165,6 +165,33 @@ def test_older_names_of_both_towers(
     era: str, name: str, bases: Callable[[str], Path], tmp_path: Path
 ) -> None:
     report, expected, wanted = merge_of_era(ROWS["DoRA"], name, bases(name), tmp_path, era)
+    check(report, tmp_path, bases(name), expected, wanted)
+
+
+def test_tied_halves_that_peft_keeps_one(bases: Callable[[str], Path], tmp_path: Path) -> None:
+    made = row(
+        "LoraConfig", "embed_tokens", "lm_head", r=4, use_dora=True, ensure_weight_tying=True
+    )
+    report, _, wanted = merge_of_era(made, _PALI, bases(_PALI), tmp_path)
+    assert report.error is None, report.error
+    merged = asked(own_class(tmp_path / "out"))
+    assert float((merged - wanted).abs().max() / wanted.square().mean().sqrt()) < _OUTPUTS
+
+
+@pytest.mark.parametrize("method", ["DoRA", "IA3"])
+def test_an_encoder_inside_a_chain_of_modules(
+    method: str, bases: Callable[[str], Path], tmp_path: Path
+) -> None:
+    name = "BertForSequenceClassification"
+    targets = {"target_modules": ["query", "output.dense"]}
+    options = {**targets, "r": 4, "use_dora": True} if method == "DoRA" else targets
+    feedforward = {} if method == "DoRA" else {"feedforward_modules": ["output.dense"]}
+    made = Row(config=ROWS[method].config, options={**options, **feedforward})
+    live = tmp_path / "live"
+    wanted = asked(save_method(own_class(bases(name)), live, config_of(made)))
+    expected = merged_by_peft(bases(name), live, tmp_path / "peft", torch.float32)
+    under(live, ((r"^bert\.", "0.auto_model."),))
+    report = ours(bases(name), {live: 1.0}, tmp_path / "out")
     check(report, tmp_path, bases(name), expected, wanted)
 
 
@@ -218,7 +245,7 @@ FAULTS: Mapping[str, tuple[Callable[[Tensors], Tensors], Mapping[str, Any], str]
         copy.copy, {"target_modules": r"model\.language_model\..*\.(q_proj|down_proj)"},
         r"its config doesn't choose `language_model\.model\.",
     ),
-    "sizes that can't be told": (
+    "an option by name": (
         copy.copy, {"use_bdlora": {"nblocks": 2, "target_modules_bd_a": ["q_proj"]}}, "use_bdlora",
     ),
 }  # fmt: skip

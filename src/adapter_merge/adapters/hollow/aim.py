@@ -71,9 +71,8 @@ def moved(key: str, lives: Mapping[str, str]) -> str:
     """
     path = key
     while path:
-        bare = path.replace(".base_layer", "")
-        if bare in lives:
-            return path.replace(bare, lives[bare], 1) + key.removeprefix(path)
+        if path in lives:
+            return lives[path] + key.removeprefix(path)
         path = path.rpartition(".")[0]
     raise Misfit(f"its `{key}` belongs to no module that is adapted")
 

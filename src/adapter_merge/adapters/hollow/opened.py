@@ -142,13 +142,13 @@ def _built(part: _Part, base: Base) -> dict[LayerTensor, Layer]:
     reasons: list[str] = []
     try:
         for form in _forms(part, known):
-            tried: list[str] = []
+            tried: dict[str, str] = {}
             for name, make in classes(part.adapter, base):
                 try:
                     return _planned(part, form, inject(_emptied(make), form.values, form.tensors))
                 except Misfit as e:
-                    tried.append(f"`{name}`" if tried else f"{form.how}{e} (on `{name}`")
-            reasons.append(", nor ".join(tried) + ")")
+                    tried[name] = str(e)
+            reasons.append(form.how + _first_of(tried))
     except Misfit as e:
         reasons.append(str(e))
     raise AdapterKind(
@@ -156,6 +156,15 @@ def _built(part: _Part, base: Base) -> dict[LayerTensor, Layer]:
         hint="Save the adapter again with PEFT's `save_pretrained`, or name the base that it was "
         "trained on with `--base`.",
     )
+
+
+def _first_of(tried: Mapping[str, str]) -> str:
+    """Why the likeliest class was none, with the names of the others."""
+    if not tried:
+        return "transformers has no such class"
+    (first, why), *others = tried.items()
+    more = ", ".join(f"`{name}`" for name, _ in others)
+    return f"{why} (on `{first}`{'; tried too: ' if more else ''}{more})"
 
 
 def _forms(part: _Part, known: Skeleton) -> Iterator[_Form]:

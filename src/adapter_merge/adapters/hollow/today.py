@@ -61,6 +61,8 @@ def check_chosen(adapter: Adapter, lives: Mapping[str, str], skeleton: Skeleton)
     label = adapter.pinned.source
     beside = set(_beside(lives, skeleton)) - lives.keys()
     chosen = adapter.config.selected({*lives, *beside}, label=label)
+    if (adapter.config.model_extra or {}).get("ensure_weight_tying"):
+        chosen |= {m for m, live in lives.items() if f"{live}.weight" in skeleton.tied}
     for module in sorted(lives.keys() - chosen):
         raise Misfit(f"its config doesn't choose `{module}`, which its file has")
     for module in sorted(chosen & beside):
