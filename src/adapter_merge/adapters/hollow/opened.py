@@ -117,10 +117,10 @@ def open_layers(plan: Plan, sources: Sources, load: Load) -> Layers:
             values=values,
             tensors=_tensors(adapter, index, load),
         )
-        found |= _built(part, sources.base)
-    for layer, opened in found.items():
-        if isinstance(opened, Opened):
-            _check_places(opened.site, sources.adapters[layer.adapter].pinned.source)
+        built = _built(part, sources.base)
+        for opened in built.values():
+            _check_places(opened.site, adapter.pinned.source)
+        found |= built
     return found
 
 
@@ -130,7 +130,7 @@ def _tensors(adapter: Adapter, index: int, load: Load) -> Mapping[str, torch.Ten
     }
 
 
-def _built(part: _Part, base: Base) -> dict[LayerTensor, Layer]:
+def _built(part: _Part, base: Base) -> dict[LayerTensor, Opened]:
     """The layers on the first class that the adapter fits: by its own names, or by today's."""
     label = part.adapter.pinned.source
     known = skeleton_of(base.config, base.checkpoint.tensors.keys())
@@ -187,14 +187,14 @@ def _forms(part: _Part, known: Skeleton) -> Iterator[_Form]:
     )
 
 
-def _planned(part: _Part, form: _Form, wrapped: Any) -> dict[LayerTensor, Layer]:
+def _planned(part: _Part, form: _Form, wrapped: Any) -> dict[LayerTensor, Opened]:
     """The layers that PEFT built, which must be exactly the planned ones.
 
     Raises:
         Misfit: they are others.
     """
     index = next(iter(part.planned)).adapter
-    found: dict[LayerTensor, Layer] = {
+    found = {
         LayerTensor(
             adapter=index, module=form.names.get(site.module, site.module), parameter=parameter
         ): Opened(site=site, parameter=parameter)
