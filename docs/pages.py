@@ -31,7 +31,9 @@ _ROUTES = (
         "its layer whole, in float32, and is rounded once. In float32 the result is PEFT's own, bit for bit; in 16 bits PEFT rounds some "
         "methods twice, and the result is nearer to the trained model than its merge. The second route merges again and compares that "
         "merge with what the unmerged layer makes of random inputs; the stored tensor must be that merge, rounded. An adapter's weight "
-        "(`ADAPTER=WEIGHT`) is refused, as these methods are no delta times a scale."
+        "(`ADAPTER=WEIGHT`) is refused, as these methods are no delta times a scale. The adapter may have the names of another release or of "
+        "the text model alone; then its modules are named one by one as in today's class. UniLoRA, TinyLoRA and options by module other "
+        "than ranks, scales and feedforward modules are refused there."
     ),
     "- `modules_to_save`, saved biases, heads and `trainable_token_indices` are merged natively, whatever the method.",
 )
