@@ -52,6 +52,25 @@ def test_ratio_is_the_median() -> None:
     assert look("F32", ratio=0.0).ratio is None
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_is_compared_stays_as_it_is(dtype: str) -> None:
+    random = np.random.default_rng(0)
+    given = [rounded(random.standard_normal((8, 32)), dtype) for _ in range(3)]
+    kept = [values.copy() for values in given]
+    compare(*given, bound=Bound(dtype=dtype, exact=False, foreign=False), row=0)
+    assert all(map(np.array_equal, given, kept))
+
+
+def test_no_number_is_as_wrong_as_it_can_be() -> None:
+    ones = np.ones((2, 2))
+    bound = Bound(dtype="BF16", exact=False, foreign=False)
+    for broken in (np.nan, np.inf):
+        stored = ones.copy()
+        stored[1, 0] = broken
+        seen = compare(ones, ones + 0.5, stored, bound=bound, row=4)
+        assert (seen.excess, seen.row) == (1e9, 5)
+
+
 def test_exact_takes_no_excuse() -> None:
     ones = np.ones((2, 2))
     bound = Bound(dtype="F32", exact=True, foreign=False)

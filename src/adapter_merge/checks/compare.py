@@ -32,18 +32,20 @@ class Bound:
     exact: bool
     foreign: bool
 
-    def allowed(self, base: Array, reference: Array) -> Array:
-        """The largest |stored - reference| for each element."""
-        delta = np.abs(reference - base)
+    def allowed(self, base: Array, reference: Array, delta: Array) -> Array:
+        """The largest |stored - reference| for each element; `delta` is |reference - base|."""
         size = np.abs(base)
         largest = float(delta.max(initial=0.0))
         if self.dtype == "F64":
             arithmetic = _OF_FLOAT64 * (size + largest)
         else:
-            arithmetic = _OF_SUM * (size + delta) + _OF_PRODUCT * largest
+            arithmetic = size + delta
+            arithmetic *= _OF_SUM
+            arithmetic += _OF_PRODUCT * largest
         if self.foreign:
             return 2 * FORMATS[self.dtype].eps * np.maximum(size, delta) + arithmetic
-        return half_ulp(reference, self.dtype) + arithmetic
+        arithmetic += half_ulp(reference, self.dtype)
+        return arithmetic
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,12 +93,21 @@ class EditLook:
 
 
 def compare(base: Array, reference: Array, stored: Array, *, bound: Bound, row: int) -> EditLook:
-    """Compare rows of one tensor, each (rows, columns) in float64; `row` is the number of the first."""
+    """Compare rows of one tensor, each (rows, columns) in float64; `row` is the number of the first.
+
+    Whole tensors come through here: what is made on the way is used again in place.
+    """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         goal = rounded(reference, bound.dtype)
-        delta = np.abs(reference - base)
+        delta = reference - base
+        np.abs(delta, out=delta)
+        if bound.exact:
+            excess = np.where(stored == goal, 0.0, _CAP)
+        else:
+            excess = _excess(base, reference, stored, delta, bound)
         step = goal - base
-        excess = _excess(base, reference, stored, goal, bound)
+        taken = stored - base
+        taken *= step
         worst = int(excess.argmax()) if excess.size else 0
         return EditLook(
             elements=stored.size,
@@ -105,17 +116,17 @@ def compare(base: Array, reference: Array, stored: Array, *, bound: Bound, row: 
             moved=int(np.count_nonzero(delta)),
             expected=int(np.count_nonzero(step)),
             # Not `vdot`: its threads would fight with those that call this.
-            swing=(float(((stored - base) * step).sum()), float((step * step).sum())),
+            swing=(float(taken.sum()), float((step * step).sum())),
             ratios=_ratios(base, delta),
             squares=(float((delta * delta).sum()), float((base * base).sum())),
         )
 
 
-def _excess(base: Array, reference: Array, stored: Array, goal: Array, bound: Bound) -> Array:
-    if bound.exact:
-        return np.where(stored == goal, 0.0, _CAP)
-    ratio = np.abs(stored - reference) / bound.allowed(base, reference)
-    return np.minimum(np.nan_to_num(ratio, nan=_CAP, posinf=_CAP), _CAP)
+def _excess(base: Array, reference: Array, stored: Array, delta: Array, bound: Bound) -> Array:
+    ratio = stored - reference
+    np.abs(ratio, out=ratio)
+    ratio /= bound.allowed(base, reference, delta)
+    return np.fmin(ratio, _CAP, out=ratio)  # a NaN counts as the most, too
 
 
 def _ratios(base: Array, delta: Array) -> tuple[float, ...]:

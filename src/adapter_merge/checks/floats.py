@@ -57,7 +57,9 @@ def decode(raw: Raw, dtype: str) -> Array:
     """The values of `raw` as float64, exactly; one dimension."""
     match dtype:
         case "BF16":
-            return (raw.view(np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+            wide = raw.view(np.uint16).astype(np.uint32)
+            wide <<= 16
+            return wide.view(np.float32).astype(np.float64)
         case "F16":
             return raw.view(np.float16).astype(np.float64)
         case "F32":
@@ -80,8 +82,15 @@ def encode(values: Array, dtype: str) -> Bits:
         if dtype == "F16":
             return single.astype(np.float16).view(np.uint16)
     bits = single.view(np.uint32)
-    rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16
-    return np.where(np.isnan(single), _BF16_NAN, rounded).astype(np.uint16)
+    rounded = bits >> 16
+    rounded &= 1
+    rounded += 0x7FFF
+    rounded += bits
+    rounded >>= 16
+    nan = np.isnan(single)
+    if nan.any():
+        rounded[nan] = _BF16_NAN
+    return rounded.astype(np.uint16)
 
 
 def rounded(values: Array, dtype: str) -> Array:
@@ -96,9 +105,9 @@ def half_ulp(values: Array, dtype: str) -> Array:
     """
     form = FORMATS[dtype]
     power = (values.view(np.uint64) & _EXPONENT_OF_F64).view(np.float64)
-    return np.maximum(
-        power * 2.0**-form.precision, 2.0 ** max(form.lowest - 1, FORMATS["F64"].lowest)
-    )
+    power *= 2.0**-form.precision
+    least = 2.0 ** max(form.lowest - 1, FORMATS["F64"].lowest)
+    return np.maximum(power, least, out=power)
 
 
 def has_nonfinite(raw: Raw, dtype: str) -> bool:

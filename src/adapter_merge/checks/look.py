@@ -45,6 +45,7 @@ class Place:
         layers: PEFT's layers that edits of the plan go through.
         turn: held while such an edit is looked at, whole. Only one is: DoRA's forward makes an identity of all its
             inputs, which can be far larger than the weight.
+        threads: for the outputs of the one that has its turn: nobody else needs torch then.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Place:
     foreign: bool
     layers: Layers = field(default_factory=dict)
     turn: Lock = field(default_factory=Lock)
+    threads: int = 1
 
     def stored(self, name: str) -> Stored | None:
         """A tensor of the result."""
@@ -171,7 +173,7 @@ def _edited(
     # A tensor that one saved tensor replaces is copied or cast: no arithmetic excuses a difference.
     exact = not edit.reads_base and len(edit.uses) == 1
     bound = Bound(dtype=found.info.dtype, exact=exact, foreign=place.foreign and not exact)
-    proofs = Proofs(read=loader(place.sources), layers=place.layers)
+    proofs = Proofs(read=loader(place.sources), layers=place.layers, threads=place.threads)
     with place.turn if edit.layers else nullcontext():
         look = joined(list(_compared(edit, found, base, bound, proofs)))
     return replace(look, error=max(proofs.errors)) if proofs.errors else look

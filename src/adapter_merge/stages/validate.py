@@ -158,6 +158,7 @@ def _look(subject: _Subject, *, workers: int, advance: Callable[[int], None]) ->
             checkpoint=checkpoint,
             sources=subject.sources,
             foreign=subject.foreign,
+            threads=workers,
         )
         with _layers(subject) as layers:
             place = replace(place, layers=layers)
