@@ -157,6 +157,9 @@ EVERY: Mapping[str, Method] = {
     "DoRA with single tokens": lora(5, *Q_AND_V, use_dora=True, trainable_token_indices=[3, 17]),
     "DoRA in BERT": lora(4, "query", "value", model=bert, use_dora=True),
     "LoRA, attention of torch": lora(3, "attention", "q_proj", model=siglip),
+    "LoRA, attention of torch beside parameters": lora(
+        5, "attention", "q_proj", model=siglip, target_parameters=["mlp.fc1.weight"]
+    ),
     "BD-LoRA": Method(
         config="LoraConfig",
         edited=4,
