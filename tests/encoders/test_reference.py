@@ -11,7 +11,7 @@ import pytest
 from adapter_merge.probed import NotRun, Ran
 from tests.contract import makers
 from tests.contract.methods import METHODS, biased, config_of, save_method, unbiased
-from tests.encoders.models import VOCABULARY, tokenizer
+from tests.encoders.models import VOCABULARY, make, tokenizer
 from tests.encoders.proofs import SPARED, Merge, failing, judged, merge, prove, ran
 
 SOME = (
@@ -215,10 +215,17 @@ def test_an_adapter_that_does_next_to_nothing_is_no_proof(tmp_path: Path, lost: 
     assert "doesn't exercise the adapter" in finding.message
 
 
-def test_a_bundle_computes_what_its_adapter_says(tmp_path: Path) -> None:
-    base = _base(tmp_path / "base")
-    adapter = _lora(base, tmp_path / "adapter")
+@pytest.mark.parametrize("kind", ["causal", "sentence", "sentence-vectors"])
+def test_a_bundle_computes_what_its_adapter_says(kind: str, tmp_path: Path) -> None:
+    """Where it lies while it is proved, its adapter doesn't lead yet."""
+    base, adapter = make(kind, tmp_path)
     made = merge(base, (str(adapter),), tmp_path / "bundle", layout="bundled")
-    _assert_proved(ran(made))
-    (made.folder / "adapter_config.json").unlink()
-    assert "E001" in failing(prove(made))
+    work = made.folder.rename(tmp_path / "work")
+    found = ran(made, work)
+    assert failing(found) == set()
+    told = [d for d in found.distances if not d.derived]
+    assert told
+    assert all(d.effect > 1e-3 and d.error < 1e-4 for d in told)
+    assert found.unreached == ()
+    (work / "adapter_config.json").unlink()
+    assert "E001" in failing(prove(made, work))

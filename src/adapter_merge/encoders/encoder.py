@@ -13,7 +13,7 @@ from adapter_merge.encoders.child import Start, run_child
 from adapter_merge.encoders.grafts import grafts_of
 from adapter_merge.encoders.inputs import OwnInputs
 from adapter_merge.encoders.job import STEPS, Graft, Job, Place
-from adapter_merge.encoders.overlay import lay
+from adapter_merge.encoders.overlay import lay, led_home
 from adapter_merge.encoders.probes import inputs, towers
 from adapter_merge.encoders.runners import Runner, runner_of
 from adapter_merge.figures import guessed
@@ -75,7 +75,8 @@ class ModelEncoder:
             return job
         if runners[0] is not None and runners[1] is None:
             return _another(runners[0], *looks)
-        job = replace(job, base=str(base), merged=str(merged.resolve()))
+        candidate = led_home(merged, scratch / "bundle") if job.bundle else merged.resolve()
+        job = replace(job, base=str(base), merged=str(candidate))
         place = Place(root=scratch / "out")
         place.root.mkdir()
         share = sum(t.info.nbytes for t in plan.tensors.values()) // STEPS

@@ -44,15 +44,33 @@ def lay(plan: Plan, sources: Sources, root: Path) -> Path:
             found |= {p: adapter.pinned.root / p for p in own}
         found |= {p: adapter.pinned.root / p for p in _chain(adapter)}
     for path, source in found.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        # Whoever lists a folder leaves out links that lead outside; weights are too large to copy.
-        if path.endswith(".safetensors") or source.stat().st_size > _LARGE:
-            (root / path).symlink_to(source.resolve())
-        else:
-            shutil.copyfile(source, root / path)
+        _put(source, root / path)
     if "native" not in plan.settings:
         _put_config(plan, root)
     return root
+
+
+def led_home(bundle: Path, root: Path) -> Path:
+    """A bundle as who takes it has it: its adapter leads to the folder that it lies in.
+
+    The result's own config leads to where it will lie, which isn't there yet, or to an id on a Hub.
+    """
+    for path in list_files(bundle):
+        _put(bundle / path, root / path)
+    config = root / ADAPTER_CONFIG
+    if config.exists():
+        values = json.loads(config.read_bytes())
+        config.write_text(json.dumps({**values, "base_model_name_or_path": str(root)}))
+    return root
+
+
+def _put(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Whoever lists a folder leaves out links that lead outside; weights are too large to copy.
+    if source.suffix == ".safetensors" or source.stat().st_size > _LARGE:
+        target.symlink_to(source.resolve())
+    else:
+        shutil.copyfile(source, target)
 
 
 def _is_left_out(path: str) -> bool:

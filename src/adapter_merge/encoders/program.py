@@ -152,7 +152,8 @@ def _apart(model: Any) -> frozenset[str]:
 def _merged(job: Job, given: _Given, arrays: dict[str, Any]) -> dict[str, object]:
     merged = Path(job.merged)
     # Another seed: a parameter that no file fills differs from the reference's.
-    running, _, unfilled = _load(job, job.merged_runner, merged, merged, seed=2)
+    weights = Path(job.weights) if job.bundle else merged
+    running, _, unfilled = _load(job, job.merged_runner, merged, weights, seed=2)
     if job.native:
         # Its words for queries are declared to differ; what the model makes of the same words must not.
         running = with_processor(running, Path(job.base))
