@@ -53,6 +53,24 @@ def siglip() -> Any:
     )
 
 
+def mamba2() -> Any:
+    """Its config has a number that JSON hasn't."""
+    from transformers import Mamba2Config, Mamba2ForCausalLM
+
+    return Mamba2ForCausalLM(
+        Mamba2Config(
+            vocab_size=64,
+            hidden_size=32,
+            num_hidden_layers=2,
+            state_size=8,
+            num_heads=4,
+            head_dim=16,
+            n_groups=1,
+            chunk_size=8,
+        )
+    )
+
+
 def llama4() -> Any:
     """Its experts are parameters of one module, and stored so."""
     from transformers import Llama4ForCausalLM, Llama4TextConfig
@@ -156,6 +174,7 @@ EVERY: Mapping[str, Method] = {
     ),
     "DoRA with single tokens": lora(5, *Q_AND_V, use_dora=True, trainable_token_indices=[3, 17]),
     "DoRA in BERT": lora(4, "query", "value", model=bert, use_dora=True),
+    "DoRA in Mamba 2": lora(2, "in_proj", model=mamba2, use_dora=True),
     "LoRA, attention of torch": lora(3, "attention", "q_proj", model=siglip),
     "LoRA, attention of torch beside parameters": lora(
         5, "attention", "q_proj", model=siglip, target_parameters=["mlp.fc1.weight"]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from adapter_merge.skeleton.build import Absent, family_model, skeleton_from, skeleton_of
+from adapter_merge.skeleton.build import (
+    Absent,
+    family_model,
+    settings_of,
+    skeleton_from,
+    skeleton_of,
+)
 from adapter_merge.skeleton.family import architectures, engine_class
 from adapter_merge.skeleton.joint import Joint
 from adapter_merge.skeleton.tree import Part, Place, Skeleton
@@ -16,6 +22,7 @@ __all__ = [
     "architectures",
     "engine_class",
     "family_model",
+    "settings_of",
     "skeleton_from",
     "skeleton_of",
 ]

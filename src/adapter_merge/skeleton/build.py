@@ -110,7 +110,7 @@ def _model(config: Mapping[str, Any], member: Member | None) -> PreTrainedModel:
     import torch
     import transformers
 
-    settings = _settings(config)
+    settings = settings_of(config)
     wanted = [member.inner] if member else architectures(config)
     classes = [c for n in wanted if isinstance(c := getattr(transformers, n, None), type)]
     with torch.device("meta"):
@@ -120,7 +120,12 @@ def _model(config: Mapping[str, Any], member: Member | None) -> PreTrainedModel:
         return transformers.AutoModel.from_config(settings, trust_remote_code=False)
 
 
-def _settings(config: Mapping[str, Any]) -> PreTrainedConfig:
+def settings_of(config: Mapping[str, Any]) -> PreTrainedConfig:
+    """What transformers makes of a `config.json` whose `model_type` it knows.
+
+    Raises:
+        Exception: whatever the config's class makes of a stranger's values.
+    """
     from transformers import CONFIG_MAPPING
 
     plain = {k: v for k, v in config.items() if not k.startswith("_attn") and k != "model_type"}

@@ -138,8 +138,7 @@ def _aim(converter: WeightConverter, target: str) -> WeightRenaming:
 
     alone = WeightRenaming(list(converter.source_patterns), target)
     for scope in ("scope_prefix", "base_model_prefix"):
-        if hasattr(converter, scope):  # transformers 5.3 has no scopes yet
-            setattr(alone, scope, getattr(converter, scope))
+        setattr(alone, scope, getattr(converter, scope))
     return alone
 
 

@@ -7,14 +7,8 @@ from typing import Any
 
 import torch
 
-from adapter_merge.adapters.hollow.empty import (
-    class_makers,
-    hollow_like,
-    hollow_model,
-    is_hollow,
-    quiet,
-)
-from tests.contract.makers import bert, llama
+from adapter_merge.adapters.hollow.empty import hollow_like, hollow_model, is_hollow, quiet
+from tests.contract.makers import llama
 
 
 def test_a_model_without_weights_has_the_real_shapes() -> None:
@@ -49,11 +43,3 @@ def test_nothing_is_left_behind() -> None:
         assert constants.HF_HUB_OFFLINE is True
     assert torch.equal(torch.rand(1), expected)
     assert constants.HF_HUB_OFFLINE is before
-
-
-def test_the_classes_of_a_config() -> None:
-    config = bert().config
-    names = ("AutoModelForSequenceClassification", "BertForMaskedLM", "os", "NoSuchClass")
-    found = [name for name, _ in class_makers(config, names)]
-    assert found == ["BertForSequenceClassification", "BertForMaskedLM", "BertModel"]
-    assert [n for n, _ in class_makers(config, ("AutoModelForSpeechSeq2Seq",))] == ["BertModel"]

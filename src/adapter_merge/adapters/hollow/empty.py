@@ -10,7 +10,6 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,28 +69,3 @@ def quiet() -> Iterator[None]:
             constants.HF_HUB_OFFLINE = offline
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
-
-
-def class_makers(
-    config: Any, names: tuple[str, ...]
-) -> Iterator[tuple[str, Callable[[], nn.Module]]]:
-    """Ways to build a model of a transformers config: the named classes, then the inner model.
-
-    `names` are of classes of transformers, or of its Auto classes; the others are passed over.
-    """
-    import transformers
-
-    for name in dict.fromkeys((*names, "AutoModel")):
-        known = getattr(transformers, name, None)
-        if hasattr(known, "_model_mapping"):
-            known = _of_auto(known, config)
-        if isinstance(known, type) and issubclass(known, transformers.PreTrainedModel):
-            yield known.__name__, partial(known, config)
-
-
-def _of_auto(auto: Any, config: Any) -> Any:
-    mapping = auto._model_mapping  # noqa: SLF001 - the only table from a config to its class
-    if type(config) not in mapping:
-        return None
-    known = mapping[type(config)]
-    return known[0] if isinstance(known, tuple) else known

@@ -8,7 +8,7 @@ from adapter_merge.errors import MergeError, UnsupportedError
 from adapter_merge.methods import METHODS
 
 # From the first to before the last, as `pyproject.toml` has them.
-RANGES = {"peft": ("0.18", "0.22"), "transformers": ("5.3", "6")}
+RANGES = {"peft": ("0.18", "0.22"), "transformers": ("5.18", "6")}
 COMMAND = "pip install " + " ".join(f"'{n}>={a},<{b}'" for n, (a, b) in RANGES.items())
 
 

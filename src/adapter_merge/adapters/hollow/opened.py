@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from adapter_merge.adapters.hollow.aim import aimed, moved_tensors
-from adapter_merge.adapters.hollow.empty import class_makers, hollow_model, quiet
+from adapter_merge.adapters.hollow.classes import classes, emptied
 from adapter_merge.adapters.hollow.inject import Misfit, inject, said
 from adapter_merge.adapters.hollow.probe import probe
 from adapter_merge.adapters.hollow.sites import Site, Undeclared, sites
@@ -21,17 +21,6 @@ from adapter_merge.sources import Adapter, Base, Sources
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
-
-# The class that an adapter of a task is trained on. Source: peft `MODEL_TYPE_TO_PEFT_MODEL_MAPPING`, `auto.py`.
-_AUTO = {
-    "SEQ_CLS": "AutoModelForSequenceClassification",
-    "TOKEN_CLS": "AutoModelForTokenClassification",
-    "QUESTION_ANS": "AutoModelForQuestionAnswering",
-    "SEQ_2_SEQ_LM": "AutoModelForSeq2SeqLM",
-    "CAUSAL_LM": "AutoModelForCausalLM",
-    "FEATURE_EXTRACTION": "AutoModel",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,7 +134,7 @@ def _built(part: _Part, base: Base) -> dict[LayerTensor, Opened]:
             tried: dict[str, str] = {}
             for name, make in classes(part.adapter, base):
                 try:
-                    return _planned(part, form, inject(_emptied(make), form.values, form.tensors))
+                    return _planned(part, form, inject(emptied(make), form.values, form.tensors))
                 except Misfit as e:
                     tried[name] = str(e)
             reasons.append(form.how + _first_of(tried))
@@ -211,27 +200,6 @@ def _planned(part: _Part, form: _Form, wrapped: Any) -> dict[LayerTensor, Opened
         )
         raise Misfit(f"a change of `{first.module}.{first.parameter}` {what} for it on this base")
     return found
-
-
-def _emptied(make: Callable[[], nn.Module]) -> nn.Module:
-    try:
-        return hollow_model(make)
-    # A class of a task's head may not take the base's config.
-    except Exception as e:
-        raise Misfit(f"its class can't be built: {said(e)}") from e
-
-
-def classes(adapter: Adapter, base: Base) -> Iterator[tuple[str, Callable[[], nn.Module]]]:
-    """The classes that the adapter may have been trained on; `skeleton_of` has built one from the config."""
-    import transformers
-
-    plain = {k: v for k, v in base.config.items() if not k.startswith("_attn")}
-    with quiet():
-        config = transformers.CONFIG_MAPPING[base.config["model_type"]].from_dict(plain)
-    config._attn_implementation = "eager"  # noqa: SLF001 - asks for no kernel package
-    named = (adapter.config.auto_mapping or {}).get("base_model_class")
-    names = (_AUTO.get(adapter.config.task_type or ""), named, *(config.architectures or ()))
-    yield from class_makers(config, tuple(n for n in names if n))
 
 
 def _check_places(site: Site, label: str) -> None:

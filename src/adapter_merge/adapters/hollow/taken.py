@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from adapter_merge.adapters.hollow.empty import hollow_model, quiet
+from adapter_merge.adapters.hollow.classes import classes, emptied
+from adapter_merge.adapters.hollow.empty import quiet
 from adapter_merge.adapters.hollow.inject import Misfit, inject, said
-from adapter_merge.adapters.hollow.opened import classes
 from adapter_merge.adapters.layered import TOKENS
 from adapter_merge.adapters.own import Own, sort_out
 from adapter_merge.adapters.refused import reason
@@ -67,11 +67,11 @@ def _first(adapter: Adapter, own: Own, base: Base) -> Taken:
     reasons: list[str] = []
     for name, make in _makers(adapter, base):
         try:
-            model = _emptied(make)
+            model = emptied(make)
             there = {n: tuple(t.shape) for n, t in model.state_dict().items()}
             inject(model, values, _blank(own.method))
             _check_saved(own, there)
-            _load(_emptied(make), adapter)
+            _load(emptied(make), adapter)
         except Misfit as e:
             reasons.append(f"{e} (on `{name}`)")
         else:
@@ -88,14 +88,6 @@ def _makers(adapter: Adapter, base: Base) -> Iterator[tuple[str, Callable[[], nn
         return
     name = next(iter(architectures(base.config)), "")
     yield name, partial(family_model, base.config, member, shapes)
-
-
-def _emptied(make: Callable[[], nn.Module]) -> nn.Module:
-    try:
-        return hollow_model(make)
-    # A class of a task's head may not take the base's config.
-    except Exception as e:
-        raise Misfit(f"its class can't be built: {said(e)}") from e
 
 
 def _load(model: Any, adapter: Adapter) -> None:
