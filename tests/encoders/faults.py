@@ -50,6 +50,12 @@ def twice(base: Path, merged: Path) -> bool:
     return _edit(base, merged, _changed(base, merged), lambda b, a: 2 * a - b)
 
 
+def not_a_number(base: Path, merged: Path) -> bool:
+    """The last adapted module that every text reaches overflowed."""
+    changed = [n for n in _changed(base, merged) if towers([n]) == {"text"}]
+    return _edit(base, merged, changed[-1:], lambda _before, after: after * float("nan"))
+
+
 def projection(base: Path, merged: Path) -> bool:
     names = [n for n in _changed(base, merged) if n.endswith(_PROJECTIONS)]
     return _edit(base, merged, names, lambda before, _after: before)
@@ -134,6 +140,7 @@ FAULTS: dict[str, Plant] = {
     "one module lost": one_module,
     "scale halved": half,
     "adapter twice": twice,
+    "not a number": not_a_number,
     "projection lost": projection,
     "vision lost": vision,
     "wrong base": wrong_base,

@@ -91,10 +91,37 @@ def test_groups_that_can_not_be_compared_are_told() -> None:
     }
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_not_finite_reaches_every_measure(value: float) -> None:
+    good, bad = Rows.single(_of([1, 0], [1, 2])), Rows.single(_of([1, 0], [1, value]))
+    (found,), _ = compare(_states(base=good, reference=good, rounded=good, merged=bad))
+    assert not any(map(math.isfinite, (found.gap, found.error, found.norm)))
+    assert found.effect == 0
+    for name in ("base", "reference"):
+        states = dict.fromkeys(("base", "reference", "rounded", "merged"), good)
+        (found,), _ = compare(_states(**{**states, name: bad}))
+        assert not math.isfinite(found.effect)
+
+
+def test_nothing_to_compare_is_no_effect() -> None:
+    none = Rows(values=np.zeros((0, 4), dtype=np.float32), counts=np.array([0, 0]))
+    flat = Rows.single(np.zeros((2, 0), dtype=np.float32))
+    for rows in (none, flat):
+        (found,), misfits = compare(_states(base=rows, reference=rows, rounded=rows, merged=rows))
+        assert misfits == {}
+        assert (found.effect, found.gap, found.norm, found.cosine) == (0, 0, 0, 1)
+        assert (found.kl, found.top) == (None, None)
+    assert measures.maxsim(Rows.single(_of([1, 0])), none).tolist() == [[0, 0]]
+
+
 def test_a_tower_moves_what_it_reaches() -> None:
     reference, without = Rows.single(_of([3, 4])), Rows.single(_of([3, 3]))
     states = {"reference": {"page.vectors": reference}, "without:vision": {"page.vectors": without}}
     assert towers(states) == {"vision": 0.2}
+    states["without:vision"]["query.vectors"] = states["reference"]["query.vectors"] = reference
+    assert towers(states) == {"vision": 0.2}
+    states["without:vision"]["query.vectors"] = Rows.single(_of([3, math.nan]))
+    assert math.isnan(towers(states)["vision"])
 
 
 def test_rows_survive_a_file() -> None:
@@ -105,6 +132,13 @@ def test_rows_survive_a_file() -> None:
     found = unpack(pack("merged", {"text.hidden": rows}), "merged")
     assert found["text.hidden"].values.tolist() == [[0, 1], [2, 3], [4, 5]]
     assert found["text.hidden"].masked == 7
+
+
+def test_padding_that_is_not_a_number_counts_as_padding() -> None:
+    values = np.array([[[1], [math.nan]]], dtype=np.float32)
+    mask = np.array([[True, False]])
+    assert Rows.of(values, mask, zeroed=True).masked == math.inf
+    assert math.isnan(Rows.of(values, mask).masked)
 
 
 def test_arrays_that_are_no_rows_are_refused() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import ClassVar, TypeVar
 
@@ -81,39 +82,66 @@ class OutputsEqual:
         """The gap to the rounded reference, as a share of what the adapter does."""
         evidence = {d.group: _numbers(d) for d in ran.distances}
         vectors = [d for d in ran.distances if not d.derived]
-        wrong = [d for d in vectors if not d.gap <= _allowed(d, foreign=seen.foreign)]
+        wrong = [d for d in vectors if not _is_equal(d, foreign=seen.foreign)]
         if ran.merged is None or not ran.distances:
             yield skipped(self, seen, "outputs were not compared: see `E002`")
         elif wrong:
-            worst = max(wrong, key=lambda d: d.lost)
+            worst = _worst(wrong, lambda d: d.lost)
             yield milder(self, seen, _what(worst, len(wrong)), **evidence)
         else:
-            widest = max(d.error for d in vectors)
-            yield passed(
-                self,
-                seen,
-                f"{number(len(vectors), 'group')} of outputs equal those of base and adapter; "
-                f"rounding moves them by {percent(widest)} of what the adapter does",
-                **evidence,
-            )
+            equal = f"{number(len(vectors), 'group')} of outputs equal those of base and adapter"
+            yield passed(self, seen, f"{equal}; {_widest(_moved(ran))}", **evidence)
 
 
-def _allowed(distance: Distance, *, foreign: bool) -> float:
+def _is_equal(distance: Distance, *, foreign: bool) -> bool:
+    """Whether the gap is what rounding leaves; never where a number isn't finite."""
     rounding = FOREIGN * distance.rounding if foreign else 0.0
-    return max(NOISE, (LOST + rounding) * distance.effect)
+    allowed = max(NOISE, (LOST + rounding) * distance.effect)
+    return math.isfinite(distance.effect) and distance.gap <= allowed
+
+
+def _moved(ran: Ran) -> list[Distance]:
+    """The groups that the adapter moves: of others, a share of what it does is noise over noise."""
+    return [d for d in ran.distances if not (d.effect < EXERCISED * NOISE or d.derived)]
+
+
+def _worst(found: Sequence[Distance], share: Callable[[Distance], float]) -> Distance:
+    """The one with the largest share; what isn't a number is larger than all."""
+    return max(found, key=lambda d: (math.isnan(share(d)), share(d)))
+
+
+def _widest(moved: Sequence[Distance]) -> str:
+    if not moved:
+        return "the adapter moves none"
+    widest = _worst(moved, lambda d: d.error).error
+    return f"rounding moves them by {percent(widest)} of what the adapter does"
 
 
 def _what(worst: Distance, count: int) -> str:
     more = f" (and {number(count - 1, 'other group')})" if count > 1 else ""
+    if not (math.isfinite(worst.gap) and math.isfinite(worst.effect)):
+        return f"`{worst.group}`: {_whose(worst)} numbers that aren't finite{more}"
     if worst.cosine > 1 - 1e-5 and worst.norm > 1e-3:
         return (
             f"`{worst.group}`: directions agree and lengths differ by {percent(worst.norm)}: a step that "
             f"normalises or scales was lost{more}"
         )
+    if worst.effect < EXERCISED * NOISE:
+        return (
+            f"`{worst.group}` differs from base and adapter by {percent(worst.gap)} of its length, where "
+            f"the adapter does next to nothing{more}; smallest cosine {worst.cosine:.4f}"
+        )
     return (
         f"`{worst.group}` differs from base and adapter by {percent(worst.error)} of what the adapter "
         f"does, where rounding explains {percent(worst.rounding)}{more}; smallest cosine {worst.cosine:.4f}"
     )
+
+
+def _whose(distance: Distance) -> str:
+    if not math.isfinite(distance.effect):
+        return "base and adapter give"
+    merged = not math.isfinite(distance.error)
+    return "the merged model gives" if merged else "PEFT's own merge, rounded, gives"
 
 
 def _numbers(distance: Distance) -> Mapping[str, float]:
@@ -213,7 +241,7 @@ class ProbesReach:
         """The largest effect, and where several towers are adapted, that of each."""
         effects = {d.group: d.effect for d in ran.distances if not d.derived}
         towers = ran.towers or {"the model": max(effects.values(), default=0.0)}
-        weak = [t for t, effect in towers.items() if effect < EXERCISED * NOISE]
+        weak = [t for t, effect in towers.items() if not EXERCISED * NOISE <= effect < math.inf]
         rounded = {name: float(f"{v:.4g}") for name, v in {**effects, **towers}.items()}
         if not ran.distances:
             yield skipped(self, seen, "outputs were not compared: see `E002`")
@@ -250,15 +278,14 @@ class RoundingShown:
     @_against_run
     def judge(self, seen: Seen, ran: Ran) -> Iterable[Finding]:
         """The distance of PEFT's own merge, rounded, from the unmerged adapter."""
-        # Where an adapter does nothing, the share is noise over noise.
-        moved = [d for d in ran.distances if d.effect >= EXERCISED * NOISE and not d.derived]
+        moved = _moved(ran)
         if not moved:
             yield skipped(self, seen, "not checked: no output is moved by the adapter")
             return
-        worst = max(moved, key=lambda d: d.rounding)
+        worst = _worst(moved, lambda d: d.rounding)
         share = percent(worst.rounding)
         evidence = {d.group: float(f"{d.rounding:.4g}") for d in moved}
-        if worst.rounding > SWALLOWED:
+        if not worst.rounding <= SWALLOWED:
             text = f"rounding moves `{worst.group}` by {share} of what the adapter does"
             yield warned(self, seen, text, **evidence)
         else:

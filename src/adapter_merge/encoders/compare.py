@@ -15,6 +15,7 @@ from adapter_merge.probed import SCORES, Distance, Shape
 _BEST = 2  # of a handful of pages or texts
 
 
+@np.errstate(all="ignore")  # what isn't finite is for the checks to say
 def compare(
     states: Mapping[str, Outputs],
 ) -> tuple[tuple[Distance, ...], Mapping[str, tuple[Shape | None, Shape | None]]]:
@@ -29,18 +30,21 @@ def compare(
     return tuple(found), misfits
 
 
+@np.errstate(all="ignore")
 def towers(states: Mapping[str, Outputs]) -> Mapping[str, float]:
     """For each `without:TOWER` state, how far outputs move that the tower reaches, the most moved group."""
     reference = states["reference"]
     return {
-        state.removeprefix("without:"): max(
-            measures.length(r.values, reference[g].values)
-            / max(measures.length(reference[g].values), 1e-30)
-            for g, r in outputs.items()
+        state.removeprefix("without:"): float(
+            np.max([_moved(reference[g].values, r.values) for g, r in outputs.items()])
         )
         for state, outputs in states.items()
         if state.startswith("without:")
     }
+
+
+def _moved(reference: Floats, without: Floats) -> float:
+    return measures.length(without, reference) / max(measures.length(reference), measures.TINY)
 
 
 def _shape(rows: Rows | None) -> Shape | None:

@@ -10,12 +10,13 @@ import numpy.typing as npt
 from adapter_merge.encoders.rows import Floats, Rows
 from adapter_merge.probed import Distance
 
-_TINY = 1e-30
+TINY = 1e-30
 
 
 def length(one: Floats, other: Floats | None = None) -> float:
-    """Mean Euclidean length of rows, or of the rows' differences."""
-    return float(np.linalg.norm(_wide(one) - (0 if other is None else _wide(other)), axis=1).mean())
+    """Mean Euclidean length of rows, or of the rows' differences; 0 of no rows."""
+    found = np.linalg.norm(_wide(one) - (0 if other is None else _wide(other)), axis=1)
+    return float(found.mean()) if found.size else 0.0
 
 
 def cosines(one: Floats, other: Floats) -> npt.NDArray[np.float64]:
@@ -24,7 +25,7 @@ def cosines(one: Floats, other: Floats) -> npt.NDArray[np.float64]:
     product = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     equal = (a == b).all(axis=1)
     found: npt.NDArray[np.float64] = np.where(
-        equal, 1.0, (a * b).sum(axis=1) / np.maximum(product, _TINY)
+        equal, 1.0, (a * b).sum(axis=1) / np.maximum(product, TINY)
     )
     return found
 
@@ -32,7 +33,7 @@ def cosines(one: Floats, other: Floats) -> npt.NDArray[np.float64]:
 def norm(one: Floats, reference: Floats) -> float:
     """The largest relative difference of the lengths of a row and its partner."""
     a, b = (np.linalg.norm(_wide(x), axis=1) for x in (one, reference))
-    return float((np.abs(a - b) / np.maximum(b, _TINY)).max())
+    return float((np.abs(a - b) / np.maximum(b, TINY)).max(initial=0.0))
 
 
 def divergence(one: Floats, reference: Floats) -> float:
@@ -48,17 +49,18 @@ def same_top(one: Floats, reference: Floats) -> float:
 
 def maxsim(queries: Rows, pages: Rows) -> Floats:
     """Late interaction: (queries, pages), the sum over a query's vectors of the best match in a page."""
-    scores = [
-        [float((_wide(q) @ _wide(p).T).max(axis=1).sum()) for p in pages.each()]
-        for q in queries.each()
-    ]
+    scores = [[_matched(_wide(q), _wide(p)) for p in pages.each()] for q in queries.each()]
     return np.array(scores, dtype=np.float32)
+
+
+def _matched(query: npt.NDArray[np.float64], page: npt.NDArray[np.float64]) -> float:
+    return float((query @ page.T).max(axis=1).sum()) if page.size else 0.0
 
 
 def similar(queries: Rows, texts: Rows) -> Floats:
     """(queries, texts): cosines of single vectors."""
     a, b = (
-        _wide(r.values) / np.maximum(np.linalg.norm(_wide(r.values), axis=1, keepdims=True), _TINY)
+        _wide(r.values) / np.maximum(np.linalg.norm(_wide(r.values), axis=1, keepdims=True), TINY)
         for r in (queries, texts)
     )
     scores: Floats = (a @ b.T).astype(np.float32)
@@ -76,12 +78,13 @@ def distance(group: str, states: Mapping[str, Rows]) -> Distance:
     base, reference, rounded, merged = (
         states[s].values for s in ("base", "reference", "rounded", "merged")
     )
-    size, effect = max(length(reference), _TINY), max(length(reference, base), _TINY)
-    logits = group.endswith(("logits", "labels"))
+    size, moved = max(length(reference), TINY), length(reference, base)
+    effect = max(moved, TINY)
+    logits = group.endswith(("logits", "labels")) and merged.size > 0
     masked = states["merged"].masked
     return Distance(
         group=group,
-        effect=length(reference, base) / size,
+        effect=moved / size,
         gap=length(merged, rounded) / size,
         error=length(merged, reference) / effect,
         rounding=length(rounded, reference) / effect,

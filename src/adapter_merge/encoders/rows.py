@@ -30,8 +30,10 @@ class Rows:
     @classmethod
     def of(cls, values: Floats, mask: npt.NDArray[np.bool_], *, zeroed: bool = False) -> Rows:
         """From (inputs, tokens, width) and (inputs, tokens); `zeroed`: the model zeroes what is masked."""
-        outside = values[~mask]
-        masked = float(np.abs(outside).max()) if zeroed and outside.size else float("nan")
+        outside = np.abs(values[~mask])
+        # NaN is taken by what nobody masks.
+        worst = np.where(np.isnan(outside), np.inf, outside)
+        masked = float(worst.max()) if zeroed and outside.size else float("nan")
         return cls(values=values[mask], counts=mask.sum(axis=1), masked=masked)
 
     @classmethod
