@@ -13,7 +13,8 @@ RECEIPT_NAME = "merge_receipt.json"
 
 class _Record(BaseModel):
     # A receipt may have been written by a newer version: what isn't known is left alone.
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # What was ignored may hold NaN, which JSON lacks; as `null` it couldn't be read again.
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
 
 
 class FileRecord(_Record):

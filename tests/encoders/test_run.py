@@ -128,6 +128,17 @@ def test_what_was_said_of_outputs_is_weighed_anew(case: Case) -> None:
     assert _run(case, wrong, ignore=("E001",)).status == "unchanged"
 
 
+def test_numbers_that_are_not_finite_survive_the_receipt(case: Case) -> None:
+    nan = float("nan")
+    wrong = Told(replace(RAN, distances=(replace(GOOD, gap=nan, error=nan, cosines=(nan,)),)))
+    assert _run(case, wrong, ignore=("E001",)).status == "merged"
+    probe = case.receipt().probe
+    assert probe is not None
+    assert probe.groups[0].gap != probe.groups[0].gap
+    assert _run(case, wrong, ignore=("E001",)).status == "unchanged"
+    assert len(wrong.folders) == 1
+
+
 def test_what_can_not_be_run_fails_only_where_it_is_required(case: Case) -> None:
     told = Told(NotRun(needs="a tokenizer, and the base brings none"))
     assert _run(case, told).status == "merged"
