@@ -9,7 +9,7 @@ import pytest
 
 from adapter_merge.encoders import measures
 from adapter_merge.encoders.compare import compare, towers
-from adapter_merge.encoders.rows import Floats, Rows, pack, unpack
+from adapter_merge.encoders.rows import Floats, Outputs, Rows, pack, unpack
 from adapter_merge.probed import Shape
 
 
@@ -48,6 +48,21 @@ def test_late_interaction() -> None:
 def test_overlap_of_the_best() -> None:
     one, other = _of([3, 2, 1, 0], [0, 1, 2, 3]), _of([3, 1, 2, 0], [0, 1, 2, 3])
     assert measures.overlap(one, other, 2) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("columns", "top"), [(1, None), (2, 0), (3, 0), (4, 0), (6, 0), (10, 0), (12, 0)]
+)
+def test_the_best_are_never_all(columns: int, top: float | None) -> None:
+    """A merged model that ranks texts the other way round is seen, however few they are."""
+    vectors = _of(*([1, n] for n in range(columns)))
+    best, worst = (
+        {"query.pooled": Rows.single(_of([1, 0])), "text.pooled": Rows.single(v)}
+        for v in (vectors, vectors[::-1].copy())
+    )
+    states: dict[str, Outputs] = dict.fromkeys(("base", "reference", "rounded"), best)
+    found, _ = compare({**states, "merged": worst})
+    assert [d.top for d in found if d.derived] == [top]
 
 
 def _states(**values: Rows) -> dict[str, dict[str, Rows]]:
