@@ -1,7 +1,8 @@
-"""Where a tensor belongs in its model, as far as its name says: which stack, which layer, which kind of module."""
+"""Where a tensor belongs in its model, as far as its name says: which stack and layer, which kind of module, which module."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 _OTHER = "*"
@@ -31,3 +32,14 @@ def seat(tensor: str) -> Seat:
         return Seat(stack="", layer=None, kind=".".join(parts))
     kind = (_OTHER if part.isdecimal() else part for part in parts[at + 1 :])
     return Seat(stack=".".join(parts[:at]), layer=int(parts[at]), kind=".".join(kind))
+
+
+def moved(name: str, modules: Mapping[str, str]) -> str | None:
+    """The name of a module or of something in it, after the modules got other names; None where it is in none.
+
+    The longest path that is one of `modules` (old -> new) counts.
+    """
+    path = name
+    while path and path not in modules:
+        path = path.rpartition(".")[0]
+    return modules[path] + name.removeprefix(path) if path else None

@@ -15,6 +15,7 @@ from adapter_merge.patterns import Patterns
 from adapter_merge.readme import Readme
 from adapter_merge.receipt import Receipt
 
+INSIDE = "base_model.model."  # before the base's names in an adapter's file
 _T = TypeVar("_T")
 
 

@@ -19,9 +19,8 @@ from adapter_merge.checks.seen import Seen
 from adapter_merge.errors import Corrupt
 from adapter_merge.finding import Finding
 from adapter_merge.plan import Plan
-from adapter_merge.sources import Adapter, Sources
+from adapter_merge.sources import INSIDE, Adapter, Sources
 
-_PREFIX = "base_model.model."
 _FACTORS = (".lora_A.weight", ".lora_embedding_A")
 _WEIGHT = ".weight"
 
@@ -73,7 +72,7 @@ class ConfigAgrees:
 def _modules(adapter: Adapter) -> list[str]:
     """Modules with low-rank factors, as the adapter's file names them."""
     return [
-        name.removeprefix(_PREFIX).removesuffix(ending)
+        name.removeprefix(INSIDE).removesuffix(ending)
         for name in adapter.checkpoint.tensors
         for ending in _FACTORS
         if name.endswith(ending)

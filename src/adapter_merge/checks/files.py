@@ -22,6 +22,7 @@ from adapter_merge.errors import Corrupt, Layout, NotFound, NotSafetensors
 from adapter_merge.finding import Finding
 from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from adapter_merge.receipt import RECEIPT_NAME
+from adapter_merge.sources import INSIDE
 
 # Each of these is read by some loader before, or instead of, `model.safetensors`.
 _RIVALS = (
@@ -209,7 +210,7 @@ def _is_adapter_file(path: str) -> bool:
 
 
 def _is_adapter_name(name: str) -> bool:
-    return name.startswith("base_model.model.") or any(part in name for part in _IN_NAMES)
+    return name.startswith(INSIDE) or any(part in name for part in _IN_NAMES)
 
 
 class SizesRecorded:

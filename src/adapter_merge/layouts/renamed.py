@@ -8,11 +8,10 @@ from dataclasses import replace
 from adapter_merge.checkpoint import WeightFile
 from adapter_merge.folder import ADAPTER_WEIGHTS
 from adapter_merge.layouts.side import Side
+from adapter_merge.modules import moved
 from adapter_merge.plan import Change
-from adapter_merge.sources import Adapter
+from adapter_merge.sources import INSIDE, Adapter
 from adapter_merge.weights import encode_header
-
-_INSIDE = "base_model.model."
 
 
 def renamed(side: Side, adapter: Adapter, modules: Mapping[str, str]) -> Side:
@@ -41,8 +40,5 @@ def _header(file: WeightFile, modules: Mapping[str, str]) -> bytes:
 
 
 def _renamed(name: str, modules: Mapping[str, str]) -> str:
-    """The longest path that is a module's counts."""
-    path = inside = name.removeprefix(_INSIDE)
-    while path and path not in modules:
-        path = path.rpartition(".")[0]
-    return f"{_INSIDE}{modules[path]}{inside.removeprefix(path)}" if path else name
+    inside = moved(name.removeprefix(INSIDE), modules)
+    return name if inside is None else INSIDE + inside

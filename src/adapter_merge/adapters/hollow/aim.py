@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+from adapter_merge import modules
 from adapter_merge.adapters.hollow.inject import Misfit
-from adapter_merge.adapters.own import INSIDE
+from adapter_merge.sources import INSIDE
 
 _T = TypeVar("_T")
 # What is put on the model by itself, and what narrows a choice of modules.
@@ -69,11 +70,8 @@ def moved(key: str, lives: Mapping[str, str]) -> str:
     Raises:
         Misfit: it is in none.
     """
-    path = key
-    while path:
-        if path in lives:
-            return lives[path] + key.removeprefix(path)
-        path = path.rpartition(".")[0]
+    if (found := modules.moved(key, lives)) is not None:
+        return found
     raise Misfit(f"its `{key}` belongs to no module that is adapted")
 
 
