@@ -11,7 +11,7 @@ from adapter_merge.adapters.contribution import Contribution, Step
 from adapter_merge.adapters.layer_step import LayerStep
 from adapter_merge.adapters.own import by_module, sort_out
 from adapter_merge.adapters.refused import layered_refusal
-from adapter_merge.adapters.saved_modules import saved_tensor
+from adapter_merge.adapters.saved_modules import saved_tensors
 from adapter_merge.adapters.tokens import token_rows
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import AdapterKind, Corrupt
@@ -63,7 +63,7 @@ class Layered:
         _check_sizes(adapter)
         modules = dict(by_module(own, self.peft_type))
         shared = tuple(modules.pop("", {}).values())
-        for info in own.plain.values():
+        for info in own.whole.plain.values():
             _check_float(info, label)
         reader = _Reader(adapter=adapter, index=index, base=base, shared=shared)
         modules = modules or {module: {} for module in reader.unnamed()}
@@ -73,12 +73,7 @@ class Layered:
                 for module, parts in modules.items()
                 for c in reader.module(module, parts, modules)
             ),
-            *(
-                saved_tensor(
-                    info, index=index, name=name, config=config, beside=own.beside.get(name, ())
-                )
-                for name, info in own.plain.items()
-            ),
+            *saved_tensors(own.whole, index=index, config=config),
             *(
                 token_rows(adapter, info, index=index, module=module, wanted=wanted)
                 for module, info in own.tokens.items()

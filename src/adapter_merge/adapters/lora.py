@@ -15,7 +15,7 @@ from adapter_merge.adapters.lora_names import sort_out
 from adapter_merge.adapters.lora_options import LoraOptions, Scale
 from adapter_merge.adapters.parameters import TURNED_TYPES, Owner, Sides, on_parameter, owners_of
 from adapter_merge.adapters.refused import lora_refusal
-from adapter_merge.adapters.saved_modules import saved_tensor
+from adapter_merge.adapters.saved_modules import saved_tensors
 from adapter_merge.adapters.steps import BiasDelta, ConvLowRank, LowRank
 from adapter_merge.adapters.tokens import token_rows
 from adapter_merge.checkpoint import Piece, TensorInfo
@@ -50,7 +50,7 @@ class Lora:
         """See `Kind.read`."""
         config, options = adapter.config, LoraOptions.of(adapter)
         _refuse(adapter, options)
-        factors, plain, beside, tokens = sort_out(adapter)
+        factors, whole, tokens = sort_out(adapter)
         owners = owners_of(adapter, factors, options.target_parameters or ())
         reader = _Reader(
             adapter=adapter,
@@ -61,7 +61,7 @@ class Lora:
                 label=adapter.pinned.source,
             ),
             conv1d=_uses_conv1d(base.config),
-            saved=plain,
+            saved=whole.plain,
             turned=not TURNED_TYPES.isdisjoint(_model_types(base.config)),
         )
         pairs = [
@@ -72,12 +72,7 @@ class Lora:
             *(reader.low_rank(pair) for pair in pairs),
             *(reader.parameter(owner, factors[path]) for path, owner in owners.items()),
             *(reader.bias_delta(module, bias) for module, bias in biases),
-            *(
-                saved_tensor(
-                    info, index=index, name=name, config=config, beside=beside.get(name, ())
-                )
-                for name, info in plain.items()
-            ),
+            *saved_tensors(whole, index=index, config=config),
             *(
                 token_rows(adapter, info, index=index, module=module, wanted=_tokens_of(adapter))
                 for module, info in tokens.items()

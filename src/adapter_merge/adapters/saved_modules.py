@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from adapter_merge.adapters.contribution import Contribution, Step
 from adapter_merge.adapters.steps import Replacement
 from adapter_merge.checkpoint import TensorInfo
+from adapter_merge.errors import Unclaimed
 from adapter_merge.plan import AdapterTensor, Need
 from adapter_merge.sources import AdapterConfig
 
@@ -26,6 +28,49 @@ _INPUTS = frozenset({"embed_in", "shared", "tok_embeddings", "word_embeddings", 
 _LAST_LAYER = re.compile(
     r"(?:.*\.)?(?:score|classifier(?:\.1|\.out_proj)?|classification_head\.out_proj)\.(?:weight|bias)"
 )
+# With `bias: all` PEFT saves the biases of a saved module two times more, and loads neither again.
+_BESIDE = re.compile(r"(?P<module>.+)\.(?:modules_to_save|original_module)\.(?P<parameter>.+)")
+
+
+class Whole(NamedTuple):
+    """Whole tensors by the names that the base gives them, and their spare copies by the same names."""
+
+    plain: dict[str, TensorInfo]
+    beside: dict[str, list[TensorInfo]]
+
+
+def whole_tensors(held: Mapping[str, TensorInfo], *, label: str) -> Whole:
+    """Those that an adapter holds, from their names without `base_model.model.`.
+
+    Raises:
+        Unclaimed: one stands there twice, or is a copy of none; `label` is the adapter.
+    """
+    found = Whole({}, {})
+    for name, info in held.items():
+        bare = name.replace(".token_adapter.base_layer.", ".").replace(".base_layer.", ".")
+        copy = _BESIDE.fullmatch(bare)
+        if copy is not None:
+            found.beside.setdefault(f"{copy['module']}.{copy['parameter']}", []).append(info)
+        elif bare in found.plain:
+            raise Unclaimed(
+                f"`{label}` holds `{bare}` twice, once below `base_layer`",
+                hint="Save the adapter again with PEFT.",
+            )
+        else:
+            found.plain[bare] = info
+    for lone in found.beside.keys() - found.plain.keys():
+        raise Unclaimed(
+            f"`{label}` holds `{found.beside[lone][0].name}`, but no `{lone}`",
+            hint="Save the adapter again with PEFT.",
+        )
+    return found
+
+
+def saved_tensors(whole: Whole, *, index: int, config: AdapterConfig) -> Iterator[Contribution]:
+    """The contributions of all whole tensors."""
+    for name, info in whole.plain.items():
+        beside = whole.beside.get(name, ())
+        yield saved_tensor(info, index=index, name=name, config=config, beside=beside)
 
 
 def saved_tensor(

@@ -17,7 +17,7 @@ from adapter_merge.adapters.saved_modules import saved_tensor
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import AdapterKind, Corrupt, ShapeMismatch, Unclaimed
 from adapter_merge.plan import AdapterTensor, Need
-from adapter_merge.sources import Adapter, Base
+from adapter_merge.sources import INSIDE, Adapter, Base
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from adapter_merge.plan import Apply, Array, Load, Load64
 
 DELTA = "trainable_tokens_delta"
-_PREFIX = "base_model.model."
+LEARNED = f".token_adapter.{DELTA}"  # beside another method
 _Rows = Sequence[Annotated[int, Field(ge=0)]]
 _INDICES: TypeAdapter[_Rows | Mapping[str, _Rows]] = TypeAdapter(_Rows | Mapping[str, _Rows])
 
@@ -86,7 +86,7 @@ class TrainableTokens:
         wanted = (adapter.config.model_extra or {}).get("token_indices")
         found: list[Contribution] = []
         for info in adapter.checkpoint.tensors.values():
-            name = info.name.removeprefix(_PREFIX)
+            name = info.name.removeprefix(INSIDE)
             module, _, last = name.rpartition(".")
             if name == info.name or info.dtype not in FLOATS:
                 raise _unknown(label, info)

@@ -132,7 +132,7 @@ def _blank(tensors: Mapping[str, TensorInfo]) -> Mapping[str, torch.Tensor]:
 
 def _check_saved(own: Own, there: Mapping[str, tuple[int, ...]]) -> None:
     """Whole tensors and learned rows need a place of their name; PEFT passes over one without."""
-    for name, info in own.plain.items():
+    for name, info in own.whole.plain.items():
         if there.get(name) != info.shape:
             found = f"of shape {list(there[name])}" if name in there else "none"
             raise Misfit(f"its `{name}` of shape {list(info.shape)} finds {found}")
