@@ -127,45 +127,32 @@ def t5() -> Any:
     )
 
 
+_PAIR = {
+    "vocab_size": 64,
+    "d_model": 32,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 32,
+    "decoder_ffn_dim": 32,
+    "max_position_embeddings": 40,
+}
+
+
 def bart() -> Any:
     """Encoder, decoder and head share one embedding."""
     from transformers import BartConfig, BartForConditionalGeneration
 
-    return BartForConditionalGeneration(
-        BartConfig(
-            vocab_size=64,
-            d_model=32,
-            encoder_layers=1,
-            decoder_layers=1,
-            encoder_attention_heads=2,
-            decoder_attention_heads=2,
-            encoder_ffn_dim=32,
-            decoder_ffn_dim=32,
-            max_position_embeddings=40,
-        )
-    )
+    return BartForConditionalGeneration(BartConfig(**_PAIR))
 
 
 def marian() -> Any:
     """Like `bart`, but its input embedding is the encoder's."""
     from transformers import MarianConfig, MarianMTModel
 
-    return MarianMTModel(
-        MarianConfig(
-            vocab_size=64,
-            d_model=32,
-            encoder_layers=1,
-            decoder_layers=1,
-            encoder_attention_heads=2,
-            decoder_attention_heads=2,
-            encoder_ffn_dim=32,
-            decoder_ffn_dim=32,
-            max_position_embeddings=40,
-            pad_token_id=0,
-            eos_token_id=1,
-            decoder_start_token_id=0,
-        )
-    )
+    tokens = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
+    return MarianMTModel(MarianConfig(**_PAIR, **tokens))
 
 
 def instruct_blip() -> Any:
