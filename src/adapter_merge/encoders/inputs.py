@@ -37,15 +37,15 @@ class OwnInputs:
 
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100_000)]
-_Texts = Annotated[tuple[_Text, ...], Field(max_length=_MOST)]
+_Texts = Annotated[list[_Text], Field(default_factory=list, max_length=_MOST)]
 
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    texts: _Texts = ()
-    queries: _Texts = ()
-    images: _Texts = ()
+    texts: _Texts
+    queries: _Texts
+    images: _Texts
 
 
 def read_inputs(path: Path) -> OwnInputs:
@@ -66,7 +66,8 @@ def read_inputs(path: Path) -> OwnInputs:
             f"`{path}` names the image `{absent[0]}`{more}, which isn't there",
             hint=f"Paths count from `{home}`, where the file lies.",
         )
-    return OwnInputs(texts=read.texts, queries=read.queries, images=tuple(map(str, images)))
+    texts, queries = tuple(read.texts), tuple(read.queries)
+    return OwnInputs(texts=texts, queries=queries, images=tuple(map(str, images)))
 
 
 def _parsed(path: Path) -> _File:
