@@ -17,7 +17,7 @@ COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_b
 .PHONY: help setup fmt lint type layers docs docs-converters check test test-colpali fuzz demo bench
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
 
 setup: $(STAMP) ## Prepare .venv with everything that development needs
 
