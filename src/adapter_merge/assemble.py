@@ -91,7 +91,7 @@ def verify(folder: RepoRef) -> Report:
     """Compare a folder with its receipt, by size and sha256; README.md apart."""
     machine = this_machine()
     work = partial(audit.verify, folder, machine=machine)
-    return pipeline.reported(folder.text, work, machine=machine)
+    return pipeline.reported(folder.text, work, machine=machine, hint=audit.RESTORE)
 
 
 def _processors() -> int:

@@ -10,7 +10,7 @@ from adapter_merge.checks.consumers import NAMES
 from adapter_merge.errors import NotFound, RequestError
 from adapter_merge.finding import Finding, Outcome
 from adapter_merge.folder import list_files, read_readme, read_receipt, sha256
-from adapter_merge.pipeline import Machine, as_asked, judge, stop_on_failure
+from adapter_merge.pipeline import Machine, as_asked, judge
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Encoder, Reporter
 from adapter_merge.probed import NotRun, Probed
@@ -27,6 +27,7 @@ from adapter_merge.stages.validate import inspect
 # Files that a folder may hold beside what its receipt lists: people and the Hub write them.
 _BESIDE = frozenset({"README.md", ".gitattributes", RECEIPT_NAME})
 _VERIFIED = "F007"  # the check of sizes, with digests
+RESTORE = "Merge again, or restore the files from where they were published."
 
 
 def check(
@@ -40,6 +41,8 @@ def check(
 ) -> Report:
     """Run the checks on anybody's merge; without adapters, only those that need nothing else.
 
+    Those that fail are among the report's findings.
+
     Args:
         folder: the merge.
         adapters: what was merged, with the base in `settings`.
@@ -51,7 +54,6 @@ def check(
     Raises:
         RequestError: a program is not one that there are rules for.
         AdapterMergeError: as `resolve` and `draft` do.
-        CheckFailed: a check failed.
     """
     _known(wanted)
     root = _existing(folder)
@@ -74,7 +76,6 @@ def check(
         )
     verdict = judge((*inspection.findings, *_of_card(root)), settings)
     reporter.judged(verdict)
-    stop_on_failure(verdict)
     return Report(
         status="done",
         adapters=tuple(source_record(a) for a in sources.adapters) if sources else (),
@@ -174,19 +175,15 @@ def _receipt(root: Path, folder: RepoRef, so: str) -> Receipt:
 
 
 def verify(folder: RepoRef, *, machine: Machine) -> Report:
-    """Compare every file with the receipt, by size and sha256.
+    """Compare every file with the receipt, by size and sha256; one that differs is in the report's finding.
 
     Raises:
         NotFound: there is no folder, or no receipt in it.
-        CheckFailed: a file is missing, is another, or isn't listed.
     """
     root = _existing(folder)
     receipt = _receipt(root, folder, "so there is nothing to verify it against")
     wrong = dict(_mismatches(root, receipt))
     verdict = judge((_finding(root.name, receipt, wrong),), Settings.model_validate({}))
-    stop_on_failure(
-        verdict, hint="Merge again, or restore the files from where they were published."
-    )
     return Report(
         status="done",
         adapters=receipt.adapters,

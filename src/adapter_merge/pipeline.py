@@ -132,12 +132,18 @@ def _nothing_yet(request: Request, machine: Machine) -> Report:
     )
 
 
-def reported(to: str, work: Callable[[], Report], *, machine: Machine) -> Report:
-    """The report of a job that merges nothing, or the report of its failure."""
+def reported(
+    to: str, work: Callable[[], Report], *, machine: Machine, hint: str | None = None
+) -> Report:
+    """The report of a job that merges nothing, or the report of its failure.
+
+    Where a check failed it keeps all that the job found; `hint` is the next step then.
+    """
     report = Report(status="failed", to=to, versions=machine.versions)
     state = _Run(machine=machine, start=machine.now(), report=report)
     with _failures(state):
         state.report = work()
+        stop_on_failure(Verdict(findings=state.report.findings), hint=hint)
     return state.finished()
 
 

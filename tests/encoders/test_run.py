@@ -7,12 +7,13 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
 
-from adapter_merge import assemble, pipeline
+from adapter_merge import assemble, audit, pipeline
 from adapter_merge.errors import RequestError
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Silent
@@ -213,6 +214,29 @@ def test_a_check_runs_what_others_merged(merge_of: MergeOf, tmp_path: Path) -> N
         settings=Settings.model_validate({"probe": "require"}),
     )
     assert _outcomes(report)["E001"] == "warn"
+
+
+def test_a_failed_check_keeps_its_proof(case: Case) -> None:
+    wrong = replace(RAN, misfits={}, merged=None, distances=(), trouble="no such class")
+    assert case.run().status == "merged"
+    machine = replace(assemble.this_machine(), encoder=lambda _settings: Told(wrong))
+    work = partial(
+        audit.check,
+        RepoRef.model_validate(str(case.to)),
+        case.request().adapters,
+        Settings.model_validate({"base": str(case.base), "strict": ("E002",)}),
+        wanted=frozenset(),
+        reporter=Silent(),
+        machine=machine,
+    )
+    report = pipeline.reported(str(case.to), work, machine=machine)
+    assert report.error is not None
+    assert report.error.type == "CheckFailed"
+    assert "no such class" in report.error.message
+    assert report.probe is not None
+    assert (report.probe.reference, report.probe.merged) == ("Model", None)
+    assert report.counts["tensors_edited"]
+    assert report.relative_changes
 
 
 def test_a_check_without_sources_says_what_it_needs(merge_of: MergeOf, tmp_path: Path) -> None:
