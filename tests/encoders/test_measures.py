@@ -55,7 +55,7 @@ def test_overlap_of_the_best() -> None:
 )
 def test_the_best_are_never_all(columns: int, top: float | None) -> None:
     """A merged model that ranks texts the other way round is seen, however few they are."""
-    vectors = _of(*([1, n] for n in range(columns)))
+    vectors = _of(*([1.0, float(n)] for n in range(columns)))
     best, worst = (
         {"query.pooled": Rows.single(_of([1, 0])), "text.pooled": Rows.single(v)}
         for v in (vectors, vectors[::-1].copy())
