@@ -27,9 +27,10 @@ def refuse_unread(claims: Sequence[Claim], base: Base) -> None:
     Raises:
         AdapterKind: the merged model would compute what base and adapter don't.
     """
-    for claim in claims:
-        attention = _attention(claim, base)
-        if attention is None or _is_nothing(claim) or not _reads_alone(attention, base):
+    trained = [(c, a) for c in claims if (a := _attention(c, base)) and not _is_nothing(c)]
+    split = _split(base) if trained else frozenset()
+    for claim, attention in trained:
+        if attention in split:
             continue
         raise AdapterKind(
             f"`{claim.adapter.pinned.source}` can't be merged: it changes `{claim.name}`, which torch's "
@@ -52,13 +53,13 @@ def _attention(claim: Claim, base: Base) -> str | None:
     return attention if beside else None
 
 
-def _reads_alone(attention: str, base: Base) -> bool:
-    """Whether it is torch's attention in the class too: transformers splits some into linear layers."""
+def _split(base: Base) -> frozenset[str]:
+    """Attentions of the file that aren't torch's in the class: transformers splits some into linear layers."""
     skeleton = skeleton_of(base.config, base.checkpoint.tensors)
     if isinstance(skeleton, Absent):
-        return True
-    held = [n for name in _IN if (n := f"{attention}.{name}") in base.checkpoint.tensors]
-    return all(skeleton.place(name).converter is None for name in held)
+        return frozenset()
+    held = [n for n in base.checkpoint.tensors if n.endswith(tuple(f".{name}" for name in _IN))]
+    return frozenset(n.rpartition(".")[0] for n in held if skeleton.place(n).converter is not None)
 
 
 def _is_nothing(claim: Claim) -> bool:
