@@ -100,6 +100,14 @@ def test_a_commit_is_the_pin_where_there_is_one() -> None:
     assert text.startswith(f"{link} merged into {link};")
 
 
+def test_what_several_checks_say_alike_is_said_once() -> None:
+    needs = "outputs were not compared: it needs 4 GB of memory"
+    skips = tuple(finding(code, "skip", needs) for code in ("E002", "E001", "E003"))
+    text = block(facts(receipt(findings=(*FINDINGS, *skips))))
+    assert f"| skip | E001, E002, E003 | {needs} |\n| skip | L001 |" in text
+    assert text.count(needs) == 1
+
+
 def test_times_of_files_do_not_name_a_base() -> None:
     later = SourceRecord(
         source="./base", digests={"model.safetensors": "header:" + "cd" * 32 + ":9:2"}

@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from adapter_merge.card.markdown import code, fenced, plain, sentence
 from adapter_merge.card.names import name, named, pathless, pathless_value
 from adapter_merge.figures import nbytes, percent
+from adapter_merge.finding import Said, by_weight
 from adapter_merge.licence import Terms
 from adapter_merge.modules import seat
 from adapter_merge.receipt import FindingRecord, Receipt, SourceRecord
@@ -22,7 +23,6 @@ from adapter_merge.request import Settings
 
 _TEMPLATE = "block.md.jinja"
 _METHODS = {"LORA": "LoRA"}
-_WEIGHT = ("fail", "warn", "skip", "pass")
 _DOWNSTREAM, _CARD = "D", "C"  # families of codes that aren't listed among the checks
 _KINDS, _FILES, _NAMES = 12, 40, 3
 _UNABLE = ("fails", "wrong")  # states of a program that doesn't get the adapted model
@@ -172,12 +172,11 @@ def _value(value: object, receipt: Receipt) -> str:
     return code(plain(text, _VALUE))
 
 
-def _checks(findings: Sequence[FindingRecord]) -> tuple[list[FindingRecord], list[FindingRecord]]:
+def _checks(findings: Sequence[FindingRecord]) -> tuple[tuple[Said, ...], list[FindingRecord]]:
     """What a reader has to know, the heaviest first, and what passed."""
     shown = [f for f in findings if f.code[0] not in {_DOWNSTREAM, _CARD}]
-    shown.sort(key=lambda f: (_WEIGHT.index(f.outcome), f.code))
-    loud = [f for f in shown if f.outcome != "pass"]
-    return loud, [f for f in shown if f.outcome == "pass"]
+    loud = by_weight(f.finding() for f in shown if f.outcome != "pass")
+    return loud, sorted((f for f in shown if f.outcome == "pass"), key=lambda f: f.code)
 
 
 def _loads(findings: Sequence[FindingRecord]) -> Iterator[Mapping[str, str]]:
