@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adapter_merge.bases.choose import choose_base, refuse_quantised
 from adapter_merge.bases.fit import claims_on
+from adapter_merge.bases.grown import grown_vocabulary
 from adapter_merge.bases.live import live_modules
 from adapter_merge.bases.search import Search, Verb
 from adapter_merge.bases.ties import Settled
@@ -15,6 +16,7 @@ __all__ = [
     "Verb",
     "choose_base",
     "claims_on",
+    "grown_vocabulary",
     "live_modules",
     "refuse_quantised",
     "refuse_unread",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from adapter_merge.adapters import (
@@ -14,7 +14,13 @@ from adapter_merge.adapters import (
     labels,
     require_libraries,
 )
-from adapter_merge.bases import Settled, claims_on, live_modules, refuse_unread
+from adapter_merge.bases import (
+    Settled,
+    claims_on,
+    grown_vocabulary,
+    live_modules,
+    refuse_unread,
+)
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import (
     AdapterKind,
@@ -37,7 +43,6 @@ from adapter_merge.layouts import (
     native_form,
     renamed,
 )
-from adapter_merge.naming import vocabulary_tensors
 from adapter_merge.plan import (
     AdapterTensor,
     BaseTensor,
@@ -72,14 +77,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
     tensors = _tensors(base, joined.edits, settled, settings.dtype)
     if form is not None:
         tensors = form.renamed(tensors)
-    limit = settings.shard_bytes
-    weights = (
-        keep_files(tensors, base.checkpoint)
-        if limit is None
-        else cut_files(tensors, base.checkpoint, limit=limit)
-    )
-    if not layout.merges:
-        weights = indexed(weights, base.checkpoint)
+    weights = _weights(tensors, base, settings)
     own = {f.name for f in base.checkpoint.files} | {INDEX}
     wishes = Wishes.of(settings)
     side = layout.side(sources, joined.config, frozenset(own), wishes)
@@ -90,7 +88,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
     kept = {
         "layout": settings.layout,
         "dtype": settings.dtype,
-        "max_shard_size": str(limit or "keep"),
+        "max_shard_size": str(settings.shard_bytes or "keep"),
         **({"native": "true"} if settings.native else {}),
         **wishes.recipe,
         **layout.settings(sources, wishes),
@@ -154,7 +152,7 @@ def _beside(sources: Sources) -> _Joined:
     except UnsupportedError:
         # Ties and converters stand against a merge alone; check F009 says whether loaders take the adapter.
         return _Joined(edits={}, settled=nothing, config=ConfigEdits(), naming=())
-    rows = _grown_vocabulary(settled, base)
+    rows = grown_vocabulary(settled, base)
     if rows is not None:
         raise ShapeMismatch(
             f"`{adapter.pinned.source}` grows the vocabulary to {rows} rows, which the base of a bundle hasn't: "
@@ -241,36 +239,17 @@ def _config_edits(settled: Settled, base: Base, dtype: Dtype) -> ConfigEdits:
     return ConfigEdits(
         dtype=dtype,
         untied=bool(settled.untied),
-        vocab_size=_grown_vocabulary(settled, base),
+        vocab_size=grown_vocabulary(settled, base),
         architecture=architecture(claims, base.config),
         labels=labels(claims, base.config),
     )
 
 
-def _grown_vocabulary(settled: Settled, base: Base) -> int | None:
-    """Rows of the embeddings that an adapter saved with more rows; all of them must agree."""
-    held = base.checkpoint.tensors
-    before = {n: held[n] for n in vocabulary_tensors(base.checkpoint)}
-    before |= {n: held[source] for n, source in settled.copies.items()}
-    rows = {c.name: c.rows for c in settled.claims if c.rows}
-    grown = {n: rows[n] for n in before if rows.get(n, 0) not in {0, before[n].shape[0]}}
-    if not grown:
-        return None
-    one_a_token = {*before, *(b for n in before for b in _biases(n) if b in held)}
-    one_a_token |= {n for n in held if n.endswith("final_logits_bias")}
-    apart = sorted(n for n in one_a_token if rows.get(n) != max(grown.values()))
-    if apart:
-        raise ShapeMismatch(
-            f"the adapter grows `{min(grown)}` to {max(grown.values())} rows, but not `{apart[0]}`",
-            hint="Save both the input embedding and the head in `modules_to_save`.",
-        )
-    return max(grown.values())
-
-
-def _biases(table: str) -> tuple[str, str]:
-    """What a head's bias over the vocabulary may be called: its own, or its parent's."""
-    module = table.removesuffix(".weight")
-    return f"{module}.bias", f"{module.rpartition('.')[0]}.bias"
+def _weights(tensors: Sequence[PlannedTensor], base: Base, settings: Settings) -> Weights:
+    if settings.shard_bytes is not None:
+        return cut_files(tensors, base.checkpoint, limit=settings.shard_bytes)
+    kept = keep_files(tensors, base.checkpoint)
+    return kept if LAYOUTS[settings.layout].merges else indexed(kept, base.checkpoint)
 
 
 def _index(weights: Weights, base: Base) -> tuple[SideFile, ...]:
