@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from adapter_merge.encoders.inputs import Inputs
 
@@ -100,30 +101,7 @@ class Job:
     @classmethod
     def load(cls, data: bytes) -> Job:
         """From JSON that `dump` wrote."""
-        read = json.loads(data)
-        given = read.pop("inputs")
-        lists = {k: tuple(given[k]) for k in ("texts", "queries", "pages")}
-        grafts = tuple(_graft(g) for g in read.pop("grafts"))
-        return cls(grafts=grafts, inputs=Inputs(**lists, draw=given["draw"]), **read)
-
-
-def _graft(read: dict[str, Any]) -> Graft:
-    rows = tuple(
-        (key, Rows(stored=r["stored"], places=tuple(r["places"]))) for key, r in read["rows"]
-    )
-    saved = tuple(Whole(key=w["key"], target=Target(**w["target"])) for w in read["saved"])
-    modules = {name: Target(**target) for name, target in read["modules"].items()}
-    return Graft(
-        label=read["label"],
-        folder=read["folder"],
-        weight=read["weight"],
-        modules=modules,
-        saved=saved,
-        added=tuple(read["added"]),
-        rows=rows,
-        untied=read["untied"],
-        parameters=read["parameters"],
-    )
+        return TypeAdapter(cls).validate_json(data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
