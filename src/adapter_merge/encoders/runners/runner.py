@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,6 +40,28 @@ class Running(Protocol):
     def run(self, inputs: Inputs, pages: Sequence[Image]) -> Outputs:
         """The outputs by group; names of groups from pages begin with `page.`."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithProcessor:
+    """A model and its processor: a `Running` but for `run`."""
+
+    model: Any
+    processor: Any
+
+    @property
+    def kind(self) -> str:
+        """See `Running`."""
+        return type(self.model).__name__
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """See `Running`."""
+        return {}
+
+    def spell(self, tokens: Sequence[int]) -> str:
+        """See `Running`."""
+        return spelt(self.processor.tokenizer, tokens)
 
 
 class Runner(Protocol):

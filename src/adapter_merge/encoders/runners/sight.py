@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adapter_merge.encoders.inputs import Inputs
 from adapter_merge.encoders.runners.runner import (
     TRANSFORMERS,
+    WithProcessor,
     array,
     lacks_processor,
     mask_of,
     options,
     placed,
-    spelt,
 )
 from adapter_merge.encoders.runners.text import last, tokens
 from adapter_merge.flavours import Look
@@ -29,23 +28,8 @@ if TYPE_CHECKING:
 _WORDS = ("boi_token", "image_token")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Seeing:
+class _Seeing(WithProcessor):
     """A model and its processor."""
-
-    model: Any
-    processor: Any
-
-    @property
-    def kind(self) -> str:
-        return type(self.model).__name__
-
-    @property
-    def facts(self) -> Mapping[str, object]:
-        return {}
-
-    def spell(self, tokens: Sequence[int]) -> str:
-        return spelt(self.processor.tokenizer, tokens)
 
     def run(self, inputs: Inputs, pages: Sequence[Image]) -> Outputs:
         config = self.model.config.get_text_config()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,12 +11,12 @@ from adapter_merge.encoders.inputs import Inputs
 from adapter_merge.encoders.runners.runner import (
     TRANSFORMERS,
     Running,
+    WithProcessor,
     array,
     lacks_processor,
     mask_of,
     options,
     placed,
-    spelt,
 )
 from adapter_merge.flavours import Look
 from adapter_merge.flavours.colpali import PROCESSORS
@@ -31,26 +31,13 @@ _OF_PLACES = ("image_grid_thw", "attention_mask", "mm_token_type_ids")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Family:
+class _Family(WithProcessor):
     """A loaded class and its processor.
 
     `places`: whether it has to be told where in a page each patch lies, which its class asks no more.
     """
 
-    model: Any
-    processor: Any
     places: bool = False
-
-    @property
-    def kind(self) -> str:
-        return type(self.model).__name__
-
-    @property
-    def facts(self) -> Mapping[str, object]:
-        return {}
-
-    def spell(self, tokens: Sequence[int]) -> str:
-        return spelt(self.processor.tokenizer, tokens)
 
     def run(self, inputs: Inputs, pages: Sequence[Image]) -> Outputs:
         process = self.processor
