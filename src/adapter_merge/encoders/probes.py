@@ -32,7 +32,7 @@ TEXTS = (
     "Yes.",
     "The harbour lies in the north of the town, behind the old customs house.",
     "def area(radius: float) -> float:\n    return 3.14159 * radius ** 2\n",
-    "Der Vertrag läuft am 31. März aus; eine Kündigung ist bis Ende Januar möglich.",
+    "Der Vertrag läuft am 31. März aus; eine Kündigung ist bis Ende Januar möglich.",  # codespell:ignore ende,ist,januar
     "昨日、北の港で古い灯台の修理が始まりました。",
     "كان البحر هادئا في الصباح، ثم هبت ريح قوية.",
     "मौसम विभाग ने अगले दो दिनों में भारी वर्षा की चेतावनी दी है।",
