@@ -29,6 +29,7 @@ _CODE = re.compile(r"[A-Z]\d{3}")
 
 Dtype = Literal["keep", "fp32", "bf16", "fp16"]
 LayoutName = Literal["merged", "bundled"]
+Probe = Literal["auto", "require", "off"]
 
 
 class _Value(BaseModel):
@@ -177,7 +178,7 @@ class Settings(_Value):
         False,
         description="Write configs with the names that transformers 4.57, vLLM and TEI know.",
     )
-    probe: Literal["auto", "require", "off"] = Field(
+    probe: Probe = Field(
         "auto",
         description="Whether the result is also proved by running it: `auto` where it can be, `require` fails where "
         "it can't.",

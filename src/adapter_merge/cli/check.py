@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapter_merge.cli import usage
 from adapter_merge.cli.options import KeptOutput
-from adapter_merge.request import AdapterRef, LayoutName, RepoRef, Settings
+from adapter_merge.request import AdapterRef, LayoutName, Probe, RepoRef, Settings
 
 
 class Against(BaseModel):
@@ -36,7 +36,7 @@ class Against(BaseModel):
         (),
         description="Programs that must be able to load the folder, such as `vllm,tei`; without it, what they can't load only warns.",
     )
-    probe: Literal["auto", "require", "off"] = Field(
+    probe: Probe = Field(
         "auto",
         description="Whether the folder is also run, against base and adapter: `auto` where it can be, "
         "`require` fails where it can't.",
@@ -68,15 +68,7 @@ class Against(BaseModel):
             RequestError: a code is not one.
         """
         try:
-            return Settings(
-                layout=self.layout,
-                native=self.native,
-                probe=self.probe,
-                probes=self.probes,
-                device=self.device,
-                ignore=self.ignore,
-                strict=self.strict,
-            )
+            return Settings.model_validate(self.model_dump(exclude={"base", "adapter", "wanted"}))
         except ValidationError as e:
             raise usage.explain_value(e, verb="check") from e
 
