@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tests import processors
 from tests.contract import makers
 
 VOCABULARY = 256
@@ -45,32 +46,23 @@ _TEXT = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
 }
+_SIDE = 56
 _EYES = {
     "hidden_size": 24,
     "intermediate_size": 40,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
-    "image_size": 56,
-    "patch_size": 14,
+    "image_size": _SIDE,
+    "patch_size": processors.PATCH,
 }
 
 
 def tokenizer(**named: str) -> Any:
     """A token a character; every script but ASCII is one unknown token after another. `named`: special words."""
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    words = [*_SPECIAL, *map(chr, range(32, 127)), "\n"]
-    inner = Tokenizer(models.WordLevel({w: n for n, w in enumerate(words)}, "[UNK]"))
-    inner.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    outer = PreTrainedTokenizerFast(
-        tokenizer_object=inner,
-        **{f"{role}_token": word for role, word in _ROLES.items()},
-        model_max_length=512,
-        extra_special_tokens=named,
+    others = [*map(chr, range(32, 127)), "\n"]
+    return processors.characters(
+        _SPECIAL, others, _ROLES, model_max_length=512, extra_special_tokens=named
     )
-    outer.add_special_tokens({"additional_special_tokens": _SPECIAL[5:]})
-    return outer
 
 
 def _id(word: str) -> int:
@@ -136,7 +128,7 @@ def _qwen2() -> Any:
             "hidden_size": 32,
             "num_heads": 2,
             "mlp_ratio": 2,
-            "patch_size": 14,
+            "patch_size": processors.PATCH,
         },
         image_token_id=_id("<|image_pad|>"),
         video_token_id=_id("<|video_pad|>"),
@@ -164,29 +156,7 @@ def _modern() -> Any:
     )
 
 
-def _siglip_images() -> Any:
-    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
-
-    images = SiglipImageProcessorPil(size={"height": 56, "width": 56})
-    images.image_seq_length = 16
-    return images
-
-
-def _qwen_images() -> Any:
-    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-
-    return Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=16 * 28 * 28)
-
-
-def _idefics_images() -> Any:
-    from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
-
-    return Idefics3ImageProcessorPil(
-        size={"longest_edge": 56}, max_image_size={"longest_edge": 56}, do_image_splitting=False
-    )
-
-
-def _native(name: str, inside: Callable[[], Any], images: Callable[[], Any], **more: Any) -> Any:
+def _native(name: str, inside: Callable[[], Any], images: Callable[[int], Any], **more: Any) -> Any:
     def save(folder: Path) -> None:
         import transformers
 
@@ -195,17 +165,21 @@ def _native(name: str, inside: Callable[[], Any], images: Callable[[], Any], **m
         )
         makers.save_base(getattr(transformers, f"{name}ForRetrieval")(config), folder)
         processor = getattr(transformers, f"{name}Processor")
-        processor(image_processor=images(), tokenizer=tokenizer(), **more).save_pretrained(folder)
+        processor(image_processor=images(_SIDE), tokenizer=tokenizer(), **more).save_pretrained(
+            folder
+        )
 
     return save
 
 
-def _engine(name: str, processor: str, inside: Callable[[], Any], images: Callable[[], Any]) -> Any:
+def _engine(
+    name: str, processor: str, inside: Callable[[], Any], images: Callable[[int], Any]
+) -> Any:
     def save(folder: Path) -> None:
         from colpali_engine import models
 
         makers.save_base(getattr(models, name)(inside()), folder)
-        given = {"image_processor": images(), "tokenizer": tokenizer()}
+        given = {"image_processor": images(_SIDE), "tokenizer": tokenizer()}
         if "Qwen" in name:
             from transformers import Qwen2VLVideoProcessor
 
@@ -226,7 +200,14 @@ _GEMMA_WORDS = {
 }
 
 
-def _seeing(kind: str, config: Callable[[], Any], processor: str, **parts: Any) -> Any:
+def _seeing(
+    kind: str,
+    config: Callable[[], Any],
+    processor: str,
+    *,
+    images: Callable[[int], Any],
+    **parts: Any,
+) -> Any:
     """A class that writes about pictures, and its processor; `parts` are made by calling them."""
 
     def save(folder: Path) -> None:
@@ -234,6 +215,7 @@ def _seeing(kind: str, config: Callable[[], Any], processor: str, **parts: Any) 
 
         makers.save_base(getattr(transformers, kind)(config()), folder)
         made = {n: part() if callable(part) else part for n, part in parts.items()}
+        made["image_processor"] = images(_SIDE)
         words = tokenizer(**_GEMMA_WORDS) if "Gemma3" in kind else tokenizer()
         getattr(transformers, processor)(tokenizer=words, **made).save_pretrained(folder)
 
@@ -282,18 +264,6 @@ def _video() -> Any:
     from transformers import Qwen2VLVideoProcessor
 
     return Qwen2VLVideoProcessor()
-
-
-def _clip_images() -> Any:
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-
-    return CLIPImageProcessorPil(size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56})
-
-
-def _gemma_images() -> Any:
-    from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
-
-    return Gemma3ImageProcessorPil(size={"height": 56, "width": 56})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -363,6 +333,18 @@ _BERT = r".*encoder\..*(query|key|value|dense)"
 _GEMMA = r".*(q_proj|k_proj|v_proj|o_proj|fc1|fc2|gate_proj|up_proj|down_proj)"
 _QWEN = r".*(q_proj|k_proj|v_proj|o_proj|gate_proj|attn\.qkv|attn\.proj|mlp\.fc1|merger\.mlp\.0)"
 _MODERN = r".*(Wqkv|Wo|Wi|q_proj|v_proj|fc1|modality_projection\.(proj|linear)|connector.*proj)"
+_COLPALI = Kind(
+    runner="engine",
+    save=_engine("ColPali", "ColPaliProcessor", _paligemma, processors.siglip),
+    loader=_of_engine("ColPali"),
+    targets=rf"({_GEMMA}|custom_text_proj)",
+)
+_COLQWEN2 = Kind(
+    runner="engine",
+    save=_engine("ColQwen2", "ColQwen2Processor", _qwen2, processors.qwen),
+    loader=_of_engine("ColQwen2"),
+    targets=rf"({_QWEN}|custom_text_proj)",
+)
 KINDS: dict[str, Kind] = {
     "causal": Kind(
         runner="causal", save=_plain(_llama), loader=_auto("AutoModelForCausalLM"), targets=_GEMMA
@@ -407,7 +389,7 @@ KINDS: dict[str, Kind] = {
             "PaliGemmaForConditionalGeneration",
             _paligemma,
             "PaliGemmaProcessor",
-            image_processor=_siglip_images,
+            images=processors.siglip,
         ),
         loader=_auto("AutoModelForImageTextToText"),
         targets=rf"({_GEMMA}|.*multi_modal_projector\.linear)",
@@ -418,7 +400,7 @@ KINDS: dict[str, Kind] = {
             "Qwen2VLForConditionalGeneration",
             _qwen2,
             "Qwen2VLProcessor",
-            image_processor=_qwen_images,
+            images=processors.qwen,
             video_processor=_video,
         ),
         loader=_auto("AutoModelForImageTextToText"),
@@ -431,7 +413,7 @@ KINDS: dict[str, Kind] = {
             "Idefics3ForConditionalGeneration",
             _idefics3,
             "Idefics3Processor",
-            image_processor=_idefics_images,
+            images=processors.idefics,
             image_seq_len=4,
             chat_template=_CHAT,
         ),
@@ -444,8 +426,8 @@ KINDS: dict[str, Kind] = {
             "LlavaForConditionalGeneration",
             _llava,
             "LlavaProcessor",
-            image_processor=_clip_images,
-            patch_size=14,
+            images=processors.clip,
+            patch_size=processors.PATCH,
             vision_feature_select_strategy="full",
             num_additional_image_tokens=1,
         ),
@@ -458,7 +440,7 @@ KINDS: dict[str, Kind] = {
             "Gemma3ForConditionalGeneration",
             _gemma3,
             "Gemma3Processor",
-            image_processor=_gemma_images,
+            images=processors.gemma,
             image_seq_length=4,
         ),
         loader=_auto("AutoModelForImageTextToText"),
@@ -466,49 +448,33 @@ KINDS: dict[str, Kind] = {
     ),
     "native-colpali": Kind(
         runner="native",
-        save=_native("ColPali", _paligemma, _siglip_images),
+        save=_native("ColPali", _paligemma, processors.siglip),
         loader=_auto("ColPaliForRetrieval"),
         targets=rf"({_GEMMA}|embedding_proj_layer|.*multi_modal_projector\.linear)",
     ),
     "native-colqwen2": Kind(
         runner="native",
-        save=_native("ColQwen2", _qwen2, _qwen_images),
+        save=_native("ColQwen2", _qwen2, processors.qwen),
         loader=_auto("ColQwen2ForRetrieval"),
         targets=rf"({_QWEN}|embedding_proj_layer)",
     ),
     "native-colmodernvbert": Kind(
         runner="native",
-        save=_native("ColModernVBert", _modern, _idefics_images, image_seq_len=4),
+        save=_native("ColModernVBert", _modern, processors.idefics, image_seq_len=4),
         loader=_auto("ColModernVBertForRetrieval"),
         targets=rf"({_MODERN}|embedding_proj_layer)",
     ),
-    "engine-colpali": Kind(
-        runner="engine",
-        save=_engine("ColPali", "ColPaliProcessor", _paligemma, _siglip_images),
-        loader=_of_engine("ColPali"),
-        targets=rf"({_GEMMA}|custom_text_proj)",
-    ),
-    "engine-colpali-old": Kind(
-        runner="engine",
-        save=_engine("ColPali", "ColPaliProcessor", _paligemma, _siglip_images),
-        loader=_of_engine("ColPali"),
-        targets=rf"({_GEMMA}|custom_text_proj)",
+    "engine-colpali": _COLPALI,
+    "engine-colpali-old": replace(
+        _COLPALI,
         old=(
             ("model.model.language_model.", "model.language_model.model."),
             ("model.model.vision_tower.", "model.vision_tower.vision_model."),
         ),
     ),
-    "engine-colqwen2": Kind(
-        runner="engine",
-        save=_engine("ColQwen2", "ColQwen2Processor", _qwen2, _qwen_images),
-        loader=_of_engine("ColQwen2"),
-        targets=rf"({_QWEN}|custom_text_proj)",
-    ),
-    "engine-colqwen2-old": Kind(
-        runner="engine",
-        save=_engine("ColQwen2", "ColQwen2Processor", _qwen2, _qwen_images),
-        loader=_of_engine("ColQwen2"),
-        targets=rf"({_QWEN}|custom_text_proj)",
+    "engine-colqwen2": _COLQWEN2,
+    "engine-colqwen2-old": replace(
+        _COLQWEN2,
         old=(("language_model.layers.", "model.layers."),),
     ),
 }

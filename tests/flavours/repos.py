@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tests import processors
 from tests.contract import eras, makers
 
 _SPECIAL = [
@@ -28,6 +29,7 @@ _SPECIAL = [
     "<global-img>",
     "<|begin_of_text|>",
 ]
+_ROLES = dict(zip(("pad", "unk", "mask", "eos", "bos"), _SPECIAL, strict=False))
 _SEEN = (
     "{% for m in messages %}{% for c in m['content'] %}{% if c['type'] == 'image' %}IMAGE"
     "{% else %}{{ c['text'] }}{% endif %}{% endfor %}{% endfor %}"
@@ -41,24 +43,17 @@ _NAMED = {
 }
 QWEN_PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
 # What the tiny models count: patches of 14 pixels, and four of them to a token where they are merged.
-_SIDE, _PATCH = 28, 14
+_SIDE = 28
 
 
 def tokenizer(template: str | None = None, kind: str = "") -> Any:
     """A token a letter, and those that stand for pictures."""
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    words = [*_SPECIAL, *"abcdefghijklmnopqrstuvwxyzDQTWU?.: \n"]
-    inner = Tokenizer(models.WordLevel({w: n for n, w in enumerate(words)}, "[UNK]"))
-    inner.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    names = ("pad_token", "unk_token", "mask_token", "eos_token", "bos_token")
-    outer = PreTrainedTokenizerFast(
-        tokenizer_object=inner,
+    outer = processors.characters(
+        _SPECIAL,
+        "abcdefghijklmnopqrstuvwxyzDQTWU?.: \n",
+        _ROLES,
         model_specific_special_tokens=_NAMED.get(kind, {}),
-        **dict(zip(names, _SPECIAL[:5], strict=True)),
     )
-    outer.add_special_tokens({"additional_special_tokens": _SPECIAL[5:]})
     outer.chat_template = template
     return outer
 
@@ -81,62 +76,28 @@ def config(kind: str) -> Any:
     return found
 
 
-def _siglip() -> Any:
-    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
-
-    images = SiglipImageProcessorPil(size={"height": _SIDE, "width": _SIDE})
-    images.image_seq_length = (_SIDE // _PATCH) ** 2
-    return images
-
-
-def _qwen() -> Any:
-    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-
-    return Qwen2VLImageProcessorPil(min_pixels=_SIDE**2, max_pixels=4 * _SIDE**2)
-
-
-def _qwen3() -> Any:
-    images = _qwen()
+def _qwen3(side: int) -> Any:
+    images = processors.qwen(side)
     images.image_mean = images.image_std = [0.5, 0.5, 0.5]
     return images
 
 
-def _idefics() -> Any:
-    from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
-
-    side = {"longest_edge": _SIDE}
-    return Idefics3ImageProcessorPil(size=side, max_image_size=side, do_image_splitting=False)
-
-
-def _gemma() -> Any:
-    from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
-
-    return Gemma3ImageProcessorPil(size={"height": _SIDE, "width": _SIDE})
-
-
-def _clip() -> Any:
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-
-    side = {"height": _SIDE, "width": _SIDE}
-    return CLIPImageProcessorPil(size=side, crop_size=side)
-
-
 # Model type -> its image processor, and what its processor is told beside.
-_PROCESSORS: Mapping[str, tuple[Callable[[], Any], Mapping[str, object]]] = {
-    "paligemma": (_siglip, {}),
-    "idefics3": (_idefics, {"image_seq_len": 1}),
-    "modernvbert": (_idefics, {"image_seq_len": 4}),
+_PROCESSORS: Mapping[str, tuple[Callable[[int], Any], Mapping[str, object]]] = {
+    "paligemma": (processors.siglip, {}),
+    "idefics3": (processors.idefics, {"image_seq_len": 1}),
+    "modernvbert": (processors.idefics, {"image_seq_len": 4}),
     "llava": (
-        _clip,
+        processors.clip,
         {
-            "patch_size": _PATCH,
+            "patch_size": processors.PATCH,
             "num_additional_image_tokens": 1,
             "vision_feature_select_strategy": "default",
         },
     ),
-    "gemma3": (_gemma, {"image_seq_length": 4}),
-    "qwen2_vl": (_qwen, {}),
-    "qwen2_5_vl": (_qwen, {}),
+    "gemma3": (processors.gemma, {"image_seq_length": 4}),
+    "qwen2_vl": (processors.qwen, {}),
+    "qwen2_5_vl": (processors.qwen, {}),
     "qwen3_vl": (_qwen3, {}),
     "qwen3_5": (_qwen3, {}),
 }
@@ -144,7 +105,7 @@ _PROCESSORS: Mapping[str, tuple[Callable[[], Any], Mapping[str, object]]] = {
 
 def images_of(kind: str) -> Any:
     """The image processor of a model type."""
-    return _PROCESSORS[kind][0]()
+    return _PROCESSORS[kind][0](_SIDE)
 
 
 def processor(made_by: Any, kind: str, template: str | None = None) -> Any:
