@@ -8,15 +8,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from adapter_merge.checkpoint import Checkpoint
+from adapter_merge.errors import Corrupt
 from adapter_merge.patterns import Patterns
 from adapter_merge.readme import Readme
 from adapter_merge.receipt import Receipt
 
 INSIDE = "base_model.model."  # before the base's names in an adapter's file
 _T = TypeVar("_T")
+_M = TypeVar("_M", bound=BaseModel)
 
 
 class AdapterConfig(BaseModel):
@@ -56,6 +58,23 @@ class AdapterConfig(BaseModel):
             return chosen
         layers = _layers(chosen, self.layers_pattern, label)
         return frozenset(m for m, n in layers.items() if n in _as_tuple(self.layers_to_transform))
+
+
+def parsed(kind: type[_M], values: Mapping[str, Any], *, label: str) -> _M:
+    """What `adapter_config.json` says, as a model of its fields.
+
+    Raises:
+        Corrupt: a field can't be what it is; `label` is the adapter.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as e:
+        first = e.errors()[0]
+        field, what = first["loc"][0], first["msg"].lower()
+        raise Corrupt(
+            f"`adapter_config.json` of `{label}` has an impossible `{field}`: {what}",
+            hint="Repair the field, or save the adapter again with PEFT.",
+        ) from e
 
 
 def _matching(

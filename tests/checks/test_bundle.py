@@ -88,7 +88,7 @@ FAULTS: list[tuple[str, Plant, tuple[str, Outcome, str]]] = [
         leads("x", peft_type="PROMPT_TUNING"),
         ("F009", FAIL, "PROMPT_TUNING is never merged"),
     ),
-    ("own", leads("x", peft_type=[1]), ("F009", FAIL, "an impossible value")),
+    ("own", leads("x", peft_type=[1]), ("F009", FAIL, "an impossible `peft_type`")),
     ("own", delete("model.safetensors"), ("F009", Outcome.SKIP, "the weights can't be read")),
     (
         "own",

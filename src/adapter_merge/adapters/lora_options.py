@@ -7,11 +7,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveInt
 
-from adapter_merge.errors import Corrupt
 from adapter_merge.patterns import Patterns
-from adapter_merge.sources import Adapter
+from adapter_merge.sources import Adapter, parsed
 
 _T = TypeVar("_T")
 
@@ -57,15 +56,7 @@ class LoraOptions(BaseModel):
         Raises:
             Corrupt: a field can't be what it is.
         """
-        label = adapter.pinned.source
-        try:
-            return cls.model_validate(adapter.config.model_extra or {})
-        except ValidationError as e:
-            where, what = e.errors()[0]["loc"], e.errors()[0]["msg"].lower()
-            raise Corrupt(
-                f"`adapter_config.json` of `{label}` has an impossible `{where[0]}`: {what}",
-                hint="Repair the field, or save the adapter again with PEFT.",
-            ) from e
+        return parsed(cls, adapter.config.model_extra or {}, label=adapter.pinned.source)
 
     def scales(self, modules: Collection[str], *, label: str) -> Mapping[str, Scale]:
         """Rank and scale of every module.

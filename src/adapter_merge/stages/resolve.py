@@ -9,11 +9,9 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from pydantic import ValidationError
-
 from adapter_merge.bases import Search, Verb, choose_base, refuse_quantised
 from adapter_merge.checkpoint import Checkpoint, WeightFile
-from adapter_merge.errors import Corrupt, Layout, NotFound, RequestError
+from adapter_merge.errors import Layout, NotFound, RequestError
 from adapter_merge.folder import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
@@ -41,6 +39,7 @@ from adapter_merge.sources import (
     Sources,
     Target,
     TargetState,
+    parsed,
 )
 from adapter_merge.weights import read_span, write_error
 from adapter_merge.work import standing_card, steady
@@ -101,7 +100,7 @@ def resolve_adapter(wanted: AdapterRef) -> Adapter:
     return Adapter(
         pinned=Pinned(source=wanted.ref.text, root=root),
         weight=wanted.weight,
-        config=_adapter_config(root, wanted.ref.text),
+        config=parsed(AdapterConfig, read_json(root, ADAPTER_CONFIG), label=wanted.ref.text),
         checkpoint=open_adapter(root),
         files=_adapter_files(root, wanted.ref.text, files),
         readme=read_readme(root) if README in files else None,
@@ -129,18 +128,6 @@ def _no_adapter(ref: RepoRef, files: Mapping[str, int]) -> Exception:
 def _by_number(path: str) -> list[tuple[int, str]]:
     """A key that puts `checkpoint-500` before `checkpoint-1000`."""
     return [(int(digits or 0), word) for word, digits in re.findall(r"(\D+)(\d*)", path)]
-
-
-def _adapter_config(root: Path, label: str) -> AdapterConfig:
-    try:
-        return AdapterConfig.model_validate(read_json(root, ADAPTER_CONFIG))
-    except ValidationError as e:
-        first = e.errors()[0]
-        where = ".".join(str(p) for p in first["loc"])
-        raise Corrupt(
-            f"`{ADAPTER_CONFIG}` of `{label}` has an impossible `{where}`: {first['msg'].lower()}",
-            hint="Repair the field, or save the adapter again with PEFT.",
-        ) from e
 
 
 def _adapter_files(root: Path, source: str, sizes: Mapping[str, int]) -> Mapping[str, RepoFile]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from pydantic import ValidationError
 from threadpoolctl import threadpool_limits
 
 from adapter_merge.adapters.hollow import open_layers, taken
@@ -32,7 +31,7 @@ from adapter_merge.folder import (
 from adapter_merge.plan import Layers, Plan
 from adapter_merge.probed import Probed
 from adapter_merge.report import Inspection, Merged
-from adapter_merge.sources import Adapter, AdapterConfig, Base, Pinned, Sources
+from adapter_merge.sources import Adapter, AdapterConfig, Base, Pinned, Sources, parsed
 from adapter_merge.streaming import AdapterReader
 
 
@@ -204,11 +203,8 @@ def _bundle(
         return replace(found, unasked="the weights can't be read")
     try:
         adapter, base = _apart(subject.folder, checkpoint)
-    except (AdapterMergeError, ValidationError) as e:
-        why = (
-            e.message if isinstance(e, AdapterMergeError) else "its config has an impossible value"
-        )
-        return replace(found, lost=why)
+    except AdapterMergeError as e:
+        return replace(found, lost=e.message)
     asked = taken(adapter, base)
     return replace(found, taken_by=asked.by, lost=asked.why)
 
@@ -219,7 +215,7 @@ def _apart(folder: Path, checkpoint: Checkpoint) -> tuple[Adapter, Base]:
     adapter = Adapter(
         pinned=pinned,
         weight=1.0,
-        config=AdapterConfig.model_validate(read_json(folder, ADAPTER_CONFIG)),
+        config=parsed(AdapterConfig, read_json(folder, ADAPTER_CONFIG), label=pinned.source),
         checkpoint=open_adapter(folder),
         files={},
         readme=None,
