@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapter_merge.modules import Seat, seat
+from adapter_merge.modules import Seat, moved, seat
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,17 @@ def test_a_name_says_where_a_tensor_belongs(
     tensor: str, stack: str, layer: int | None, kind: str
 ) -> None:
     assert seat(tensor) == Seat(stack=stack, layer=layer, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "new"),
+    [
+        ("a.b", "x"),
+        ("a.b.lora_A.weight", "x.lora_A.weight"),
+        ("a.b.c.weight", "y.z.weight"),
+        ("a.bc.weight", None),
+        ("a", None),
+    ],
+)
+def test_what_lies_in_a_module_moves_with_it(name: str, new: str | None) -> None:
+    assert moved(name, {"a.b": "x", "a.b.c": "y.z"}) == new

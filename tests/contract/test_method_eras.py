@@ -176,6 +176,7 @@ def test_tied_halves_that_peft_keeps_one(bases: Callable[[str], Path], tmp_path:
     assert report.error is None, report.error
     merged = asked(own_class(tmp_path / "out"))
     assert float((merged - wanted).abs().max() / wanted.square().mean().sqrt()) < _OUTPUTS
+    assert not torch.equal(wanted, asked(own_class(bases(_PALI))))
 
 
 @pytest.mark.parametrize("method", ["DoRA", "IA3"])
