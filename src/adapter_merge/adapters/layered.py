@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -18,7 +18,7 @@ from adapter_merge.errors import AdapterKind, Corrupt
 from adapter_merge.methods import METHODS, Changes
 from adapter_merge.patterns import Patterns
 from adapter_merge.plan import AdapterTensor, LayerTensor, Need
-from adapter_merge.sources import Adapter, Base
+from adapter_merge.sources import INSIDE, Adapter, Base
 
 TOKENS = "trainable_token_indices"  # merged natively, whatever the method beside it
 _ATTENTION = "base_layer.out_proj."  # below a `MultiheadAttention`, and nowhere else
@@ -65,8 +65,14 @@ class Layered:
         shared = tuple(modules.pop("", {}).values())
         for info in own.whole.plain.values():
             _check_float(info, label)
-        reader = _Reader(adapter=adapter, index=index, base=base, shared=shared)
-        modules = modules or {module: {} for module in reader.unnamed()}
+        modules = modules or {module: {} for module in _unnamed(adapter, base)}
+        reader = _Reader(
+            adapter=adapter,
+            index=index,
+            shared=shared,
+            attentions=_attentions(adapter),
+            feedforward=_feedforward(adapter, modules),
+        )
         return (
             *(
                 c
@@ -111,6 +117,32 @@ def _check_sizes(adapter: Adapter) -> None:
             )
 
 
+def _unnamed(adapter: Adapter, base: Base) -> list[str]:
+    """Modules of an adapter whose file names none (UniLoRA): those that its config selects in the base."""
+    end = f".{_WHOLE}"
+    known = base.checkpoint.tensors.values()
+    modules = {
+        i.name.removesuffix(end) for i in known if i.name.endswith(end) and len(i.shape) == 2
+    }
+    return sorted(adapter.config.selected(modules, label=adapter.pinned.source))
+
+
+def _attentions(adapter: Adapter) -> frozenset[str]:
+    inside = (name.removeprefix(INSIDE) for name in adapter.checkpoint.tensors)
+    parts = (name.partition(f".{_ATTENTION}") for name in inside)
+    return frozenset(module for module, below, _ in parts if below)
+
+
+def _feedforward(adapter: Adapter, modules: Iterable[str]) -> frozenset[str]:
+    """IA3 scales the inputs of such modules, not their outputs. Source: peft `IA3Model`."""
+    names = (adapter.config.model_extra or {}).get("feedforward_modules") or ()
+    if isinstance(names, str):
+        return frozenset(
+            Patterns(texts=(names,), label=adapter.pinned.source).first_matches(modules)
+        )
+    return frozenset(module for module in modules if module.endswith(tuple(names)))
+
+
 def _check_float(info: TensorInfo, label: str) -> None:
     if info.dtype not in FLOATS:
         raise AdapterKind(
@@ -129,12 +161,19 @@ class _Target:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Reader:
-    """Makes contributions out of one adapter's modules; `shared` are the tensors that all of them use."""
+    """Makes contributions out of one adapter's modules.
+
+    Attributes:
+        shared: the tensors that all of them use.
+        attentions: those that are a `MultiheadAttention`.
+        feedforward: those whose inputs IA3 scales.
+    """
 
     adapter: Adapter
     index: int
-    base: Base
     shared: tuple[TensorInfo, ...]
+    attentions: frozenset[str]
+    feedforward: frozenset[str]
 
     @property
     def _peft_type(self) -> str:
@@ -143,16 +182,6 @@ class _Reader:
     @property
     def _options(self) -> Mapping[str, Any]:
         return self.adapter.config.model_extra or {}
-
-    def unnamed(self) -> list[str]:
-        """Modules of an adapter whose file names none (UniLoRA): those that its config selects in the base."""
-        known = self.base.checkpoint.tensors.values()
-        modules = {
-            i.name.removesuffix(f".{_WHOLE}")
-            for i in known
-            if i.name.endswith(f".{_WHOLE}") and len(i.shape) == 2
-        }
-        return sorted(self.adapter.config.selected(modules, label=self.adapter.pinned.source))
 
     def module(
         self,
@@ -163,19 +192,15 @@ class _Reader:
         """What one module's layer changes."""
         inner = f"{module}.out_proj"
         around = module.removesuffix(".out_proj")
-        if around != module and self._is_attention(around):
+        if around != module and around in self.attentions:
             return  # the attention around it merges it too
-        if self._is_attention(module):
+        if module in self.attentions:
             own = {**parts, **{f"out_proj.{k}": v for k, v in modules[inner].items()}}
             targets = [_Target(parameter="in_proj_weight"), _Target(parameter="out_proj.weight")]
         else:
             own, targets = dict(parts), list(self._targets(module, parts))
         for target in targets:
             yield self._contribution(module, target, own, alone=len(targets) == 1)
-
-    def _is_attention(self, module: str) -> bool:
-        start = f"{module}.{_ATTENTION}"
-        return any(start in name for name in self.adapter.checkpoint.tensors)
 
     def _targets(self, module: str, parts: Mapping[str, TensorInfo]) -> Iterator[_Target]:
         changes = METHODS[self._peft_type].changes
@@ -188,17 +213,9 @@ class _Reader:
             yield _Target(parameter=_BIAS)
         else:
             yield _Target(parameter=_WHOLE)
-            both = changes is Changes.BOTH and not self._is_feedforward(module)
+            both = changes is Changes.BOTH and module not in self.feedforward
             if both or any(name.endswith("lora_B.bias") for name in parts):
                 yield _Target(parameter=_BIAS, optional=both)
-
-    def _is_feedforward(self, module: str) -> bool:
-        """IA3 scales the inputs of such a module, not its outputs. Source: peft `IA3Model`."""
-        names = self._options.get("feedforward_modules") or ()
-        if isinstance(names, str):
-            label = self.adapter.pinned.source
-            return bool(Patterns(texts=(names,), label=label).first_matches([module]))
-        return any(module.endswith(name) for name in names)
 
     def _contribution(
         self, module: str, target: _Target, own: Mapping[str, TensorInfo], *, alone: bool
