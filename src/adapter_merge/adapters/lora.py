@@ -167,12 +167,10 @@ class _Reader:
             return self._low_rank_step(pair, whole(target))
 
         def cut(target: TensorInfo, piece: Piece) -> Step | None:
-            if self._form(pair, target) not in {"plain", "either"} or grown is not None:
+            if grown is not None or self._one_form(pair, target) != "plain":
                 return None
-            made = self._low_rank_step(pair, target)
             alone = self._factors(pair.module, pair.a, pair.b, experts=1)
-            plain = isinstance(made, LowRank) and not made.transposed
-            return of_piece(alone, piece, transposed=False) if plain else None
+            return of_piece(alone, piece, transposed=False)
 
         need = Need(module=pair.module, parameter="weight", fits=fits, required=True)
         return Contribution(need=need, shape=None, saved=False, make=make, cut=cut)
@@ -203,14 +201,17 @@ class _Reader:
 
     def _low_rank_step(self, pair: _Pair, target: TensorInfo) -> Step:
         a, b, scale = self._ref(pair.a), self._ref(pair.b), self.scale(pair.module)
-        form = self._form(pair, target)
+        form = self._one_form(pair, target)
         if form == "conv":
             return ConvLowRank(a=a, b=b, scale=scale)
-        if form == "either":
-            form = self._square_form(pair)
         return LowRank(
             a=a, b=b, scale=scale, outputs=pair.b.shape[0], transposed=form == "transposed"
         )
+
+    def _one_form(self, pair: _Pair, target: TensorInfo) -> str | None:
+        """The form that counts where several fit."""
+        form = self._form(pair, target)
+        return self._square_form(pair) if form == "either" else form
 
     def _form(self, pair: _Pair, target: TensorInfo) -> str | None:
         """How the factors fit a weight: `plain`, `transposed`, `either`, `conv`, or None."""
