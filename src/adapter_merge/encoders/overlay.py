@@ -4,49 +4,37 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from fnmatch import fnmatch
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, list_files
-from adapter_merge.plan import Plan
-from adapter_merge.sources import Adapter, Sources
+from adapter_merge.layouts import Choices, Repo
+from adapter_merge.layouts.template import JINJA, LEGACY
+from adapter_merge.plan import Plan, SideFile
+from adapter_merge.sources import Sources
 
 _CONFIG, _TIE = "config.json", "tie_word_embeddings"
-_MODULES = "modules.json"
-_CHAIN = (_MODULES, "config_sentence_transformers.json", "sentence_bert_config.json")
-_TOKENIZER = (
-    "tokenizer*",
-    "vocab.*",
-    "merges.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "*.model",
-)
 # Weights of other programs, which no loader here reads.
 _OTHERS = (".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".onnx_data", ".ot", ".pt", ".pth")
 _LARGE = 64_000_000
 
 
 def lay(plan: Plan, sources: Sources, root: Path) -> Path:
-    """The base's files, weights as links; over them the adapter's own tokenizer and chain of modules.
+    """The base's files, weights as links; over them each family of files that an adapter decides.
 
-    The result's other files aren't looked at: they are what is to be proved. The plan's config counts, as it
-    has the labels of a new head; in a form of its own (`--native`) it isn't one of the base's class.
+    The result's own files aren't looked at: they are what is to be proved. The plan's config counts, as it
+    has the labels of a new head; in a form of its own (`--native`) it isn't one of the base's class. So does
+    its chat template, which a request may bring.
     """
-    base = sources.base.pinned.root
-    found = {path: base / path for path in list_files(base) if not _is_left_out(path)}
-    for adapter in sources.adapters:
-        own = [p for p in adapter.files if "/" not in p and _matches(p)]
-        if "tokenizer_config.json" in own:
-            found = {p: f for p, f in found.items() if not _matches(p)}
-            found |= {p: adapter.pinned.root / p for p in own}
-        found |= {p: adapter.pinned.root / p for p in _chain(adapter)}
-    for path, source in found.items():
+    for path, source in _files(sources).items():
         _put(source, root / path)
+    planned = {file.path: file for file in plan.side_files}
     if "native" not in plan.settings:
-        _put_config(plan, root)
+        _put_config(planned[_CONFIG], root)
+    if JINJA in planned:
+        (root / LEGACY).unlink(missing_ok=True)
+        (root / JINJA).write_bytes(_content(planned[JINJA]))
     return root
 
 
@@ -64,6 +52,25 @@ def led_home(bundle: Path, root: Path) -> Path:
     return root
 
 
+def _files(sources: Sources) -> Mapping[str, Path]:
+    """Every file of the reference, and where it lies."""
+    base = Repo.of(sources.base)
+    found = {path: base.root / path for path in list_files(base.root) if not _is_left_out(path)}
+    for choice in Choices.of(base, tuple(Repo.of(a) for a in sources.adapters)).all:
+        if choice.winner is not base:
+            for path in choice.family.files(base):
+                found.pop(path, None)
+            found |= {p: choice.winner.root / p for p in choice.family.files(choice.winner)}
+    return found
+
+
+def _content(file: SideFile) -> bytes:
+    if file.content is not None:
+        return file.content
+    assert file.source is not None  # noqa: S101 - a file without content is copied
+    return file.source.read_bytes()
+
+
 def _put(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     # Whoever lists a folder leaves out links that lead outside; weights are too large to copy.
@@ -78,26 +85,9 @@ def _is_left_out(path: str) -> bool:
     return path in {ADAPTER_CONFIG, ADAPTER_WEIGHTS} or ("/" not in path and path.endswith(_OTHERS))
 
 
-def _matches(path: str) -> bool:
-    return any(fnmatch(path, pattern) for pattern in _TOKENIZER)
-
-
-def _chain(adapter: Adapter) -> Iterator[str]:
-    """The files of an adapter's own modules; sentence-transformers takes them where it has any."""
-    if _MODULES not in adapter.files:
-        return
-    modules = json.loads((adapter.pinned.root / _MODULES).read_bytes())
-    folders = tuple(f"{m['path']}/" for m in modules if m["path"])
-    for path in adapter.files:
-        if path in _CHAIN or path.startswith(folders):
-            yield path
-
-
-def _put_config(plan: Plan, root: Path) -> None:
-    for file in plan.side_files:
-        if file.path == _CONFIG and file.content is not None:
-            own = json.loads((root / _CONFIG).read_bytes())
-            (root / _CONFIG).write_text(json.dumps(_tied(json.loads(file.content), own)))
+def _put_config(planned: SideFile, root: Path) -> None:
+    own = json.loads((root / _CONFIG).read_bytes())
+    (root / _CONFIG).write_text(json.dumps(_tied(json.loads(_content(planned)), own)))
 
 
 def _tied(planned: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from adapter_merge.layouts.bundled import Bundled
 from adapter_merge.layouts.carried import why_left
-from adapter_merge.layouts.choices import counting_files
+from adapter_merge.layouts.choices import Choices, counting_files
 from adapter_merge.layouts.config import ConfigEdits, edited_config, untied
 from adapter_merge.layouts.merged import Merged
 from adapter_merge.layouts.native import Form, native_form
@@ -22,6 +22,7 @@ from adapter_merge.sources import Sources
 
 __all__ = [
     "LAYOUTS",
+    "Choices",
     "ConfigEdits",
     "Form",
     "Layout",
