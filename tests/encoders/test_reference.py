@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from adapter_merge.encoders.reference import watched
 from adapter_merge.probed import NotRun, Ran
 from tests.contract import makers
 from tests.contract.methods import METHODS, biased, config_of, save_method, unbiased
@@ -155,6 +156,20 @@ def test_experts_that_are_stacked_are_proved_by_their_parameters(tmp_path: Path)
         target_parameters=["experts.down_proj"],
     )
     _assert_proved(ran(merge(base, (str(adapter),), tmp_path / "merged")))
+
+
+def test_modules_that_no_input_reaches_are_told() -> None:
+    import peft
+    import torch
+    from torch import nn
+
+    model = nn.ModuleDict({name: nn.Linear(4, 4) for name in ("called", "idle")})
+    peft.inject_adapter_in_model(peft.LoraConfig(target_modules=["called", "idle"]), model)
+    with watched(model) as idle:
+        assert idle == {"called", "idle"}
+        model["called"](torch.zeros(1, 4))
+    model["idle"](torch.zeros(1, 4))
+    assert idle == {"idle"}
 
 
 def test_what_has_no_live_parameter_is_no_reference(tmp_path: Path) -> None:
