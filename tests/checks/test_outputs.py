@@ -9,7 +9,7 @@ import pytest
 
 from adapter_merge.finding import Finding, Outcome
 from adapter_merge.probed import Distance, NotRun, PlainLoad, Ran, Shape, Side
-from tests.encoders.proofs import judged
+from tests.encoders.proofs import findings, judged
 
 NAN, INFINITE = float("nan"), float("inf")
 GOOD = Distance(
@@ -240,6 +240,13 @@ def test_a_plain_load_that_loses_is_told() -> None:
     refused = replace(plain, refusal="ValueError: no such module")
     _say(replace(RAN, plain=(refused,)), "E005", "pass", "ValueError: no such module")
     _say(replace(RAN, plain=()), "E005", "skip")
+    both = findings(replace(RAN, plain=(plain, *RAN.plain, replace(plain, adapter="./b"))))
+    told = [f.message for f in both if f.code == "E005"]
+    assert [name for name in ("`./a`", "`./b`") if any(name in m for m in told)] == [
+        "`./a`",
+        "`./b`",
+    ]
+    assert len(told) == 2
 
 
 @pytest.mark.parametrize("foreign", [False, True])

@@ -90,6 +90,13 @@ def judged(
     probed: Probed | None, *, foreign: bool = False, plan: Plan | None = None
 ) -> dict[str, Finding]:
     """What the checks say of it."""
+    return {f.code: f for f in findings(probed, foreign=foreign, plan=plan)}
+
+
+def findings(
+    probed: Probed | None, *, foreign: bool = False, plan: Plan | None = None
+) -> list[Finding]:
+    """The same, all of each check."""
     seen = Seen(
         name="merged",
         files={},
@@ -104,7 +111,7 @@ def judged(
         foreign=foreign,
         probed=probed,
     )
-    return {f.code: f for check in CHECKS for f in check.judge(seen)}
+    return [f for check in CHECKS for f in check.judge(seen)]
 
 
 def failing(probed: Probed) -> set[str]:

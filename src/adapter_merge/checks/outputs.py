@@ -309,13 +309,13 @@ class PlainLoaderTold:
 
     @_against_run
     def judge(self, seen: Seen, ran: Ran) -> Iterable[Finding]:
-        """Say it of each adapter."""
+        """Say it of each adapter that loses something."""
         lossy = [p for p in ran.plain if p.missing or p.unexpected or p.refusal]
         if not ran.plain:
             yield skipped(self, seen, "not asked: only names of a LoRA tell what PEFT would lose")
         elif not lossy:
             yield passed(self, seen, "`PeftModel.from_pretrained` loads all of it too")
-        for plain in lossy[:1]:
+        for plain in lossy:
             lost = plain.refusal or (
                 f"passes over {len(plain.unexpected)} of {plain.tensors} tensors "
                 f"and leaves {len(plain.missing)} of its own empty"
