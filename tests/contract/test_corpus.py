@@ -172,7 +172,14 @@ def _readable(adapter: Path, folder: Path) -> Path:
 def test_a_real_adapter_on_its_own_base(corpus: Path, tmp_path: Path) -> None:
     if not MINILM.exists():
         pytest.skip("all-MiniLM-L6-v2 is not there; `make demo` fetches it")
-    adapter = corpus / "adapters" / DEE
+    adapter = tmp_path / "adapter"
+    shutil.copytree(corpus / "adapters" / DEE, adapter)
+    # The corpus has the files of its folder alone; what pooled it is told by none of them.
+    report = ours(MINILM, {adapter: 1.0}, tmp_path / "out")
+    assert report.error is not None
+    assert report.error.type == "Corrupt"
+    assert "`1_Pooling`, which isn't there" in report.error.message
+    shutil.copytree(MINILM / "1_Pooling", adapter / "1_Pooling")
     report = ours(MINILM, {adapter: 1.0}, tmp_path / "out")
     assert report.error is None
     assert report.counts["tensors_edited"] == 12
