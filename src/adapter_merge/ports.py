@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
+from adapter_merge.checkpoint import WeightFile
 from adapter_merge.finding import Verdict
 from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan
 from adapter_merge.probed import Probed
+from adapter_merge.remote import Publication, RemoteTarget, Sent
 from adapter_merge.report import Report
-from adapter_merge.sources import Sources
+from adapter_merge.request import RepoRef
+from adapter_merge.sources import Pinned, Sources
 
 
 class Reporter(Protocol):
@@ -44,6 +47,95 @@ class Encoder(Protocol):
         """Run both on the same inputs and measure; a model that can't be run is an answer, never an exception.
 
         `advance` gets bytes of the plan's tensors, all of them by the end.
+        """
+        ...
+
+
+class Repository(Protocol):
+    """A model repository that can't move: a folder, or one commit of a repository on a Hub.
+
+    Paths are those of its subfolder where the ref names one.
+    """
+
+    @property
+    def pinned(self) -> Pinned:
+        """Where it is from; below its `root` lie the files that were asked for with `have`."""
+        ...
+
+    @property
+    def files(self) -> Mapping[str, int]:
+        """Every file, path -> bytes, whether or not it lies here."""
+        ...
+
+    def have(self, paths: Collection[str], advance: Callable[[int], None] | None = None) -> None:
+        """See to it that these files lie below `root`, whole; `advance` gets their bytes.
+
+        Raises:
+            SourceError: one can't be had, or isn't what the listing promised.
+        """
+        ...
+
+    def header(self, path: str) -> WeightFile:
+        """The header of a safetensors file; the rest of it needn't lie here.
+
+        Raises:
+            SourceError: it can't be read, or is none.
+        """
+        ...
+
+    def span(self, path: str, start: int, count: int) -> bytes:
+        """Bytes of a file, from `start`; the file needn't lie here.
+
+        Raises:
+            SourceError: they can't be read.
+        """
+        ...
+
+    def digest(self, path: str, weights: WeightFile | None = None) -> str:
+        """What a recipe counts for a file; `weights` is its header where it holds the base's weights."""
+        ...
+
+
+class Hub(Protocol):
+    """A Hub: where sources are pulled from, and results are published.
+
+    Every method raises `HubUnavailable` where the Hub doesn't answer, `Gated` or `NotFound` where it says no.
+    """
+
+    def open(self, ref: RepoRef) -> Repository:
+        """Pin a ref and list its files.
+
+        Raises:
+            RevisionMissing: the repository has no such branch, tag or commit.
+        """
+        ...
+
+    def target(self, ref: RepoRef, branch: str | None) -> RemoteTarget:
+        """A target as it stands; one that isn't there yet is a value too."""
+        ...
+
+    def require_write(self, target: RemoteTarget) -> None:
+        """Ask whether this token may publish there, before anything heavy.
+
+        Raises:
+            Refused: it may not.
+        """
+        ...
+
+    def send(self, publication: Publication, advance: Callable[[int], None] | None = None) -> Sent:
+        """Make one commit, once, whatever gets lost on the way, and read it back; `advance` gets bytes.
+
+        Raises:
+            Conflict: the branch has moved since `parent`.
+            Refused: the Hub doesn't take it, or has something else than was sent.
+        """
+        ...
+
+    def tag(self, repo: str, name: str, commit: str) -> None:
+        """Tag a commit; done where the tag stands there already.
+
+        Raises:
+            Conflict: the tag stands at another commit.
         """
         ...
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from adapter_merge.errors import Corrupt
 from adapter_merge.patterns import Patterns
 from adapter_merge.readme import Readme
 from adapter_merge.receipt import Receipt
+from adapter_merge.remote import Access
 
 INSIDE = "base_model.model."  # before the base's names in an adapter's file
 _T = TypeVar("_T")
@@ -133,12 +134,29 @@ class Pinned:
     Attributes:
         source: as the user wrote it.
         root: the folder that its files are read from.
-        commit: the full commit; None for a folder, which its digests pin.
+        repo, commit: its id on the Hub and the full commit; None for a folder, which its digests pin.
+        subfolder: of the repository, where the ref names one; `root` is that folder.
+        access: who may read it; None for a folder.
+        fetch: brings one file of it here, by its path below `root`; None where all files are here.
     """
 
     source: str
     root: Path
+    repo: str | None = None
     commit: str | None = None
+    subfolder: str | None = None
+    access: Access | None = None
+    fetch: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
+
+    def file(self, path: str) -> Path:
+        """One of its files, on this disk.
+
+        Raises:
+            AdapterMergeError: it can't be brought here.
+        """
+        if self.fetch is not None:
+            self.fetch(path)
+        return self.root / path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
