@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from adapter_merge.finding import Finding, Outcome
 
 RECEIPT_NAME = "merge_receipt.json"
+COSINE_DIGITS = 9  # after the point
 
 
 class _Record(BaseModel):
@@ -76,7 +77,10 @@ class FindingRecord(_Record):
 
 
 class GroupRecord(_Record):
-    """One group of outputs, such as `text.logits` or `page.vectors`; see `probed.Distance`."""
+    """One group of outputs, such as `text.logits` or `page.vectors`; see `probed.Distance`.
+
+    `base_cosines`: empty in receipts of versions that didn't keep them.
+    """
 
     group: str
     effect: float
@@ -87,6 +91,7 @@ class GroupRecord(_Record):
     kl: float | None = None
     top: float | None = None
     cosines: tuple[float, ...]
+    base_cosines: tuple[float, ...] = ()
 
 
 class ProbeRecord(_Record):

@@ -11,6 +11,7 @@ from adapter_merge.methods import variant
 from adapter_merge.plan import Plan
 from adapter_merge.probed import Distance, NotRun, Probed
 from adapter_merge.receipt import (
+    COSINE_DIGITS,
     ChangeRecord,
     FindingRecord,
     GroupRecord,
@@ -81,7 +82,7 @@ def receipt_of(
 
 
 def probe_record(probed: Probed | None) -> ProbeRecord | None:
-    """A proof as receipt and report keep it, to six digits; None where nobody asked for one."""
+    """A proof as receipt and report keep it, to six digits and cosines to nine; None where nobody asked for one."""
     if probed is None:
         return None
     if isinstance(probed, NotRun):
@@ -100,7 +101,8 @@ def _group(found: Distance) -> GroupRecord:
     known = {n: v for n in names if (v := getattr(found, n)) is not None}
     return GroupRecord(
         group=found.group,
-        cosines=tuple(round(c, 9) for c in found.cosines),
+        cosines=tuple(round(c, COSINE_DIGITS) for c in found.cosines),
+        base_cosines=tuple(round(c, COSINE_DIGITS) for c in found.base_cosines),
         **{name: _short(value) for name, value in known.items()},
     )
 

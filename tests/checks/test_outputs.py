@@ -19,6 +19,7 @@ GOOD = Distance(
     error=4e-3,
     rounding=4e-3,
     cosines=(0.99999, 1.0),
+    base_cosines=(0.9, 0.8),
     norm=1e-6,
     masked=0.0,
 )

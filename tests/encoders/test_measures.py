@@ -91,7 +91,17 @@ def test_cosines_are_told_by_input() -> None:
     states = _states(base=reference, reference=reference, rounded=reference, merged=merged)
     (found,), _ = compare(states)
     assert list(found.cosines) == [0, 1]
+    assert list(found.base_cosines) == [1, 1]
     assert found.cosine == 0
+
+
+def test_how_far_the_adapter_moves_each_input_is_told_too() -> None:
+    base = Rows(values=_of([0, 1], [1, 0], [0, 1]), counts=np.array([2, 1]))
+    reference = Rows(values=_of([1, 0], [1, 0], [0, 1]), counts=np.array([2, 1]))
+    states = _states(base=base, reference=reference, rounded=reference, merged=reference)
+    (found,), _ = compare(states)
+    assert list(found.base_cosines) == [0, 1]
+    assert list(found.cosines) == [1, 1]
 
 
 def test_groups_that_can_not_be_compared_are_told() -> None:

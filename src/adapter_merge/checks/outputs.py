@@ -22,15 +22,11 @@ from adapter_merge.checks.check import (
 from adapter_merge.checks.seen import Seen
 from adapter_merge.figures import percent
 from adapter_merge.finding import Finding
-from adapter_merge.probed import Distance, NotRun, Ran, Shape
+from adapter_merge.probed import EXERCISED, NOISE, Distance, NotRun, Ran, Shape
 
-# Shares of the outputs' length. Two float32 runs of equal weights differ by less than the first; measured
-# 0 to 4e-7 on every class of the tests.
-NOISE = 5e-6
 # A share of the adapter's effect: one module of 96 that is lost moves more; an element in a thousand that
 # another BLAS rounds the other way moves less.
 LOST = 1e-3
-EXERCISED = 10  # times the noise
 SWALLOWED = 0.05
 # Another program may round a delta before it adds it, which moves each number by another half step.
 FOREIGN = 3

@@ -88,17 +88,20 @@ def distance(group: str, states: Mapping[str, Rows]) -> Distance:
         gap=length(merged, rounded) / size,
         error=length(merged, reference) / effect,
         rounding=length(rounded, reference) / effect,
-        cosines=tuple(
-            float(part.min(initial=1.0))
-            for part in np.split(
-                cosines(merged, reference), np.cumsum(states["merged"].counts)[:-1]
-            )
-        ),
+        cosines=_least(merged, states["reference"]),
+        base_cosines=_least(base, states["reference"]),
         norm=norm(merged, reference),
         masked=None if np.isnan(masked) else masked,
         kl=divergence(merged, reference) if logits else None,
         top=same_top(merged, reference) if logits else None,
     )
+
+
+def _least(one: Floats, reference: Rows) -> tuple[float, ...]:
+    """The smallest cosine of each input."""
+    found = cosines(one, reference.values)
+    parts = np.split(found, np.cumsum(reference.counts)[:-1])
+    return tuple(float(part.min(initial=1.0)) for part in parts)
 
 
 def _wide(values: Floats) -> npt.NDArray[np.float64]:
