@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -17,6 +17,8 @@ from adapter_merge.readme import Readme
 from adapter_merge.receipt import Receipt
 from adapter_merge.remote import Access
 
+# Sees to it that files lie here; the second argument gets their bytes as they come.
+Have: TypeAlias = Callable[[Collection[str], Callable[[int], None] | None], None]
 INSIDE = "base_model.model."  # before the base's names in an adapter's file
 _T = TypeVar("_T")
 _M = TypeVar("_M", bound=BaseModel)
@@ -137,7 +139,7 @@ class Pinned:
         repo, commit: its id on the Hub and the full commit; None for a folder, which its digests pin.
         subfolder: of the repository, where the ref names one; `root` is that folder.
         access: who may read it; None for a folder.
-        fetch: brings one file of it here, by its path below `root`; None where all files are here.
+        have: brings files of it here, by their paths below `root`; None where all files are here.
     """
 
     source: str
@@ -146,7 +148,7 @@ class Pinned:
     commit: str | None = None
     subfolder: str | None = None
     access: Access | None = None
-    fetch: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
+    have: Have | None = field(default=None, repr=False, compare=False)
 
     def file(self, path: str) -> Path:
         """One of its files, on this disk.
@@ -154,8 +156,8 @@ class Pinned:
         Raises:
             AdapterMergeError: it can't be brought here.
         """
-        if self.fetch is not None:
-            self.fetch(path)
+        if self.have is not None:
+            self.have((path,), None)
         return self.root / path
 
 
