@@ -8,6 +8,8 @@ import pytest
 
 from adapter_merge.figures import (
     about,
+    at_least,
+    cosine,
     counted,
     guessed,
     middle,
@@ -98,3 +100,31 @@ def test_a_path_is_known_by_its_ends(text: str, limit: int, shown: str) -> None:
 )
 def test_what_would_steer_a_terminal_is_written_out(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.0, "1"),
+        (1.0000001, "1"),
+        (0.9999999999, "1"),
+        (0.999999999, "0.999999999"),
+        (0.9999981, "0.999998"),
+        (0.61, "0.61"),
+        (0.0, "0.00"),
+        (-1.0, "-1.00"),
+        (-1e300, "-1.00"),
+        (math.inf, "1"),
+        (math.nan, "not a number"),
+    ],
+)
+def test_a_cosine_has_the_digits_that_tell_it_from_one(value: float, text: str) -> None:
+    assert cosine(value) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1.0, "100 %"), (0.99999, "99.9 %"), (0.5, "50 %"), (0.0, "0 %"), (math.nan, "not a number")],
+)
+def test_all_is_said_of_all_alone(share: float, text: str) -> None:
+    assert at_least(share) == text

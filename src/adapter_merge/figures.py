@@ -30,6 +30,21 @@ def percent(share: float) -> str:
     return f"{value:{digits}} %"
 
 
+def at_least(share: float) -> str:
+    """A share of 1, rounded down, so that 100 % is all of it: `100 %`, `99.9 %`."""
+    return f"{math.floor(1000 * share) / 10:g} %" if math.isfinite(share) else "not a number"
+
+
+def cosine(value: float) -> str:
+    """A cosine with as many digits as tell it from 1, at most nine: `0.61`, `0.999998`, `1`."""
+    if math.isnan(value):
+        return "not a number"
+    apart = 1 - max(min(value, 1.0), -1.0)
+    if round(apart, 9) == 0:
+        return "1"
+    return f"{1 - apart:.{min(max(math.ceil(-math.log10(apart)), 2), 9)}f}"
+
+
 def guessed(seconds: float) -> str:
     """A time that nobody measured, no finer than such a guess is."""
     if seconds < 10:

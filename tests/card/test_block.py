@@ -13,9 +13,11 @@ from adapter_merge.receipt import (
     FileRecord,
     FindingRecord,
     MethodRecord,
+    ProbeRecord,
     Receipt,
     SourceRecord,
 )
+from tests.test_proved import RAN, THROUGH
 
 ADAPTER = SourceRecord(
     source="/home/me/my-adapter",
@@ -137,6 +139,14 @@ def test_times_of_files_do_not_name_a_base() -> None:
 )
 def test_the_block_says(said: str) -> None:
     assert said in block(facts())
+
+
+def test_the_outcome_of_a_proof_is_a_line() -> None:
+    proved = block(facts(receipt(probe=RAN)))
+    assert f"\n- Outputs: {THROUGH} smallest cosine 0.999998, " in proved
+    assert proved.index("- Relative change") < proved.index("- Outputs") < proved.index("- Merged")
+    for nothing in (None, ProbeRecord(needs="4 GB of memory")):
+        assert "- Outputs" not in block(facts(receipt(probe=nothing)))
 
 
 BUNDLED = {"layout": "bundled", "dtype": "keep", "max_shard_size": "keep", "bundle_as": "org/out"}

@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from adapter_merge.cli.ended import failure, summary
-from adapter_merge.receipt import SourceRecord
+from adapter_merge.receipt import ProbeRecord, SourceRecord
 from adapter_merge.report import ErrorRecord, Report
 from tests.cli.conftest import Command
+from tests.test_proved import RAN, THROUGH
 
 ERROR = ErrorRecord(
     type="MissingTarget", code=5, message="the base has no `x.weight`", hint="Try `--base ./b`."
@@ -62,6 +63,14 @@ def test_a_long_message_folds_below_its_label(width: int) -> None:
 )
 def test_a_failure_says_what_it_was_about(report: Report, inputs: str) -> None:
     assert inputs in " ".join(" ".join(lines(report, 200)).split())
+
+
+def test_the_outcome_of_a_proof_is_a_row() -> None:
+    done = replace(FAILED, status="merged", error=None)
+    (row,) = (line for line in lines(replace(done, probe=RAN), 200) if line.startswith("outputs"))
+    assert f"outputs      {THROUGH} smallest cosine 0.999998, " in row
+    unproved = replace(done, probe=ProbeRecord(needs="4 GB of memory"))
+    assert "outputs" not in labels(lines(unproved))
 
 
 COUNTS = dict.fromkeys(("tensors_total", "tensors_copied"), 9) | {

@@ -18,6 +18,7 @@ from adapter_merge.figures import nbytes, percent
 from adapter_merge.finding import Said, by_weight
 from adapter_merge.licence import Terms
 from adapter_merge.modules import seat
+from adapter_merge.proved import proved
 from adapter_merge.receipt import FindingRecord, Receipt, SourceRecord
 from adapter_merge.request import Settings
 
@@ -82,6 +83,7 @@ def block(facts: Facts) -> str:
         changed=_changed(receipt),
         modules=_modules(receipt),
         relative_change=_relative_change(receipt.relative_changes),
+        outputs=proved(receipt.probe),
         version=sentence(receipt.versions.get("adapter-merge", "unknown")),
         changes=[
             {

@@ -13,6 +13,7 @@ from adapter_merge.cli.screen import tensors, weighed
 from adapter_merge.cli.show import Cell, labelled
 from adapter_merge.figures import nbytes, percent, printable
 from adapter_merge.finding import WEIGHT
+from adapter_merge.proved import proved
 from adapter_merge.report import ErrorRecord, Report
 
 Row = tuple[str, Cell]
@@ -62,6 +63,8 @@ def _numbers(report: Report) -> Iterator[Row]:
         yield "tensors", tensors(report.counts, report.layout)
     if report.relative_changes:
         yield "moved", _moved(report)
+    if outputs := proved(report.probe):
+        yield "outputs", outputs
     if report.findings:
         by_outcome = Counter(f.outcome for f in report.findings)
         yield "findings", ", ".join(f"{by_outcome[o]} {o}" for o in WEIGHT if by_outcome[o])
