@@ -19,16 +19,8 @@ from adapter_merge.errors import (
     NotSafetensors,
     RequestError,
 )
-from adapter_merge.folder import (
-    ADAPTER_WEIGHTS,
-    INDEX,
-    SINGLE,
-    list_files,
-    open_adapter,
-    open_checkpoint,
-    read_json,
-    read_receipt,
-)
+from adapter_merge.folder import ADAPTER_WEIGHTS, INDEX, SINGLE, list_files, read_json, read_receipt
+from adapter_merge.repository import open_adapter, open_checkpoint
 from tests.build import base_tensors, change_json, pack, shard, write_adapter, write_base
 
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"

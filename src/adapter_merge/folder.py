@@ -1,4 +1,4 @@
-"""A model repository on disk: its files, its JSON, its weights by name, its receipt."""
+"""A model repository on disk: its files, its JSON, its receipt."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from adapter_merge.checkpoint import Checkpoint, Index, WeightFile
-from adapter_merge.errors import Corrupt, Layout, NotFound, NotSafetensors, RequestError
+from adapter_merge.errors import Corrupt, NotFound, RequestError
 from adapter_merge.readme import README, Readme
 from adapter_merge.receipt import RECEIPT_NAME, FileRecord, Receipt
-from adapter_merge.weights import read_header
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -25,8 +23,6 @@ SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 MOST_BYTES = 64_000_000  # of a small file; the largest `tokenizer.json` has half of that
 _MOST_CONFIG = 4_000_000  # of a config: what it may hold takes thirty times as much memory
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-_LONGEST_NAME = 255  # bytes, of file systems
 _CHUNK = 4 << 20
 _HALF_PAIR = re.compile(
     rb"\\u[dD][89a-fA-F]"
@@ -71,7 +67,7 @@ def _listed(root: Path) -> Mapping[str, int]:
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in sorted(names):
             path = Path(parent, name)
-            if path.is_file() and _stays_inside(path, root):
+            if path.is_file() and stays_inside(path, root):
                 found[_as_text(path.relative_to(root))] = path.stat().st_size
     return found
 
@@ -102,7 +98,8 @@ def all_files(root: Path) -> Mapping[str, int]:
     return {p.relative_to(root).as_posix(): p.lstat().st_size for p in paths}
 
 
-def _stays_inside(path: Path, root: Path) -> bool:
+def stays_inside(path: Path, root: Path) -> bool:
+    """Whether a path below `root` is no link out of it; a snapshot of the Hub's cache may link to its blobs."""
     if not path.is_symlink():
         return True
     real, home = path.resolve(), root.resolve()
@@ -184,133 +181,6 @@ def sha256(path: Path) -> str:
 def record(path: Path) -> FileRecord:
     """Size and sha256 of a file."""
     return FileRecord(size=path.stat().st_size, sha256=sha256(path))
-
-
-def open_checkpoint(root: Path) -> Checkpoint:
-    """The headers of a model's weights: the shards that its index names, or its single file.
-
-    Raises:
-        NotFound: there are no weights, or a file of them is missing or a link that leaves the folder.
-        NotSafetensors: the weights are pickles.
-        Layout: an index and a `model.safetensors` that it doesn't name: loaders disagree.
-        Corrupt: a header or the index is wrong.
-    """
-    names = list_files(root)
-    top = {n for n in names if "/" not in n}
-    if INDEX in top:
-        return _sharded(root, INDEX, top)
-    if SINGLE in top or (root / SINGLE).is_symlink():
-        shadowed = _others(top, {SINGLE})
-        return Checkpoint(files=(_header(root, SINGLE),), index=None, shadowed=shadowed)
-    raise _no_weights(root, top)
-
-
-def open_adapter(root: Path) -> Checkpoint:
-    """The header of an adapter's weights.
-
-    Raises:
-        NotFound: there are none.
-        NotSafetensors: they are a pickle.
-        Corrupt: the header is wrong.
-    """
-    if not (root / ADAPTER_WEIGHTS).exists() and (root / "adapter_model.bin").exists():
-        raise NotSafetensors(
-            f"`adapter_model.bin` in `{root}` is a pickle, which can run code when it is read",
-            hint="Load and save the adapter with a current PEFT to get `adapter_model.safetensors`.",
-        )
-    return Checkpoint(files=(_header(root, ADAPTER_WEIGHTS),), index=None)
-
-
-def _header(root: Path, name: str) -> WeightFile:
-    """The header of a weight file that lies in the folder: only such a file is part of its digests."""
-    if not _stays_inside(root / name, root):
-        raise NotFound(
-            f"`{name}` in `{root}` is a link that leaves the folder",
-            hint="Copy the file into the folder, with `cp --dereference`.",
-        )
-    return read_header(root / name, name=name)
-
-
-def _sharded(root: Path, index_name: str, top: set[str]) -> Checkpoint:
-    content = read_json(root, index_name)
-    shard_of = _weight_map(content, index_name)
-    shards = sorted(set(shard_of.values()))
-    if SINGLE in top and SINGLE not in shards:
-        raise Layout(
-            f"`{root}` holds `{SINGLE}` and an index that doesn't name it: loaders disagree on which counts",
-            hint="Move one of the two weight sets away.",
-        )
-    files = tuple(_header(root, s) for s in shards)
-    _check_index(files, shard_of, index_name)
-    return Checkpoint(
-        files=files,
-        index=Index(name=index_name, content=content),
-        shadowed=_others(top, set(shards)),
-    )
-
-
-def _weight_map(content: Mapping[str, Any], name: str) -> Mapping[str, str]:
-    weight_map = content.get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise Corrupt(f"`{name}` has no `weight_map`", hint="Save the model again.")
-    for shard in weight_map.values():
-        if not isinstance(shard, str) or not _is_plain(shard):
-            raise Corrupt(
-                f"`{name}` names the file {repr(shard)[:200]}",
-                hint="A shard lies in the index's folder.",
-            )
-    return weight_map
-
-
-def _is_plain(name: str) -> bool:
-    plain = PurePosixPath(name).name == name and name.isprintable() and "\\" not in name
-    return plain and name not in {"", ".", ".."} and len(name.encode()) <= _LONGEST_NAME
-
-
-def _check_index(
-    files: tuple[WeightFile, ...], shard_of: Mapping[str, str], index_name: str
-) -> None:
-    seen: dict[str, str] = {}
-    for file in files:
-        for tensor in file.tensors:
-            if tensor.name in seen:
-                raise Corrupt(
-                    f"`{tensor.name}` stands in `{seen[tensor.name]}` and in `{file.name}`",
-                    hint="Save the model again, so that each tensor stands once.",
-                )
-            seen[tensor.name] = file.name
-    wrong = sorted(n for n in seen.keys() | shard_of.keys() if seen.get(n) != shard_of.get(n))
-    if wrong:
-        where = seen.get(wrong[0], "no shard")
-        raise Corrupt(
-            f"`{index_name}` puts `{wrong[0]}` in `{shard_of.get(wrong[0])}`, but it stands in `{where}`"
-            f" ({len(wrong)} tensors in all)",
-            hint="Save the model again: index and shards must agree.",
-        )
-
-
-def _others(top: set[str], used: set[str]) -> tuple[str, ...]:
-    """Weight files beside the ones that count."""
-    others = {n for n in top if PurePosixPath(n).suffix == ".safetensors"}
-    others |= {n for n in top if any(PurePosixPath(n).match(p) for p in _PICKLES)}
-    return tuple(
-        sorted(n for n in others - used if not n.startswith(("adapter_", "training_args")))
-    )
-
-
-def _no_weights(root: Path, top: set[str]) -> Exception:
-    pickles = sorted(n for n in top if any(PurePosixPath(n).match(p) for p in _PICKLES))
-    if pickles:
-        return NotSafetensors(
-            f"the weights in `{root}` are pickles (`{pickles[0]}`), which can run code when they are read",
-            hint="Save the model as safetensors, or take a revision that has them.",
-        )
-    found = sorted(n for n in top if n.endswith(".safetensors"))
-    more = f"; `{found[0]}` is there, but no loader reads that name" if found else ""
-    return NotFound(
-        f"`{root}` has no `{SINGLE}` and no `{INDEX}`{more}",
-        hint="Name the folder of a saved model; a base is more than a config.",
-    )
 
 
 def read_readme(root: Path) -> Readme | None:

@@ -13,7 +13,8 @@ import pytest
 from adapter_merge.checks.consumers import NAMES, Facts, Status, consumer, judge
 from adapter_merge.checks.downstream import DOWNSTREAM
 from adapter_merge.checks.side import look_beside
-from adapter_merge.folder import INDEX, list_files, open_checkpoint
+from adapter_merge.folder import INDEX, list_files
+from adapter_merge.repository import open_checkpoint
 from tests.checks.folders import (
     ADAPTER,
     BACKEND,

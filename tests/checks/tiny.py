@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from adapter_merge.adapters.steps import LowRank, Replacement, TensorEdit
 from adapter_merge.checkpoint import Checkpoint
 from adapter_merge.finding import Finding, Outcome
-from adapter_merge.folder import list_files, open_adapter, open_checkpoint, record
+from adapter_merge.folder import list_files, record
 from adapter_merge.plan import (
     AdapterTensor,
     BaseTensor,
@@ -27,6 +27,7 @@ from adapter_merge.plan import (
 from adapter_merge.readme import Readme
 from adapter_merge.receipt import MethodRecord
 from adapter_merge.report import Merged
+from adapter_merge.repository import open_adapter, open_checkpoint
 from adapter_merge.sources import (
     Adapter,
     AdapterConfig,

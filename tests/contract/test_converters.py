@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import save_file
 
 from adapter_merge.errors import MissingTarget, ShapeMismatch, UnsupportedError
-from adapter_merge.folder import open_checkpoint, read_json
+from adapter_merge.folder import read_json
 from adapter_merge.naming import Target, resolve
 from adapter_merge.plan import Need
+from adapter_merge.repository import open_checkpoint
 from tests.build import PREFIX, write_json
 from tests.contract.eras import of_class
 from tests.contract.makers import save_adapter, save_base, tensors_of

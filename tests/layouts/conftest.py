@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from adapter_merge.folder import list_files, open_checkpoint
+from adapter_merge.folder import list_files
 from adapter_merge.layouts import LAYOUTS, ConfigEdits, Side, Wishes
 from adapter_merge.layouts.repo import Repo
+from adapter_merge.repository import open_checkpoint
 from adapter_merge.request import LayoutName
 from adapter_merge.sources import Base, Pinned, Sources, Target, TargetState
 from tests.layouts.tiny import WEIGHTS, Files, MakeRepo, MakeSide, adapter_in, listed, write

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapter_merge.folder import open_adapter
 from adapter_merge.layouts import Side, Wishes, renamed
+from adapter_merge.repository import open_adapter
 from adapter_merge.sources import Adapter
 from adapter_merge.weights import encode_header
 from tests.layouts.tiny import WEIGHTS, Files, MakeSide, adapter_in, contents, write

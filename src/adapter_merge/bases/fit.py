@@ -19,10 +19,11 @@ from adapter_merge.adapters import (
 from adapter_merge.bases.ties import Settled, settle
 from adapter_merge.checkpoint import FLOATS, Checkpoint
 from adapter_merge.errors import AdapterMergeError
-from adapter_merge.folder import open_checkpoint, read_json
+from adapter_merge.folder import read_json
 from adapter_merge.naming import Target, tied_tensors, with_tied
 from adapter_merge.naming import resolve as resolve_names
 from adapter_merge.plan import Need
+from adapter_merge.repository import open_checkpoint
 from adapter_merge.sources import Adapter, Base, Pinned
 
 

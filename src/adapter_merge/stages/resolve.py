@@ -17,8 +17,6 @@ from adapter_merge.folder import (
     ADAPTER_WEIGHTS,
     all_files,
     list_files,
-    open_adapter,
-    open_checkpoint,
     read_json,
     read_readme,
     read_receipt,
@@ -29,6 +27,7 @@ from adapter_merge.layouts.chain import require_whole
 from adapter_merge.naming import tied_tensors
 from adapter_merge.readme import README
 from adapter_merge.receipt import RECEIPT_NAME
+from adapter_merge.repository import open_adapter, open_checkpoint
 from adapter_merge.request import AdapterRef, RepoRef, Request
 from adapter_merge.sources import (
     Adapter,

@@ -20,17 +20,11 @@ from adapter_merge.checks.seen import Bundle, Seen
 from adapter_merge.checks.side import look_beside
 from adapter_merge.errors import AdapterMergeError, SourceError, UnsupportedError
 from adapter_merge.finding import Finding
-from adapter_merge.folder import (
-    ADAPTER_CONFIG,
-    list_files,
-    open_adapter,
-    open_checkpoint,
-    read_json,
-    read_receipt,
-)
+from adapter_merge.folder import ADAPTER_CONFIG, list_files, read_json, read_receipt
 from adapter_merge.plan import Layers, Plan
 from adapter_merge.probed import Probed
 from adapter_merge.report import Inspection, Merged
+from adapter_merge.repository import open_adapter, open_checkpoint
 from adapter_merge.sources import Adapter, AdapterConfig, Base, Pinned, Sources, parsed
 from adapter_merge.streaming import AdapterReader
 

@@ -1,0 +1,206 @@
+"""A model repository's weights by name, from headers alone, wherever it lies; a folder as such a repository."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from adapter_merge.checkpoint import Checkpoint, Index, WeightFile
+from adapter_merge.errors import Corrupt, Layout, NotFound, NotSafetensors
+from adapter_merge.folder import (
+    ADAPTER_WEIGHTS,
+    INDEX,
+    SINGLE,
+    list_files,
+    read_json,
+    sha256,
+    stays_inside,
+)
+from adapter_merge.ports import Repository
+from adapter_merge.sources import Pinned
+from adapter_merge.weights import read_header, read_span
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_LONGEST_NAME = 255  # bytes, of file systems
+_AT_ONCE = 8  # headers that are asked for together: one answer of a Hub takes a tenth of a second
+
+
+class Folder:
+    """Implements `ports.Repository` for a folder; `source` is what the user wrote for it."""
+
+    def __init__(self, root: Path, source: str | None = None) -> None:
+        self.pinned = Pinned(source=source or str(root), root=root)
+
+    @cached_property
+    def files(self) -> Mapping[str, int]:
+        """Every file, path -> bytes; see `list_files`."""
+        return list_files(self.pinned.root)
+
+    def have(self, paths: Collection[str], advance: Callable[[int], None] | None = None) -> None:
+        """All files lie here."""
+
+    def header(self, path: str) -> WeightFile:
+        """The header of a weight file that lies in the folder: only such a file is part of its digests."""
+        root = self.pinned.root
+        if not stays_inside(root / path, root):
+            raise NotFound(
+                f"`{path}` in `{root}` is a link that leaves the folder",
+                hint="Copy the file into the folder, with `cp --dereference`.",
+            )
+        return read_header(root / path, name=path)
+
+    def span(self, path: str, start: int, count: int) -> bytes:
+        """Bytes of a file, from `start`."""
+        buffer = bytearray(count)
+        fd = os.open(self.pinned.root / path, os.O_RDONLY)
+        try:
+            read_span(fd, memoryview(buffer), start, name=path)
+        finally:
+            os.close(fd)
+        return bytes(buffer)
+
+    def digest(self, path: str, weights: WeightFile | None = None) -> str:
+        """The sha256; of a base's weights, where that would cost as much as merging, what tells a change."""
+        if weights is None:
+            return f"sha256:{sha256(self.pinned.root / path)}"
+        header = hashlib.sha256(weights.header).hexdigest()
+        moment = (self.pinned.root / path).stat().st_mtime_ns
+        return f"header:{header}:{weights.size}:{moment}"
+
+
+def open_checkpoint(root: Path) -> Checkpoint:
+    """The headers of the weights in a folder; see `checkpoint_of`."""
+    return checkpoint_of(Folder(root))
+
+
+def open_adapter(root: Path) -> Checkpoint:
+    """The header of the adapter's weights in a folder; see `adapter_of`."""
+    return adapter_of(Folder(root))
+
+
+def checkpoint_of(repository: Repository) -> Checkpoint:
+    """The headers of a model's weights: the shards that its index names, or its single file.
+
+    Raises:
+        NotFound: there are no weights, or a file of them is missing or a link that leaves the folder.
+        NotSafetensors: the weights are pickles.
+        Layout: an index and a `model.safetensors` that it doesn't name: loaders disagree.
+        Corrupt: a header or the index is wrong.
+    """
+    top = {n for n in repository.files if "/" not in n}
+    if INDEX in top:
+        return _sharded(repository, INDEX, top)
+    if SINGLE in top or (repository.pinned.root / SINGLE).is_symlink():
+        shadowed = _others(top, {SINGLE})
+        return Checkpoint(files=(repository.header(SINGLE),), index=None, shadowed=shadowed)
+    raise _no_weights(repository.pinned.source, top)
+
+
+def adapter_of(repository: Repository) -> Checkpoint:
+    """The header of an adapter's weights.
+
+    Raises:
+        NotFound: there are none.
+        NotSafetensors: they are a pickle.
+        Corrupt: the header is wrong.
+    """
+    files = repository.files
+    if ADAPTER_WEIGHTS not in files and "adapter_model.bin" in files:
+        raise NotSafetensors(
+            f"`adapter_model.bin` in `{repository.pinned.source}` is a pickle, which can run code when it is read",
+            hint="Load and save the adapter with a current PEFT to get `adapter_model.safetensors`.",
+        )
+    return Checkpoint(files=(repository.header(ADAPTER_WEIGHTS),), index=None)
+
+
+def _sharded(repository: Repository, index_name: str, top: set[str]) -> Checkpoint:
+    repository.have((index_name,))
+    content = read_json(repository.pinned.root, index_name)
+    shard_of = _weight_map(content, index_name)
+    shards = sorted(set(shard_of.values()))
+    if SINGLE in top and SINGLE not in shards:
+        raise Layout(
+            f"`{repository.pinned.source}` holds `{SINGLE}` and an index that doesn't name it: loaders disagree on which counts",
+            hint="Move one of the two weight sets away.",
+        )
+    files = _headers(repository, shards)
+    _check_index(files, shard_of, index_name)
+    return Checkpoint(
+        files=files,
+        index=Index(name=index_name, content=content),
+        shadowed=_others(top, set(shards)),
+    )
+
+
+def _headers(repository: Repository, shards: Iterable[str]) -> tuple[WeightFile, ...]:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return tuple(pool.map(repository.header, shards))
+
+
+def _weight_map(content: Mapping[str, Any], name: str) -> Mapping[str, str]:
+    weight_map = content.get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise Corrupt(f"`{name}` has no `weight_map`", hint="Save the model again.")
+    for shard in weight_map.values():
+        if not isinstance(shard, str) or not _is_plain(shard):
+            raise Corrupt(
+                f"`{name}` names the file {repr(shard)[:200]}",
+                hint="A shard lies in the index's folder.",
+            )
+    return weight_map
+
+
+def _is_plain(name: str) -> bool:
+    plain = PurePosixPath(name).name == name and name.isprintable() and "\\" not in name
+    return plain and name not in {"", ".", ".."} and len(name.encode()) <= _LONGEST_NAME
+
+
+def _check_index(
+    files: tuple[WeightFile, ...], shard_of: Mapping[str, str], index_name: str
+) -> None:
+    seen: dict[str, str] = {}
+    for file in files:
+        for tensor in file.tensors:
+            if tensor.name in seen:
+                raise Corrupt(
+                    f"`{tensor.name}` stands in `{seen[tensor.name]}` and in `{file.name}`",
+                    hint="Save the model again, so that each tensor stands once.",
+                )
+            seen[tensor.name] = file.name
+    wrong = sorted(n for n in seen.keys() | shard_of.keys() if seen.get(n) != shard_of.get(n))
+    if wrong:
+        where = seen.get(wrong[0], "no shard")
+        raise Corrupt(
+            f"`{index_name}` puts `{wrong[0]}` in `{shard_of.get(wrong[0])}`, but it stands in `{where}`"
+            f" ({len(wrong)} tensors in all)",
+            hint="Save the model again: index and shards must agree.",
+        )
+
+
+def _others(top: set[str], used: set[str]) -> tuple[str, ...]:
+    """Weight files beside the ones that count."""
+    others = {n for n in top if PurePosixPath(n).suffix == ".safetensors"}
+    others |= {n for n in top if any(PurePosixPath(n).match(p) for p in _PICKLES)}
+    return tuple(
+        sorted(n for n in others - used if not n.startswith(("adapter_", "training_args")))
+    )
+
+
+def _no_weights(source: str, top: set[str]) -> Exception:
+    pickles = sorted(n for n in top if any(PurePosixPath(n).match(p) for p in _PICKLES))
+    if pickles:
+        return NotSafetensors(
+            f"the weights in `{source}` are pickles (`{pickles[0]}`), which can run code when they are read",
+            hint="Save the model as safetensors, or take a revision that has them.",
+        )
+    found = sorted(n for n in top if n.endswith(".safetensors"))
+    more = f"; `{found[0]}` is there, but no loader reads that name" if found else ""
+    return NotFound(
+        f"`{source}` has no `{SINGLE}` and no `{INDEX}`{more}",
+        hint="Name the folder of a saved model; a base is more than a config.",
+    )
