@@ -17,6 +17,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
+from adapter_merge.publishing import Publishing
+
 _NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _HUB_REF = re.compile(
     rf"(?P<repo>{_NAME}(?:/{_NAME})?)"
@@ -262,7 +264,7 @@ class Settings(_Value):
         return value
 
 
-class Request(Settings):
+class Request(Settings, Publishing):
     """One merge: adapters onto a base, into a target."""
 
     adapters: tuple[AdapterRef, ...] = Field(
@@ -294,6 +296,16 @@ class Request(Settings):
             raise ValueError(message)
         if self.dtype != "keep" or self.max_shard_size != "keep":
             message = "a bundle has the base's own weight files: `--dtype` and `--max-shard-size` don't apply"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _publishes_on_a_hub(self) -> Self:
+        asked = self.model_fields_set & Publishing.model_fields.keys()
+        wished = [f for f in sorted(asked) if getattr(self, f) != Publishing.model_fields[f].default]
+        if wished and self.target.folder is not None:
+            flag = f"--{wished[0].replace('_', '-')}"
+            message = f"`{flag}` is for a target on a Hub, and `{self.target.text}` is a folder"
             raise ValueError(message)
         return self
 

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from cyclopts import Parameter, Token
+from cyclopts import Group, Parameter, Token
 from pydantic import BaseModel
 
 from adapter_merge.cli.ended import about
@@ -26,8 +26,17 @@ def _read(kind: type[_Value], tokens: Sequence[Token]) -> _Value:
 
 
 # A ref is one word to its user, though it is a model with fields: cyclopts would offer `--base.folder`.
-for _kind, _metavar in ((RepoRef, "FOLDER"), (AdapterRef, "FOLDER[=WEIGHT]")):
+for _kind, _metavar in ((RepoRef, "REF"), (AdapterRef, "REF[=WEIGHT]")):
     Parameter(n_tokens=1, accepts_keys=False, converter=_read, metavar=_metavar)(_kind)
+
+
+# Options that only count where the target is on a Hub stand below the others.
+OnAHub = Parameter(name="*", group=Group.create_ordered("Publishing"))
+
+
+def given(values: BaseModel) -> dict[str, Any]:
+    """The fields that were given: a default that nobody wrote asks for nothing."""
+    return {field: getattr(values, field) for field in values.model_fields_set}
 
 
 @dataclass(frozen=True, kw_only=True)

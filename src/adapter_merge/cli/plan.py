@@ -8,29 +8,32 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from adapter_merge.cli.options import Output, write
+from adapter_merge.cli.options import OnAHub, Output, write
 from adapter_merge.cli.run import request
 from adapter_merge.cli.screen import plan_screen
 from adapter_merge.cli.show import on_stdout
 from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan, PlannedTensor, ShardPlan, SideFile, WeighedAdapter
+from adapter_merge.publishing import Publishing
 from adapter_merge.request import AdapterRef, Settings
 
 
 def plan(
     *adapters: Annotated[AdapterRef, Parameter(name="ADAPTER")],
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),
+    publishing: Annotated[Publishing, OnAHub] = Publishing(),
     output: Annotated[Output, Parameter(name="*")] = Output(),
 ) -> None:
     """Show what `run` would do, without reading a weight.
 
     Args:
-        adapters: Folder of an adapter; `./adapter=0.5` halves its scale. Several are added in this
-            order.
+        adapters: Folder or Hub id of an adapter; `./adapter=0.5` halves its scale. Several are added
+            in this order.
         settings: Everything else that a merge depends on.
+        publishing: What a target on a Hub would get.
         output: What is shown.
     """
-    wanted = request(adapters, settings, verb="plan")
+    wanted = request(adapters, settings, publishing, verb="plan")
     from adapter_merge import assemble
 
     drafted = assemble.plan(wanted)
