@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 SCORES = "scores of "
+BEST = 5  # documents of which retrieval is told
 # Shares of the outputs' length. Two float32 runs of equal weights differ by less than the first; measured
 # 0 to 4e-7 on every class of the tests.
 NOISE = 5e-6
@@ -71,6 +72,30 @@ class Distance:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Retrieval:
+    """What queries find among documents: told, never judged, as a wrong model may rank them alike.
+
+    Attributes:
+        group: the documents, such as `text.pooled` or `page.vectors`.
+        given: whether one's own file says what is relevant; else it is ours.
+        queries: how many have something to find.
+        documents: how many they look through.
+        base, reference, merged: nDCG@5 of each model, from 0 to 1.
+        agreement: share of the five best documents, or half of fewer, that merged model and reference have in
+            common; None of a single document.
+    """
+
+    group: str
+    given: bool
+    queries: int
+    documents: int
+    base: float
+    reference: float
+    merged: float
+    agreement: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Side:
     """One of the two models: its class, its labels, and the parameters that no file filled."""
 
@@ -110,6 +135,7 @@ class Ran:
     plain: tuple[PlainLoad, ...]
     seconds: Mapping[str, float]
     peak_rss_bytes: int
+    retrieval: tuple[Retrieval, ...] = ()
     trouble: str | None = None
 
 

@@ -94,6 +94,19 @@ class GroupRecord(_Record):
     base_cosines: tuple[float, ...] = ()
 
 
+class RetrievalRecord(_Record):
+    """What queries find among one group of documents, as nDCG@5; see `probed.Retrieval`."""
+
+    group: str
+    given: bool
+    queries: int
+    documents: int
+    base: float
+    reference: float
+    merged: float
+    agreement: float | None = None
+
+
 class ProbeRecord(_Record):
     """What running base with adapter and the merged model on the same inputs has shown; see `probed.Ran`.
 
@@ -106,6 +119,7 @@ class ProbeRecord(_Record):
     groups: tuple[GroupRecord, ...] = ()
     towers: dict[str, float] = {}
     unreached: tuple[str, ...] = ()
+    retrieval: tuple[RetrievalRecord, ...] = ()
 
     @property
     def ran(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from adapter_merge.finding import Finding
 from adapter_merge.methods import variant
 from adapter_merge.plan import Plan
-from adapter_merge.probed import Distance, NotRun, Probed
+from adapter_merge.probed import Distance, NotRun, Probed, Retrieval
 from adapter_merge.receipt import (
     COSINE_DIGITS,
     ChangeRecord,
@@ -18,6 +18,7 @@ from adapter_merge.receipt import (
     MethodRecord,
     ProbeRecord,
     Receipt,
+    RetrievalRecord,
     SourceRecord,
 )
 from adapter_merge.report import Inspection, Merged
@@ -93,6 +94,7 @@ def probe_record(probed: Probed | None) -> ProbeRecord | None:
         groups=tuple(_group(d) for d in probed.distances),
         towers={name: _short(effect) for name, effect in probed.towers.items()},
         unreached=probed.unreached,
+        retrieval=tuple(_retrieval(r) for r in probed.retrieval),
     )
 
 
@@ -105,6 +107,12 @@ def _group(found: Distance) -> GroupRecord:
         base_cosines=tuple(round(c, COSINE_DIGITS) for c in found.base_cosines),
         **{name: _short(value) for name, value in known.items()},
     )
+
+
+def _retrieval(found: Retrieval) -> RetrievalRecord:
+    values = asdict(found)
+    floats = {n: _short(v) for n, v in values.items() if isinstance(v, float)}
+    return RetrievalRecord(**{**values, **floats})
 
 
 def _short(value: float) -> float:

@@ -58,7 +58,7 @@ def test_a_job_survives_its_file(tmp_path: Path) -> None:
 
 def _answer(place: Place, code: int | None) -> str:
     assert code is not None
-    found = read_answer(place, code=code)
+    found = read_answer(place, _job(place.root).inputs, code=code)
     assert isinstance(found, NotRun)
     return found.needs
 

@@ -7,14 +7,15 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+from adapter_merge.encoders.inputs import Inputs
 from adapter_merge.encoders.job import Place
 from adapter_merge.probed import NotRun, PlainLoad, Probed, Ran, Side
 
 _KEPT = 300
 
 
-def read_answer(place: Place, *, code: int) -> Probed:
-    """What the child found; `code` is what it ended with."""
+def read_answer(place: Place, inputs: Inputs, *, code: int) -> Probed:
+    """What the child found on its inputs; `code` is what it ended with."""
     try:
         answer = json.loads(place.answer.read_bytes())
     except (OSError, ValueError):
@@ -25,13 +26,14 @@ def read_answer(place: Place, *, code: int) -> Probed:
         return NotRun(needs=f"a library that isn't there: {answer['lacking']}")
     if "memory" in answer:
         return NotRun(needs="more memory than there was for it")
-    return _ran(answer, place)
+    return _ran(answer, place, inputs)
 
 
-def _ran(answer: Mapping[str, Any], place: Place) -> Probed:
+def _ran(answer: Mapping[str, Any], place: Place, inputs: Inputs) -> Probed:
     import numpy as np
 
     from adapter_merge.encoders.compare import compare, towers
+    from adapter_merge.encoders.retrieval import retrieval
     from adapter_merge.encoders.rows import unpack
 
     try:
@@ -49,6 +51,7 @@ def _ran(answer: Mapping[str, Any], place: Place) -> Probed:
         distances=distances,
         misfits=misfits,
         towers=towers(states),
+        retrieval=retrieval(states, inputs) if ran else (),
         unreached=tuple(answer["unreached"]),
         plain=tuple(_plain(p) for p in answer["plain"]),
         seconds={k: round(v, 2) for k, v in answer["seconds"].items()},

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from adapter_merge.encoders import measures
 from adapter_merge.encoders.job import STATES
+from adapter_merge.encoders.retrieval import Search, agreement, searches
 from adapter_merge.encoders.rows import Floats, Outputs, Rows
 from adapter_merge.probed import SCORES, Distance, Shape
-
-_BEST = 5  # of texts or pages, or half of fewer: all of them are the same in any order
 
 
 @np.errstate(all="ignore")  # what isn't finite is for the checks to say
@@ -26,7 +25,7 @@ def compare(
     misfits = {g: pair for g, pair in shapes.items() if pair[0] != pair[1]}
     fitting = [g for g in groups if g not in misfits]
     found = [measures.distance(g, {s: states[s][g] for s in STATES}) for g in fitting]
-    found += _scores(states, frozenset(fitting))
+    found += [_ranked(states, search) for search in searches(frozenset(fitting))]
     return tuple(found), misfits
 
 
@@ -53,22 +52,8 @@ def _shape(rows: Rows | None) -> Shape | None:
     return Shape(counts=tuple(map(int, rows.counts)), width=int(rows.values.shape[1]))
 
 
-def _scores(states: Mapping[str, Outputs], fitting: frozenset[str]) -> list[Distance]:
-    """Retrieval: queries against what they look for, where both were embedded."""
-    return [
-        _ranked(states, f"query.{kind}", f"{other}.{kind}", score)
-        for kind, score in (("vectors", measures.maxsim), ("pooled", measures.similar))
-        for other in ("page", "text")
-        if {f"query.{kind}", f"{other}.{kind}"} <= fitting
-    ]
-
-
-def _ranked(
-    states: Mapping[str, Outputs], query: str, other: str, score: Callable[[Rows, Rows], Floats]
-) -> Distance:
-    tables = {s: score(states[s][query], states[s][other]) for s in STATES}
+def _ranked(states: Mapping[str, Outputs], search: Search) -> Distance:
+    tables = {s: search.table(states[s]) for s in STATES}
     rows = {s: Rows.single(np.ascontiguousarray(t)) for s, t in tables.items()}
-    plain = measures.distance(f"{SCORES}{other}", rows)
-    best = min(_BEST, tables["reference"].shape[1] // 2)
-    top = measures.overlap(tables["merged"], tables["reference"], best) if best else None
-    return replace(plain, top=top)
+    plain = measures.distance(f"{SCORES}{search.documents}", rows)
+    return replace(plain, top=agreement(tables["merged"], tables["reference"]))

@@ -84,7 +84,7 @@ class ModelEncoder:
         code = self.start(job, place, seconds=seconds, done=lambda n: advance(n * share))
         if code is None:
             return NotRun(needs=f"more than {seconds:.0f} seconds, after which it was stopped")
-        return read_answer(place, code=code)
+        return read_answer(place, job.inputs, code=code)
 
     def _job(
         self, plan: Plan, sources: Sources, look: Look, runners: tuple[Runner | None, Runner | None]

@@ -54,6 +54,7 @@ def inputs(own: OwnInputs | None, *, sees: bool) -> Inputs:
         queries=(own.queries if own is not None else ()) or QUERIES,
         pages=images,
         draw=sees and not images,
+        relevant=own.relevant if own is not None else {},
     )
 
 

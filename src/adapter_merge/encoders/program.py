@@ -24,14 +24,16 @@ import numpy as np
 from adapter_merge.encoders import reference
 from adapter_merge.encoders.inputs import Inputs
 from adapter_merge.encoders.job import Job, Place
+from adapter_merge.encoders.passages import PASSAGES
 from adapter_merge.encoders.plain import plain_load
 from adapter_merge.encoders.probes import pages, towers
 from adapter_merge.encoders.reference import Broken, Names
-from adapter_merge.encoders.rows import pack
+from adapter_merge.encoders.retrieval import RANKED, wants_passages
+from adapter_merge.encoders.rows import Outputs, pack
 from adapter_merge.encoders.runners import RUNNERS, Running
 from adapter_merge.encoders.runners.runner import placed
 from adapter_merge.encoders.runners.vectors import with_processor
-from adapter_merge.folder import open_checkpoint
+from adapter_merge.repository import open_checkpoint
 from adapter_merge.skeleton import skeleton_from
 
 if TYPE_CHECKING:
@@ -107,7 +109,8 @@ def _reference(job: Job, place: Place, arrays: dict[str, Any], told: dict[str, o
     told["plain"] = [p for graft in job.grafts if (p := plain_load(model, graft)) is not None]
     for graft in job.grafts:
         reference.put_saved(model, graft, names, added=True)
-    arrays |= pack("base", running.run(given.inputs, given.pages))
+    outputs = running.run(given.inputs, given.pages)
+    arrays |= pack("base", outputs) | _ranked("base", running, given, outputs)
     _done(place)
     for graft in job.grafts:
         reference.put_saved(model, graft, names, added=False)
@@ -116,7 +119,7 @@ def _reference(job: Job, place: Place, arrays: dict[str, Any], told: dict[str, o
     placed(model, job.device)
     with reference.watched(model) as idle:
         outputs = running.run(given.inputs, given.pages)
-    arrays |= pack("reference", outputs)
+    arrays |= pack("reference", outputs) | _ranked("reference", running, given, outputs)
     told["unreached"] = sorted(idle)
     _done(place)
     for tower in _apart(model):
@@ -132,6 +135,13 @@ def _reference(job: Job, place: Place, arrays: dict[str, Any], told: dict[str, o
     }
     told["reference"] = _side(running, tuple(n for n in unfilled if n not in added))
     return given
+
+
+def _ranked(state: str, running: Running, given: _Given, outputs: Outputs) -> dict[str, Any]:
+    """What it makes of our passages, where they are wanted."""
+    if not wants_passages(given.inputs, outputs):
+        return {}
+    return pack(f"{RANKED}{state}", running.run(PASSAGES, ()))
 
 
 def _with_tokens(job: Job, running: Running) -> Inputs:
@@ -157,7 +167,8 @@ def _merged(job: Job, given: _Given, arrays: dict[str, Any]) -> dict[str, object
     if job.native:
         # Its words for queries are declared to differ; what the model makes of the same words must not.
         running = with_processor(running, Path(job.base))
-    arrays |= pack("merged", running.run(given.inputs, given.pages))
+    outputs = running.run(given.inputs, given.pages)
+    arrays |= pack("merged", outputs) | _ranked("merged", running, given, outputs)
     return _side(running, () if job.bundle else unfilled)
 
 
