@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +13,8 @@ from adapter_merge.finding import Verdict
 from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan
 from adapter_merge.probed import Probed
-from adapter_merge.remote import Publication, RemoteTarget, Sent
+from adapter_merge.receipt import Receipt
+from adapter_merge.remote import Commit, Publication, RemoteFile, RemoteTarget, Sent
 from adapter_merge.report import Report
 from adapter_merge.request import RepoRef
 from adapter_merge.sources import Pinned, Sources
@@ -114,8 +116,20 @@ class Hub(Protocol):
         """A target as it stands; one that isn't there yet is a value too."""
         ...
 
-    def require_write(self, target: RemoteTarget) -> None:
-        """Ask whether this token may publish there, before anything heavy.
+    def files(self, repo: str, commit: str) -> Mapping[str, RemoteFile]:
+        """Every file of a repository at one commit."""
+        ...
+
+    def receipt(self, repo: str, commit: str) -> Receipt | None:
+        """The receipt at one commit; None where there is none that can be read."""
+        ...
+
+    def history(self, repo: str, revision: str) -> Iterator[Commit]:
+        """The commits of a branch, tag or commit, newest first, read as they are asked for."""
+        ...
+
+    def require_write(self, target: RemoteTarget, *, pull_request: bool = False) -> None:
+        """Ask whether this token may publish there, or propose it, before anything heavy.
 
         Raises:
             Refused: it may not.
@@ -138,6 +152,21 @@ class Hub(Protocol):
             Conflict: the tag stands at another commit.
         """
         ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surroundings:
+    """Where sources and targets are looked for, besides the folders that a request names.
+
+    Attributes:
+        cache: the folder of the Hub's cache on this machine; None where nothing says which.
+        hub: None where there is none to ask.
+        work: the folder in which a result for a Hub is made, where the request doesn't say.
+    """
+
+    cache: Path | None = None
+    hub: Hub | None = None
+    work: Path | None = None
 
 
 class Silent:

@@ -11,7 +11,7 @@ from adapter_merge.readme import README, Readme
 from adapter_merge.receipt import RECEIPT_NAME, Receipt
 
 # What the Hub itself writes into a new repository, or needs to know which files are large.
-_OF_THE_HUB = frozenset({".gitattributes"})
+OF_THE_HUB = frozenset({".gitattributes"})
 
 
 class Access(IntEnum):
@@ -72,7 +72,7 @@ class RemoteTarget:
         """Files that no receipt of this program lists: somebody else's."""
         listed = set(self.receipt.files) if self.receipt is not None else set()
         beside = {README, RECEIPT_NAME} if self.receipt is not None else set()
-        return tuple(sorted(self.files.keys() - listed - beside - _OF_THE_HUB))
+        return tuple(sorted(self.files.keys() - listed - beside - OF_THE_HUB))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +82,33 @@ class Origin:
     repo: str
     commit: str
     path: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """A file that a commit puts: what it holds, and the ways to its bytes, of which it has at least one.
+
+    Attributes:
+        size: in bytes.
+        sha256: of the content; None where only git's sha1 is known.
+        oid: git's sha1 of the content; None of large files, which no Hub keeps as such.
+        local: where it lies here.
+        origin: where the Hub finds it; where it doesn't take that, `local` is sent.
+    """
+
+    size: int
+    sha256: str | None = None
+    oid: str | None = None
+    local: Path | None = None
+    origin: Origin | None = None
+
+    def equals(self, file: RemoteFile | None) -> bool:
+        """Whether a file on a Hub holds the same."""
+        if file is None or file.size != self.size:
+            return False
+        if file.sha256 is not None:
+            return file.sha256 == self.sha256
+        return file.oid == self.oid
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,10 +123,9 @@ class Publication:
         create: whether the repository isn't there yet.
         private: of a repository that is made; None leaves it to the organisation's default.
         gated: whether readers have to ask, of a repository that is made.
-        additions: path there -> file here.
-        copies: path there -> where the Hub finds it; each is a file that would have been added.
+        pieces: path there -> what it gets; files that stay as they are aren't among them.
         deletions: paths there.
-        title, trailers: the message; trailers are `Adapter-Merge-...` -> value, in this order.
+        title, trailers: the message; trailers are names and values, in this order.
     """
 
     repo: str
@@ -109,11 +135,24 @@ class Publication:
     create: bool
     private: bool | None
     gated: bool
-    additions: Mapping[str, Path]
-    copies: Mapping[str, Origin]
+    pieces: Mapping[str, Piece]
     deletions: tuple[str, ...]
     title: str
-    trailers: Mapping[str, str]
+    trailers: tuple[tuple[str, str], ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing would change."""
+        return not self.pieces and not self.deletions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commit:
+    """A commit that stands in a repository; `message` is all below its title."""
+
+    id: str
+    title: str
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,15 +163,16 @@ class Sent:
         commit: the full commit; of a pull request, its head.
         url: where people look at it.
         pull_request: the number of it; None for a commit on a branch.
-        moved: bytes that went over the line.
-        kept: bytes of the result that didn't have to: the Hub had them, or copied them by itself.
+        moved: bytes of the files that were handed over; a Hub that knows parts of them asks for less.
         found: whether an earlier run had made it already.
+        access: who may read the repository now.
+        files: all of it, by path, as they stand at `commit`.
     """
 
     commit: str
     url: str
+    access: Access
     pull_request: int | None = None
     moved: int = 0
-    kept: int = 0
     found: bool = False
     files: Mapping[str, RemoteFile] = field(default_factory=dict)
