@@ -1,0 +1,174 @@
+"""The Hub's own client, made safe to wait for: time limits, proxies, certificates, offline mode.
+
+Everything that speaks to a Hub is made here, from what the environment says or the caller hands in. The
+client reads most of its environment when it is imported, so this is imported only once a Hub id was met.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache as once
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi, constants, set_client_factory
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, logging
+from huggingface_hub.utils._http import hf_request_event_hook
+
+from adapter_merge.errors import RequestError
+from adapter_merge.hub.retry import Patience
+from adapter_merge.hub.translate import Asked, httpx, pause_of
+
+LIBRARY = "adapter-merge"
+_CONNECT = 15.0  # seconds
+_READ = 30.0  # seconds of silence while something is read
+_WRITE = (
+    300.0  # the same where the Hub has work to do first: a commit of many files takes it minutes
+)
+_LONGEST_PAUSE = 60  # seconds
+_BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Client:
+    """One Hub, and who asks it.
+
+    Attributes:
+        endpoint: its address, without a slash at the end.
+        cache: the folder that every program on this machine keeps the Hub's files in.
+        offline: whether only that folder may be asked.
+        token: for reading; None is the client's own order (OIDC, `HF_TOKEN`, `hf auth login`), False none.
+        write_token: for publishing; None is the one for reading.
+        patience: for what is safe to repeat.
+    """
+
+    endpoint: str
+    cache: Path
+    offline: bool = False
+    token: str | bool | None = field(default=None, repr=False)
+    write_token: str | None = field(default=None, repr=False)
+    patience: Patience = field(default_factory=Patience)
+
+    @property
+    def reader(self) -> HfApi:
+        """The client with the token for reading."""
+        return self._api(self.token)
+
+    @property
+    def writer(self) -> HfApi:
+        """The client with the token for publishing."""
+        return self._api(self.write_token or self.token)
+
+    def _api(self, token: str | bool | None) -> HfApi:
+        return HfApi(
+            endpoint=self.endpoint,
+            token=token,
+            library_name=LIBRARY,
+            library_version=version(LIBRARY),
+        )
+
+    def headers(self) -> dict[str, str]:
+        """What a request for reading carries."""
+        return build_hf_headers(
+            token=self.token, library_name=LIBRARY, library_version=version(LIBRARY)
+        )
+
+    def asked(
+        self,
+        repo: str | None,
+        *,
+        revision: str | None = None,
+        path: str | None = None,
+        write: bool = False,
+    ) -> Asked:
+        """The subject of a question to this Hub, for `translated`."""
+        return Asked(endpoint=self.endpoint, repo=repo, revision=revision, path=path, write=write)
+
+
+def connect(
+    *,
+    endpoint: str | None = None,
+    cache: Path | None = None,
+    offline: bool | None = None,
+    token: str | bool | None = None,
+    write_token: str | None = None,
+    patience: Patience | None = None,
+) -> Client:
+    """A client; what is left out is what the environment says (`HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE` ...).
+
+    Raises:
+        RequestError: the address or the certificates that the environment names can't be used.
+    """
+    _install()
+    address = (endpoint or constants.ENDPOINT).rstrip("/")
+    if not address.startswith(("https://", "http://")):
+        raise RequestError(
+            f"`HF_ENDPOINT` is `{address}`, which is no address",
+            hint="Write it with `https://`, or unset it.",
+        )
+    return Client(
+        endpoint=address,
+        cache=cache or Path(constants.HF_HUB_CACHE),
+        offline=constants.is_offline_mode() if offline is None else offline,
+        token=token,
+        write_token=write_token,
+        patience=patience or Patience(),
+    )
+
+
+@once
+def _install() -> None:
+    """Give the Hub's client our HTTP client; once, as that closes the one in use."""
+    verify = certificates(os.environ)
+
+    def factory() -> Any:
+        return httpx.Client(
+            event_hooks={"request": [hf_request_event_hook, _bound], "response": [_hurry]},
+            follow_redirects=True,
+            timeout=None,  # `_bound` knows better
+            verify=verify,
+        )
+
+    set_client_factory(factory)
+    if "HF_HUB_VERBOSITY" not in os.environ:
+        logging.set_verbosity_error()  # it warns of each failure that it tries again
+
+
+def certificates(environ: Mapping[str, str]) -> ssl.SSLContext | bool:
+    """Whom to trust: the bundle that the environment names, else what the HTTP client trusts.
+
+    Raises:
+        RequestError: a variable names no bundle.
+    """
+    named = next(((n, environ[n]) for n in _BUNDLES if environ.get(n)), None)
+    if named is None:
+        return True
+    variable, bundle = named
+    folder = Path(bundle).is_dir()
+    try:
+        return ssl.create_default_context(
+            cafile=None if folder else bundle, capath=bundle if folder else None
+        )
+    except OSError as e:
+        raise RequestError(
+            f"`{variable}` names `{bundle}`, which holds no certificates that can be read",
+            hint=f"Name a PEM bundle, or unset `{variable}`.",
+        ) from e
+
+
+def _bound(request: Any) -> None:
+    """Set the time limits that a call left open; the Hub's client leaves most open, even against ours."""
+    read = _READ if request.method in {"GET", "HEAD"} else _WRITE
+    limits = {"connect": _CONNECT, "read": read, "write": read, "pool": read}
+    given = request.extensions.get("timeout", {})
+    request.extensions["timeout"] = {k: given.get(k) or v for k, v in limits.items()}
+
+
+def _hurry(response: Any) -> None:
+    """Fail where the client would sleep for as long as an answer says, without a limit of its own."""
+    if response.status_code == 429 and (pause_of(response) or 0) > _LONGEST_PAUSE:
+        hf_raise_for_status(response)
