@@ -1,4 +1,4 @@
-"""`--report`: three files for every end of a run, in a folder that is nobody else's."""
+"""`--report`: its files for every end of a run, in a folder that is nobody else's."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import pytest
 
 from adapter_merge.cli import report as module
 from adapter_merge.cli.options import KeptOutput
+from adapter_merge.cli.report import keep
 from adapter_merge.errors import RequestError
 from adapter_merge.report import ErrorRecord, Report
 from adapter_merge.request import RepoRef
 from tests.build import Case, make_case
 from tests.cli.conftest import Command
+from tests.test_proved import RAN
 
 NAMES = {"report.json", "report.html", "changes.svg"}
 
@@ -81,7 +83,14 @@ def test_a_bundle_has_no_picture(case: Case, command: Command) -> None:
     assert json.loads(Path("kept/report.json").read_text())["layout"] == "bundled"
 
 
-def test_only_its_three_files_are_replaced(case: Case, command: Command) -> None:
+def test_a_proof_has_its_picture_and_the_next_run_without_one_has_none(tmp_path: Path) -> None:
+    for probe, names in ((RAN, {*NAMES, "probes.svg"}), (None, NAMES)):
+        keep(Report(status="done", to="./x", probe=probe), tmp_path)
+        assert files(str(tmp_path)) == names
+        assert ("text.pooled" in (tmp_path / "report.html").read_text()) is (probe is not None)
+
+
+def test_only_its_files_are_replaced(case: Case, command: Command) -> None:
     kept = Path("kept")
     kept.mkdir()
     for name in ("notes.txt", "report.html"):

@@ -14,8 +14,9 @@ from adapter_merge.finding import Finding, Outcome
 from adapter_merge.pages import page
 from adapter_merge.pages.render import ticked
 from adapter_merge.plan import Change, LeftBehind
-from adapter_merge.receipt import FileRecord, MethodRecord, SourceRecord
+from adapter_merge.receipt import FileRecord, MethodRecord, ProbeRecord, SourceRecord
 from adapter_merge.report import ErrorRecord, Report
+from tests.test_proved import RAN, THROUGH, VECTORS, of
 
 EVIL = "<script>alert('1')</script>\"><img src=x onerror=alert(2)>\x00"
 FINDINGS = (
@@ -138,8 +139,24 @@ def test_the_stages_stand_one_after_the_other() -> None:
     assert bars == [("0.0", "25.0"), ("25.0", "75.0")]
 
 
+def test_a_proof_has_its_sentence_and_its_picture() -> None:
+    shown = page(replace(MERGED, probe=RAN))
+    assert f"{THROUGH} smallest cosine 0.999998" in Reader(shown).text
+    assert shown.index("Findings</h2>") < shown.index('<svg class="probes"')
+    assert shown.index('<svg class="probes"') < shown.index('<svg class="changes"')
+
+
+@pytest.mark.parametrize(
+    ("probe", "said"), [(None, False), (ProbeRecord(needs="4 GB"), False), (of(), True)]
+)
+def test_without_numbers_there_is_no_empty_picture(probe: ProbeRecord | None, said: bool) -> None:
+    shown = page(replace(MERGED, probe=probe))
+    assert '<svg class="probes"' not in shown
+    assert ("What it computes" in shown) is said
+
+
 def test_a_page_loads_nothing_and_runs_nothing() -> None:
-    tags = Reader(page(MERGED)).tags
+    tags = Reader(page(replace(MERGED, probe=RAN))).tags
     assert {tag for tag, _ in tags} & {
         "script",
         "link",
@@ -157,7 +174,7 @@ def test_a_page_loads_nothing_and_runs_nothing() -> None:
 
 
 def test_its_policy_allows_its_own_styles_alone() -> None:
-    text = page(MERGED)
+    text = page(replace(MERGED, probe=RAN))
     (policy,) = (a["content"] for t, a in Reader(text).tags if t == "meta" and "http-equiv" in a)
     assert policy is not None
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
@@ -185,6 +202,7 @@ def _evil() -> Report:
             for outcome in Outcome
         ),
         relative_changes={f"h.0.{EVIL}": 0.1, EVIL: 0.2, f"{EVIL}.0.q.weight": 0.3},
+        probe=of(VECTORS.model_copy(update={"group": EVIL})),
         files={EVIL: FileRecord(size=1, sha256=EVIL)},
         versions={EVIL: EVIL},
         seconds={EVIL: 1.0, "total": 1.0},

@@ -1,4 +1,4 @@
-"""`--report DIR`: what a command did, as three files that stay when the terminal is gone."""
+"""`--report DIR`: what a command did, as files that stay when the terminal is gone."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def prepare(folder: Path, *, apart_from: Iterable[RepoRef]) -> None:
 
 
 def keep(report: Report, folder: Path) -> Path:
-    """Write the three files, each whole or not at all; the result is the page.
+    """Write the files, each whole or not at all; the result is the page.
 
     Raises:
         ReportNotWritten: the system refuses.
@@ -71,11 +71,16 @@ def keep(report: Report, folder: Path) -> Path:
 
 
 def _files(report: Report) -> Mapping[str, str | None]:
-    """Text by name; None for the picture of a bundle, in which nothing moved."""
-    from adapter_merge.pages import page, picture  # templates: only where they are asked for
+    """Text by name; None for a picture that has nothing to show: no weight moves in a bundle, or nothing ran."""
+    from adapter_merge.pages import (  # templates: only where they are asked for
+        page,
+        picture,
+        probes,
+    )
 
     return {
         "report.json": f"{report_json(report)}\n",
         PAGE: page(report),
         "changes.svg": picture(report.relative_changes) if report.layout == "merged" else None,
+        "probes.svg": probes(report.probe),
     }

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from adapter_merge.finding import Outcome, by_weight
 from adapter_merge.pages.picture import picture
+from adapter_merge.pages.probes import probes
 from adapter_merge.pages.render import digest, environment, style
 from adapter_merge.plan import LeftBehind
+from adapter_merge.proved import proved
 from adapter_merge.receipt import SourceRecord
 from adapter_merge.report import Report
 
@@ -43,7 +45,7 @@ class _Bar:
 
 def page(report: Report) -> str:
     """One HTML file that loads nothing and runs nothing."""
-    of_page, of_picture = style("page.css"), style("picture.css")
+    of_page, of_pictures = style("page.css"), (style("picture.css"), style("probes.css"))
     sign, status = _STATUS[report.layout if report.status == "merged" else report.status]
     return (
         environment()
@@ -60,7 +62,9 @@ def page(report: Report) -> str:
             most=max(report.relative_changes, key=report.relative_changes.__getitem__, default=""),
             picture=picture(report.relative_changes) if report.relative_changes else None,
             css=of_page,
-            sources_of_style=f"{digest(of_page)} {digest(of_picture)}",
+            proved=proved(report.probe),
+            probes=probes(report.probe),
+            sources_of_style=" ".join(digest(css) for css in (of_page, *of_pictures)),
             shown=_shown,
         )
     )
