@@ -12,6 +12,7 @@ from adapter_merge.finding import Finding
 from adapter_merge.plan import Change, LeftBehind
 from adapter_merge.probed import Probed
 from adapter_merge.receipt import FileRecord, ProbeRecord, SourceRecord
+from adapter_merge.remote import Access
 from adapter_merge.request import LayoutName
 
 
@@ -58,6 +59,46 @@ class ErrorRecord:
         )
 
 
+Visible = Literal["public", "gated", "private"]
+
+
+def visibility(access: Access) -> Visible:
+    """The word for who may read a repository."""
+    words: dict[Access, Visible] = {Access.OPEN: "public", Access.GATED: "gated"}
+    return words.get(access, "private")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """What stands on a Hub now.
+
+    Attributes:
+        repo, branch, commit: where; a branch of None is `main`, and the commit of a pull request is its head.
+        url: where people look at it.
+        pull_request: its number; None for a commit on the branch.
+        tag: the commit's; None where it has none.
+        since_tag: the newest tag of ours at which the weights were other ones; None where there is none.
+        moved: bytes of files that were handed over.
+        kept: bytes of the result that the Hub had, or copied by itself.
+        found: whether it stood there already.
+        visibility: who may read the repository.
+        why: why it is so, for people; empty where there is nothing to say.
+    """
+
+    repo: str
+    branch: str | None
+    commit: str
+    url: str
+    pull_request: int | None
+    tag: str | None
+    since_tag: str | None
+    moved: int
+    kept: int
+    found: bool
+    visibility: Visible
+    why: str = ""
+
+
 Status = Literal["merged", "unchanged", "failed", "skipped", "done"]
 
 
@@ -89,7 +130,7 @@ class Report:
     to: str | None = None
     layout: LayoutName = "merged"
     recipe: str | None = None
-    published: Mapping[str, object] | None = None
+    published: Published | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
     left_behind: tuple[LeftBehind, ...] = ()

@@ -1,0 +1,29 @@
+"""What is sent to a Hub, decided before anything is: who may read it, which files, which words, which tag."""
+
+from __future__ import annotations
+
+from adapter_merge.sending.changes import are_worth_copying
+from adapter_merge.sending.decide import Result, allow, publication
+from adapter_merge.sending.message import REVERTS, same_work, trailers_in, trailers_of
+from adapter_merge.sending.parties import Party, parties_of
+from adapter_merge.sending.pieces import card_pieces, git_oid, pieces_of
+from adapter_merge.sending.tags import AUTOMATIC, automatic_tag, chosen_tag
+
+__all__ = [
+    "AUTOMATIC",
+    "REVERTS",
+    "Party",
+    "Result",
+    "allow",
+    "are_worth_copying",
+    "automatic_tag",
+    "card_pieces",
+    "chosen_tag",
+    "git_oid",
+    "parties_of",
+    "pieces_of",
+    "publication",
+    "same_work",
+    "trailers_in",
+    "trailers_of",
+]

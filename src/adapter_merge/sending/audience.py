@@ -1,0 +1,124 @@
+"""Who may read a published result: never more people than its sources and their licences allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adapter_merge.errors import LicenceConflict, Refused
+from adapter_merge.publishing import Publishing
+from adapter_merge.receipt import Receipt
+from adapter_merge.remote import Access, RemoteTarget
+from adapter_merge.sending.parties import Party
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audience:
+    """The decision.
+
+    Attributes:
+        private: of a repository that is made; None leaves it to its owner's default.
+        gated: of a repository that is made.
+        why: the reason in a few words, for people; empty where there is none to give.
+    """
+
+    private: bool | None = None
+    gated: bool = False
+    why: str = ""
+
+
+def audience(parties: tuple[Party, ...], target: RemoteTarget, wish: Publishing) -> Audience:
+    """Who may read the target.
+
+    Raises:
+        LicenceConflict: a gated source would become readable without asking.
+        Refused: the target stands, and more people may read it than may read the sources.
+    """
+    if target.access is None:
+        return _of_a_new_one(parties, wish)
+    _refuse_wider(target, target.access, wish, parties)
+    return Audience(why="it stands already")
+
+
+def _of_a_new_one(parties: tuple[Party, ...], wish: Publishing) -> Audience:
+    gated = _first(parties, Access.GATED)
+    if wish.private:
+        return Audience(private=True, gated=wish.gated, why="asked for")
+    if wish.public:
+        if gated is not None and not wish.gated:
+            raise LicenceConflict(
+                f"`{gated.name}` is gated: people have to ask before they may read it, and anybody could read the result",
+                hint="Gate the result too, with `--public --gated`, or publish it with `--private`.",
+            )
+        return Audience(private=False, gated=wish.gated, why="asked for")
+    why = _why_private(parties, gated=None if wish.gated else gated)
+    return Audience(private=True if why else None, gated=wish.gated, why=why)
+
+
+def _why_private(parties: tuple[Party, ...], *, gated: Party | None) -> str:
+    private = _first(parties, Access.PRIVATE)
+    if private is not None:
+        return f"`{private.name}` is private; `--public` opens it"
+    if gated is not None:
+        return f"`{gated.name}` is gated; `--gated` lets people ask for it"
+    folder = next((party for party in parties if party.access is None), None)
+    if folder is not None:
+        return (
+            f"`{folder.name}` is a folder, which doesn't say who may read it; `--public` opens it"
+        )
+    return ""
+
+
+def _refuse_wider(
+    target: RemoteTarget, access: Access, wish: Publishing, parties: tuple[Party, ...]
+) -> None:
+    private, gated = _first(parties, Access.PRIVATE), _first(parties, Access.GATED)
+    settings = f"hf repos settings {target.repo}"
+    if wish.private and access is not Access.PRIVATE:
+        raise Refused(
+            f"`{target.repo}` stands already, and isn't private", hint=f"`{settings} --private`."
+        )
+    if wish.gated and access is Access.OPEN:
+        raise Refused(
+            f"`{target.repo}` stands already, and isn't gated", hint=f"`{settings} --gated manual`."
+        )
+    if gated is not None and access is Access.OPEN:
+        raise Refused(
+            f"`{gated.name}` is gated, and anybody may read the target `{target.repo}`",
+            hint=f"`{settings} --gated manual`, or `{settings} --private`.",
+        )
+    if private is not None and access is not Access.PRIVATE and not wish.public:
+        raise Refused(
+            f"`{private.name}` is private, and others may read the target `{target.repo}`",
+            hint=f"`{settings} --private`, or say `--public` where all may read the result.",
+        )
+
+
+def refuse_by_licence(receipt: Receipt, target: RemoteTarget, decided: Audience) -> None:
+    """What the checks of licences have found counts here, where something is passed on.
+
+    Raises:
+        LicenceConflict: a licence forbids a repository of that kind.
+    """
+    private = target.access is Access.PRIVATE or bool(decided.private)
+    for found in receipt.findings:
+        if found.code.startswith("L") and found.evidence.get(_kind(private=private)) is False:
+            may = not private and found.evidence.get(_kind(private=True)) is not False
+            raise LicenceConflict(
+                f"{found.code}: {found.message}; so `{target.repo}` may not have it"
+                + ("" if private else " where others can read it"),
+                hint=_way_out(target) if may else "Keep the result in a folder: `--to ./NAME`.",
+            )
+
+
+def _way_out(target: RemoteTarget) -> str:
+    if target.access is None:
+        return "Publish it with `--private`, or settle the licence first."
+    return f"`hf repos settings {target.repo} --private`, or settle the licence first."
+
+
+def _kind(*, private: bool) -> str:
+    return "private" if private else "public"
+
+
+def _first(parties: tuple[Party, ...], access: Access) -> Party | None:
+    return next((party for party in parties if party.access is access), None)

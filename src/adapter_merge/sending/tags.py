@@ -1,0 +1,61 @@
+"""The tag of a published result: people pin it, so it never moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+
+from adapter_merge.errors import Conflict
+from adapter_merge.publishing import Publishing
+from adapter_merge.receipt import Receipt
+from adapter_merge.sending.parties import Party
+
+AUTOMATIC = "merge-"
+_SHORT = 7  # letters of a digest; git's own habit
+
+
+def chosen_tag(
+    wish: Publishing,
+    receipt: Receipt,
+    parties: tuple[Party, ...],
+    tags: Mapping[str, str],
+    *,
+    commit: str | None = None,
+) -> str | None:
+    """The tag that a result gets: at `commit`, or at one that is yet to be made; None is none.
+
+    Raises:
+        Conflict: the tag that was asked for stands at another commit.
+    """
+    if wish.no_tag or wish.publish != "commit":
+        return None
+    if wish.tag is None:
+        return automatic_tag(receipt, parties, tags, commit=commit)
+    if wish.tag in tags and tags[wish.tag] != commit:
+        raise Conflict(
+            f"the tag `{wish.tag}` stands at another commit, {tags[wish.tag][:_SHORT]}, and tags never move",
+            hint="Name another one with `--tag`, or leave it out.",
+        )
+    return wish.tag
+
+
+def automatic_tag(
+    receipt: Receipt,
+    parties: tuple[Party, ...],
+    tags: Mapping[str, str],
+    *,
+    commit: str | None = None,
+) -> str:
+    """`merge-` and the adapter's commit; of several adapters, and where that is taken, the recipe counts."""
+    return next(name for name in _names(receipt, parties) if tags.get(name) in {None, commit})
+
+
+def _names(receipt: Receipt, parties: tuple[Party, ...]) -> Iterator[str]:
+    recipe = receipt.recipe[:_SHORT]
+    _, first, *more = parties
+    name = f"{AUTOMATIC}{recipe if more else first.mark[:_SHORT]}"
+    yield name
+    longer = name if more else f"{name}-{recipe}"
+    yield longer
+    # Taken once more: the same result was published, taken back, and is published again.
+    yield from (f"{longer}-{number}" for number in count(2))

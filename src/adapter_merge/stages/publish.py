@@ -1,0 +1,138 @@
+"""Publish: send a result to its target on a Hub as one commit, and tag that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
+
+from adapter_merge.errors import Refused, SourceError
+from adapter_merge.ports import Hub
+from adapter_merge.publishing import Publishing
+from adapter_merge.readme import README
+from adapter_merge.receipt import RECEIPT_NAME
+from adapter_merge.remote import Origin, RemoteFile, RemoteTarget, Sent
+from adapter_merge.report import Published, visibility
+from adapter_merge.sending import (
+    AUTOMATIC,
+    Result,
+    allow,
+    are_worth_copying,
+    chosen_tag,
+    publication,
+)
+
+_MOST_TAGS = 20  # that are looked at for other weights
+_CARDS = frozenset({README, RECEIPT_NAME})
+
+
+def publish(
+    result: Result,
+    target: RemoteTarget,
+    wish: Publishing,
+    *,
+    hub: Hub,
+    overwrite: bool = False,
+    advance: Callable[[int], None] | None = None,
+) -> Published:
+    """Send what differs in one commit, and tag it; where nothing differs, nothing is sent.
+
+    Raises:
+        RequestError: the target is one of the sources.
+        PublishError: the target, a licence or a tag forbids it, or it has moved meanwhile.
+        HubUnavailable: the Hub doesn't answer; the next run finds what was sent.
+    """
+    decided = publication(
+        result, target, wish, overwrite=overwrite, origins=_origins(result, target, hub)
+    )
+    sent = hub.send(decided, advance)
+    _compare(result, sent, target)
+    return Published(
+        repo=target.repo,
+        branch=target.branch,
+        commit=sent.commit,
+        url=sent.url,
+        pull_request=sent.pull_request,
+        tag=None if result.card_only else _tagged(result, target, wish, sent, hub),
+        since_tag=_since(sent.files, target, hub),
+        moved=sent.moved,
+        kept=sum(piece.size for piece in result.pieces.values()) - sent.moved,
+        found=sent.found,
+        visibility=visibility(sent.access),
+        why=allow(result.parties, target, wish, overwrite=overwrite).why,
+    )
+
+
+def _origins(result: Result, target: RemoteTarget, hub: Hub) -> Mapping[str, Origin]:
+    """Files of the sources that the Hub can copy by itself, by sha256; empty where that is of no use."""
+    if not are_worth_copying(result.pieces, target):
+        return {}
+    found: dict[str, Origin] = {}
+    for party in result.parties:
+        if party.repo is None or party.commit is None:
+            continue
+        try:
+            files = hub.files(party.repo, party.commit)
+        except SourceError:
+            continue  # gone, or closed, since it was read; the bytes are here
+        for path, file in files.items():
+            if file.xet and file.sha256 is not None:
+                origin = Origin(repo=party.repo, commit=party.commit, path=path)
+                found.setdefault(file.sha256, origin)
+    return found
+
+
+def _compare(result: Result, sent: Sent, target: RemoteTarget) -> None:
+    """Look at all of the result where it stands now, whoever sent it.
+
+    Raises:
+        Refused: a file there is another one.
+    """
+    for path, piece in result.pieces.items():
+        # Who made the same commit before us may have told it in other words.
+        if not piece.equals(sent.files.get(path)) and not (sent.found and path in _CARDS):
+            raise Refused(
+                f"`{path}` in `{target.repo}` at {sent.commit[:7]} isn't what was sent",
+                hint=f"Look at {sent.url}; a run with `--overwrite` sends it again.",
+            )
+
+
+def _tagged(
+    result: Result, target: RemoteTarget, wish: Publishing, sent: Sent, hub: Hub
+) -> str | None:
+    if sent.pull_request is not None:
+        return None
+    name = chosen_tag(wish, result.receipt, result.parties, target.tags, commit=sent.commit)
+    if name is not None:
+        hub.tag(target.repo, name, sent.commit)
+    return name
+
+
+def _since(files: Mapping[str, RemoteFile], target: RemoteTarget, hub: Hub) -> str | None:
+    """The newest tag of ours at which the weights were other ones."""
+    weights = _weights(files)
+    for name, commit in _newest(target, hub):
+        if _weights(hub.files(target.repo, commit)) != weights:
+            return name
+    return None
+
+
+def _newest(target: RemoteTarget, hub: Hub) -> Iterator[tuple[str, str]]:
+    """Tags of ours on the branch with their commits, newest first."""
+    by_commit = {c: name for name, c in sorted(target.tags.items()) if name.startswith(AUTOMATIC)}
+    left = min(len(by_commit), _MOST_TAGS)
+    if left == 0 or target.head is None:
+        return
+    for commit in hub.history(target.repo, target.head):
+        if commit.id in by_commit:
+            yield by_commit[commit.id], commit.id
+            left -= 1
+        if left == 0:
+            return
+
+
+def _weights(files: Mapping[str, RemoteFile]) -> Mapping[str, str]:
+    return {
+        path: file.digest
+        for path, file in files.items()
+        if PurePosixPath(path).suffix == ".safetensors"
+    }
