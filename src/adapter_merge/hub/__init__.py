@@ -6,5 +6,6 @@ Only imported once an id was met: a run on folders never pays for the Hub's clie
 from __future__ import annotations
 
 from adapter_merge.hub.client import Client, connect
+from adapter_merge.hub.edge import HubEdge
 
-__all__ = ["Client", "connect"]
+__all__ = ["Client", "HubEdge", "connect"]
