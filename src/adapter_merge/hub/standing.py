@@ -1,0 +1,153 @@
+"""What stands in a repository that results are published to, asked with the token that publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from pydantic import ValidationError
+
+from adapter_merge.errors import Corrupt, NotFound, RequestError
+from adapter_merge.hub.ask import answering, first_bytes, parsed_json
+from adapter_merge.hub.client import Client
+from adapter_merge.hub.listing import Place, listed
+from adapter_merge.hub.ranges import Remote
+from adapter_merge.hub.translate import translated
+from adapter_merge.readme import MOST, README, Readme
+from adapter_merge.receipt import RECEIPT_NAME, Receipt
+from adapter_merge.remote import Access, Commit, RemoteFile, RemoteTarget
+
+MAIN = "main"
+_MOST_README = 4 * MOST  # bytes
+_MOST_RECEIPT = 16 << 20  # bytes; that of a model with ten thousand files has a tenth
+_MOST_PAGE = 16 << 20  # bytes
+_MOST_PAGES = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refs:
+    """Branches and tags with their full commits."""
+
+    branches: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Made:
+    """A commit of ours; `found` is whether another run made it, `moved` the bytes that it took this one."""
+
+    commit: str
+    pull_request: int | None = None
+    found: bool = False
+    moved: int = 0
+
+
+def access_of(client: Client, repo: str) -> Access | None:
+    """Who may read a repository; None where there is none, or none that this token may see.
+
+    Raises:
+        RequestError: it has another name now.
+    """
+
+    def act() -> Any:
+        with translated(client.asked(repo)):
+            return client.writer.model_info(repo)
+
+    try:
+        info = client.patience.persist(act)
+    except NotFound:
+        return None
+    if info.id.casefold() != repo.casefold():
+        raise RequestError(
+            f"`{repo}` was renamed, and is `{info.id}` now", hint=f"Use `--to {info.id}`."
+        )
+    if info.private:
+        return Access.PRIVATE
+    return Access.GATED if info.gated else Access.OPEN
+
+
+def refs_of(client: Client, repo: str) -> Refs:
+    """Branches and tags, as they are now."""
+
+    def act() -> Refs:
+        with translated(client.asked(repo)):
+            found = client.writer.list_repo_refs(repo)
+            return Refs(
+                branches={ref.name: ref.target_commit for ref in found.branches},
+                tags={ref.name: ref.target_commit for ref in found.tags},
+            )
+
+    return client.patience.persist(act)
+
+
+def target_of(client: Client, repo: str, branch: str | None) -> RemoteTarget:
+    """A target as it stands; nothing of it but small files is pulled."""
+    access = access_of(client, repo)
+    refs = Refs(branches={}, tags={}) if access is None else refs_of(client, repo)
+    head = refs.branches.get(branch or MAIN)
+    files = {} if head is None else files_at(client, repo, head)
+    return RemoteTarget(
+        repo=repo,
+        branch=branch,
+        head=head,
+        access=access,
+        files=files,
+        receipt=None if head is None else _receipt(client, Place(repo=repo, commit=head), files),
+        readme=None if head is None else _readme(client, Place(repo=repo, commit=head), files),
+        tags=refs.tags,
+    )
+
+
+def files_at(client: Client, repo: str, commit: str) -> Mapping[str, RemoteFile]:
+    """Every file of one commit."""
+    return listed(client, Place(repo=repo, commit=commit))
+
+
+def receipt_at(client: Client, repo: str, commit: str) -> Receipt | None:
+    """The receipt of one commit; None where there is none that can be read."""
+    return _receipt(client, Place(repo=repo, commit=commit), files_at(client, repo, commit))
+
+
+def _receipt(client: Client, place: Place, files: Mapping[str, RemoteFile]) -> Receipt | None:
+    file = files.get(RECEIPT_NAME)
+    if file is None or file.size > _MOST_RECEIPT:
+        return None
+    content = Remote(client=client, place=place, path=RECEIPT_NAME, size=file.size)
+    try:
+        return Receipt.model_validate_json(content.span(0, file.size))
+    except ValidationError:
+        return None
+
+
+def _readme(client: Client, place: Place, files: Mapping[str, RemoteFile]) -> Readme | None:
+    file = files.get(README)
+    if file is None:
+        return None
+    content = Remote(client=client, place=place, path=README, size=file.size)
+    return Readme.parse(content.span(0, min(file.size, _MOST_README)).decode(errors="replace"))
+
+
+def history(client: Client, repo: str, revision: str) -> Iterator[Commit]:
+    """The commits of a revision, newest first, a page at a time."""
+    asked = client.asked(repo, revision=revision)
+    url = f"{client.endpoint}/api/models/{repo}/commits/{quote(revision, safe='')}"
+    for _ in range(_MOST_PAGES):
+
+        def act(url: str = url) -> tuple[bytes, str | None]:
+            with answering(client, asked, url) as response:
+                content = first_bytes(response, _MOST_PAGE, asked)
+                return content, response.links.get("next", {}).get("url")
+
+        content, following = client.patience.persist(act)
+        with translated(asked):
+            for entry in parsed_json(content, asked):
+                yield Commit(id=entry["id"], title=entry["title"], message=entry["message"])
+        if following is None:
+            return
+        parts = urlsplit(following)  # a mirror may hand out another's address
+        url = f"{client.endpoint}{parts.path}?{parts.query}"
+    raise Corrupt(
+        f"`{repo}` has more than {_MOST_PAGES} pages of commits", hint="Publish to another one."
+    )
