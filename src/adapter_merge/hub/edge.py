@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from adapter_merge.hub import snapshot
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from adapter_merge.hub import commit as commits
+from adapter_merge.hub import snapshot, standing, tag, write
 from adapter_merge.hub.client import Client
 from adapter_merge.ports import Repository
+from adapter_merge.receipt import Receipt
+from adapter_merge.remote import Commit, Publication, RemoteFile, RemoteTarget, Sent
 from adapter_merge.request import RepoRef
 
 
@@ -13,7 +19,37 @@ class HubEdge:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        # The token that only reads may not see a private target.
+        self._writing = replace(client, token=client.write_token or client.token)
 
     def open(self, ref: RepoRef) -> Repository:
         """Pin a ref and list its files."""
         return snapshot.opened(self._client, ref)
+
+    def target(self, ref: RepoRef, branch: str | None) -> RemoteTarget:
+        """A target as it stands."""
+        return standing.target_of(self._writing, ref.repo or ref.text, branch)
+
+    def files(self, repo: str, commit: str) -> Mapping[str, RemoteFile]:
+        """Every file of a repository at one commit."""
+        return standing.files_at(self._writing, repo, commit)
+
+    def receipt(self, repo: str, commit: str) -> Receipt | None:
+        """The receipt at one commit."""
+        return standing.receipt_at(self._writing, repo, commit)
+
+    def history(self, repo: str, revision: str) -> Iterator[Commit]:
+        """The commits of a revision, newest first."""
+        return standing.history(self._writing, repo, revision)
+
+    def require_write(self, target: RemoteTarget, *, pull_request: bool = False) -> None:
+        """Ask whether the token may publish there."""
+        write.require_write(self._writing, target, pull_request=pull_request)
+
+    def send(self, publication: Publication, advance: Callable[[int], None] | None = None) -> Sent:
+        """Make one commit, once, and read it back."""
+        return commits.send(self._writing, publication, advance or (lambda _: None))
+
+    def tag(self, repo: str, name: str, commit: str) -> None:
+        """Tag a commit."""
+        tag.tag(self._writing, repo, name, commit)
