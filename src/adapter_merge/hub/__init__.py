@@ -5,7 +5,6 @@ Only imported once an id was met: a run on folders never pays for the Hub's clie
 
 from __future__ import annotations
 
-from adapter_merge.hub.client import Client, connect
-from adapter_merge.hub.edge import HubEdge
+from adapter_merge.hub.edge import HubEdge, connect
 
-__all__ = ["Client", "HubEdge", "connect"]
+__all__ = ["HubEdge", "connect"]

@@ -118,6 +118,25 @@ def content_digest(file: Path, listed: RemoteFile) -> str:
     return f"{form}:{digest.hexdigest()}"
 
 
+def note_revision(client: Client, repo: str, revision: str | None, commit: str) -> None:
+    """Write down which commit a branch or tag has, so that offline mode finds it."""
+    if revision == commit:
+        return
+    ref = _ref(client, repo, revision)
+    if ref.is_file() and ref.read_text(errors="replace") == commit:
+        return
+    ref.parent.mkdir(parents=True, exist_ok=True)
+    new = ref.with_name(f".{ref.name}.{os.getpid()}")
+    new.write_text(commit)
+    new.replace(ref)
+
+
+def _ref(client: Client, repo: str, revision: str | None) -> Path:
+    name = revision or "main"
+    require_plain((name,), repo=repo)
+    return _home(client.cache, repo) / "refs" / name
+
+
 def commit_here(client: Client, repo: str, revision: str | None) -> str:
     """The commit that a revision has in the cache; it is as old as the last look at the Hub.
 
@@ -126,13 +145,11 @@ def commit_here(client: Client, repo: str, revision: str | None) -> str:
     """
     name = revision or "main"
     asked = client.asked(repo, revision=name)
-    home = _home(client.cache, repo)
-    if _COMMIT.fullmatch(name):
-        commit = name
-    else:
-        require_plain((name,), repo=repo)
-        ref = home / "refs" / name
+    commit = name
+    if not _COMMIT.fullmatch(name):
+        ref = _ref(client, repo, revision)
         commit = ref.read_text(errors="replace").strip() if ref.is_file() else ""
-    if not _COMMIT.fullmatch(commit) or not (home / "snapshots" / commit).is_dir():
+    snapshot = _home(client.cache, repo) / "snapshots" / commit
+    if not _COMMIT.fullmatch(commit) or not snapshot.is_dir():
         raise offline(asked)
     return commit

@@ -98,7 +98,10 @@ def connect(
     write_token: str | None = None,
     patience: Patience | None = None,
 ) -> Client:
-    """A client; what is left out is what the environment says (`HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE` ...).
+    """A client; what is left out is what the environment says.
+
+    That is `HF_ENDPOINT`, `HF_HOME` and `HF_HUB_CACHE`, `HF_HUB_OFFLINE`, `HF_TOKEN` and its like, and
+    `HF_WRITE_TOKEN`.
 
     Raises:
         RequestError: the address or the certificates that the environment names can't be used.
@@ -115,7 +118,7 @@ def connect(
         cache=cache or Path(constants.HF_HUB_CACHE),
         offline=constants.is_offline_mode() if offline is None else offline,
         token=token,
-        write_token=write_token,
+        write_token=write_token or os.environ.get("HF_WRITE_TOKEN") or None,
         patience=patience or Patience(),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from adapter_merge.hub import commit as commits
+from adapter_merge.hub import client as clients
 from adapter_merge.hub import snapshot, standing, tag, write
 from adapter_merge.hub.client import Client
 from adapter_merge.ports import Repository
@@ -53,3 +54,8 @@ class HubEdge:
     def tag(self, repo: str, name: str, commit: str) -> None:
         """Tag a commit."""
         tag.tag(self._writing, repo, name, commit)
+
+
+def connect() -> HubEdge:
+    """The Hub that the environment names; see `client.connect`."""
+    return HubEdge(clients.connect())

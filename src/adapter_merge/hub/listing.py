@@ -36,7 +36,7 @@ class Place:
 
 
 def listed(client: Client, place: Place) -> Mapping[str, RemoteFile]:
-    """Every file below the place, by its path there; what lies in hidden folders is left out.
+    """Every file below the place, by its path there.
 
     Raises:
         NotFound: there is no such folder.
@@ -59,11 +59,7 @@ def listed(client: Client, place: Place) -> Mapping[str, RemoteFile]:
             f"`{place.repo}` has no folder `{place.subfolder}` at `{place.commit}`",
             hint=f"{asked.page}/tree/{place.commit} lists what it has.",
         )
-    return {path: file for path, file in found.items() if not _hidden(path)}
-
-
-def _hidden(path: str) -> bool:
-    return any(part.startswith(".") for part in path.split("/")[:-1])
+    return found
 
 
 def _entries(client: Client, place: Place, asked: Asked) -> Iterator[dict[str, Any]]:

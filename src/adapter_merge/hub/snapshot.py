@@ -9,7 +9,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from adapter_merge.checkpoint import WeightFile
 from adapter_merge.errors import Corrupt, HubUnavailable, NotFound, RequestError
-from adapter_merge.hub.cache import Shelf, commit_here
+from adapter_merge.hub.cache import Shelf, commit_here, note_revision
 from adapter_merge.hub.client import Client
 from adapter_merge.hub.download import Download
 from adapter_merge.hub.listing import Place, listed
@@ -33,18 +33,19 @@ class Snapshot:
         place: Place,
         listing: Mapping[str, RemoteFile],
         *,
-        source: str,
+        ref: RepoRef,
         access: Access | None,
     ) -> None:
+        self._revision = ref.revision
         self._client = client
         self._place = place
-        self._listing = listing
+        self._listing = {path: file for path, file in listing.items() if not _is_hidden(path)}
         self._shelf = Shelf.of(client.cache, place)
         self._settled: set[str] = set()
         self._headers: dict[str, bytes] = {}
-        self.files: Mapping[str, int] = {path: file.size for path, file in listing.items()}
+        self.files: Mapping[str, int] = {path: file.size for path, file in self._listing.items()}
         self.pinned = Pinned(
-            source=source,
+            source=ref.text,
             root=self._shelf.root,
             repo=place.repo,
             commit=place.commit,
@@ -70,14 +71,18 @@ class Snapshot:
         wanted = {path: self._listed(path) for path in dict.fromkeys(paths)}
         new = {p: f for p, f in wanted.items() if p not in self._settled}
         if new:
-            require_apart(new, repo=self._place.repo, folds=self._shelf.folds_case())
-            Download(client=self._client, place=self._place, shelf=self._shelf, files=new).bring(
-                tell
-            )
+            self._bring(new, tell)
         for path in new:
             self._require_same_header(path)
         self._settled |= new.keys()
         tell(sum(f.size for p, f in wanted.items() if p not in new))
+
+    def _bring(self, files: Mapping[str, RemoteFile], tell: Callable[[int], None]) -> None:
+        place = self._place
+        require_apart(files, repo=place.repo, folds=self._shelf.folds_case())
+        Download(client=self._client, place=place, shelf=self._shelf, files=files).bring(tell)
+        if not self._client.offline:
+            note_revision(self._client, place.repo, self._revision, place.commit)
 
     def header(self, path: str) -> WeightFile:
         """The header of a safetensors file, from a small part of it.
@@ -144,6 +149,11 @@ class Snapshot:
                 )
 
 
+def _is_hidden(path: str) -> bool:
+    """Whether it lies in a hidden folder, which no model has; a folder on disk is listed the same way."""
+    return any(part.startswith(".") for part in path.split("/")[:-1])
+
+
 def opened(client: Client, ref: RepoRef) -> Snapshot:
     """Pin a ref of a Hub and list its files.
 
@@ -163,10 +173,10 @@ def opened(client: Client, ref: RepoRef) -> Snapshot:
             subfolder=subfolder,
         )
         files = Shelf.of(client.cache, place).files()
-        return Snapshot(client, place, files, source=ref.text, access=None)
+        return Snapshot(client, place, files, ref=ref, access=None)
     commit, access = pin(client, ref.repo, ref.revision)
     place = Place(repo=ref.repo, commit=commit, subfolder=subfolder)
-    return Snapshot(client, place, listed(client, place), source=ref.text, access=access)
+    return Snapshot(client, place, listed(client, place), ref=ref, access=access)
 
 
 def _folder(ref: RepoRef) -> str | None:

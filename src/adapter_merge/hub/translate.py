@@ -136,7 +136,8 @@ def _answered(error: theirs.HfHubHTTPError, asked: Asked) -> AdapterMergeError:
     """Our error for an answer that says no without a code of the Hub's own."""
     status = error.response.status_code
     if status == 401:
-        return _unknown_token(asked)
+        sent = "authorization" in error.response.request.headers
+        return (_unknown_token if sent else _missing)(error, asked)
     return (_busy if status in _BUSY or status >= 500 else _denied)(error, asked)
 
 
@@ -175,7 +176,7 @@ def _gated(_: Exception, asked: Asked) -> AdapterMergeError:
     )
 
 
-def _unknown_token(asked: Asked) -> AdapterMergeError:
+def _unknown_token(_: Exception, asked: Asked) -> AdapterMergeError:
     message = f"{asked.host} doesn't know the token that was sent for {asked.thing}"
     hint = "`hf auth login`, or set `HF_TOKEN` to a token that is still valid; public repositories need none."
     return Refused(message, hint=hint) if asked.write else Gated(message, hint=hint)
