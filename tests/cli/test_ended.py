@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from adapter_merge.cli.ended import failure, summary
-from adapter_merge.receipt import ProbeRecord, SourceRecord
+from adapter_merge.receipt import ProbeRecord, RetrievalRecord, SourceRecord
 from adapter_merge.report import ErrorRecord, Report
 from tests.cli.conftest import Command
 from tests.test_proved import RAN, THROUGH
@@ -112,3 +114,32 @@ def test_nothing_is_said_by_colour_alone() -> None:
 def test_a_stage_that_took_no_time_is_left_out() -> None:
     done = Report(status="done", to="./x", seconds={"resolve": 0.01, "merge": 2.0, "total": 2.02})
     assert "took         2.0 s (merge 2.0)" in lines(done)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rest"),
+    [
+        (
+            {},
+            "; the best agree in 98.3 %; 12 queries of ours among 20 documents",
+        ),
+        (
+            {"given": True, "queries": 1, "documents": 1, "agreement": None},
+            "; 1 query among 1 document",
+        ),
+    ],
+)
+def test_what_queries_find_is_told(changes: Mapping[str, Any], rest: str) -> None:
+    found = RetrievalRecord(
+        group="text.pooled",
+        given=False,
+        queries=12,
+        documents=20,
+        base=0.927577,
+        reference=0.958333,
+        merged=0.958333,
+        agreement=0.983333,
+    ).model_copy(update=dict(changes))
+    shown = lines(Report(status="done", probe=RAN.model_copy(update={"retrieval": (found,)})), 200)
+    start = "retrieval    nDCG@5 0.928 of the base, 0.958 with the adapter, 0.958 merged"
+    assert f"{start}{rest}" in shown

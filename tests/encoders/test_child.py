@@ -44,7 +44,9 @@ def _job(root: Path) -> Job:
         dtypes={"a.weight": "F32"},
         bundle=False,
         native=False,
-        inputs=Inputs(texts=("t",), queries=("q",), pages=("p",), draw=True),
+        inputs=Inputs(
+            texts=("t",), queries=("q",), pages=("p",), draw=True, relevant={"page": ((0, 0),)}
+        ),
         device="cpu",
         memory=4_000_000_000,
         threads=1,

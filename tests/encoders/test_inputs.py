@@ -28,6 +28,52 @@ def test_a_file_is_read(tmp_path: Path, name: str, content: str) -> None:
     assert found == OwnInputs(texts=("one", "two"), queries=("three",), images=(str(image),))
 
 
+def test_what_is_relevant_is_read_by_its_place(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "in.yaml").write_text(
+        "texts: [one, two, two]\nqueries:\n- what is it?\n- ' who '\n- nobody\nimages: [a.png, b.png]\n"
+        "relevant:\n  what is it?: [two, b.png]\n  who: [one, ' two ']\n"
+    )
+    found = read_inputs(tmp_path / "in.yaml")
+    assert found.relevant == {"text": ((0, 1), (0, 2), (1, 0), (1, 1), (1, 2)), "page": ((0, 1),)}
+    assert inputs(found, sees=True).relevant == found.relevant
+    assert inputs(None, sees=True).relevant == {}
+
+
+def test_kinds_of_which_nothing_is_relevant_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "in.json").write_text(
+        '{"texts": ["one"], "queries": ["two"], "relevant": {"two": ["one"]}}'
+    )
+    assert read_inputs(tmp_path / "in.json").relevant == {"text": ((0, 0),)}
+
+
+@pytest.mark.parametrize(
+    ("relevant", "part"),
+    [
+        ('{"other": ["one"]}', "names the query `other`, which isn't among its `queries`"),
+        ('{"two": ["three"]}', "`three`, which isn't among its `texts` or `images`"),
+        ('{"two": ["one", "a.png"]}', "`a.png`, which isn't among"),
+        ('{"one": ["two"]}', "names the query `one`"),
+        ('{"' + "x" * 999 + '": ["one"]}', "x…x"),
+        ('{"two": []}', "`relevant.two`"),
+        ('{"two": "one"}', "`relevant.two`"),
+        ('{"two": [0]}', "`relevant.two.0`"),
+        ('[["two", "one"]]', "`relevant`"),
+        ('{" ": ["one"]}', "`relevant."),
+    ],
+)
+def test_what_is_relevant_has_to_be_there(tmp_path: Path, relevant: str, part: str) -> None:
+    content = f'{{"texts": ["one"], "queries": ["two"], "relevant": {relevant}}}'
+    (tmp_path / "in.json").write_text(content)
+    with pytest.raises(RequestError) as caught:
+        read_inputs(tmp_path / "in.json")
+    assert part in caught.value.message
+    assert "in.json" in caught.value.message
+    assert len(caught.value.message) < 300
+    assert caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("name", "content", "part"),
     [

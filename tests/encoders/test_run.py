@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from tests.checks.test_outputs import GOOD, RAN
 from tests.encoders.conftest import MergeOf
 from tests.encoders.faults import plant
 from tests.encoders.proofs import SPARED
+from tests.encoders.test_retrieval import WORST
 
 
 class Told:
@@ -127,6 +128,30 @@ def test_what_was_said_of_outputs_is_weighed_anew(case: Case) -> None:
     assert again.error.type == "CheckFailed"
     assert "E001" in again.error.message
     assert _run(case, wrong, ignore=("E001",)).status == "unchanged"
+
+
+def test_what_queries_find_is_kept_and_stops_nothing(case: Case) -> None:
+    told = Told(replace(RAN, retrieval=(WORST,)))
+    report = _run(case, told)
+    assert (report.status, _outcomes(report)) == ("merged", dict.fromkeys(OUTPUTS, "pass"))
+    assert report.probe is not None
+    assert report.probe == case.receipt().probe
+    (found,) = report.probe.retrieval
+    assert found.model_dump() == asdict(WORST)
+    assert _run(case, told).probe == report.probe
+
+
+def test_a_receipt_may_know_nothing_of_retrieval(case: Case) -> None:
+    told = Told(RAN)
+    assert _run(case, told).status == "merged"
+    path = case.to / "merge_receipt.json"
+    written = json.loads(path.read_text())
+    assert written["probe"].pop("retrieval") == []
+    path.write_text(json.dumps(written))
+    again = _run(case, told)
+    assert again.status == "unchanged"
+    assert again.probe is not None
+    assert again.probe.retrieval == ()
 
 
 def test_numbers_that_are_not_finite_survive_the_receipt(case: Case) -> None:

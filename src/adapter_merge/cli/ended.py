@@ -11,9 +11,10 @@ from rich.text import Text
 
 from adapter_merge.cli.screen import tensors, weighed
 from adapter_merge.cli.show import Cell, labelled
-from adapter_merge.figures import nbytes, percent, printable
+from adapter_merge.figures import at_least, counted, nbytes, percent, printable
 from adapter_merge.finding import WEIGHT
 from adapter_merge.proved import proved
+from adapter_merge.receipt import RetrievalRecord
 from adapter_merge.report import ErrorRecord, Report
 
 Row = tuple[str, Cell]
@@ -65,6 +66,8 @@ def _numbers(report: Report) -> Iterator[Row]:
         yield "moved", _moved(report)
     if outputs := proved(report.probe):
         yield "outputs", outputs
+    for found in report.probe.retrieval if report.probe is not None else ():
+        yield "retrieval", _found(found)
     if report.findings:
         by_outcome = Counter(f.outcome for f in report.findings)
         yield "findings", ", ".join(f"{by_outcome[o]} {o}" for o in WEIGHT if by_outcome[o])
@@ -79,6 +82,13 @@ def _moved(report: Report) -> str:
     values = report.relative_changes
     most = max(values, key=lambda name: values[name])
     return f"{percent(median(values.values()))} in the median, {percent(values[most])} at most: `{most}`"
+
+
+def _found(found: RetrievalRecord) -> str:
+    alike = "" if found.agreement is None else f"; the best agree in {at_least(found.agreement)}"
+    queries = counted(found.queries, "query", "queries") + ("" if found.given else " of ours")
+    values = f"{found.base:.3f} of the base, {found.reference:.3f} with the adapter, {found.merged:.3f} merged"
+    return f"nDCG@5 {values}{alike}; {queries} among {counted(found.documents, 'document')}"
 
 
 def _took(report: Report) -> str:
