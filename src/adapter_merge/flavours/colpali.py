@@ -28,6 +28,20 @@ PROCESSORS = {
     "ColQwen3": "ColQwen3Processor",
     "ColQwen3_5": "ColQwen3_5Processor",
 }
+# Without a table of old names they ask transformers for its own, which version 5 hasn't.
+# Source: colpali_engine/models/qwen2/biqwen2/modeling_biqwen2.py, `from_pretrained`, 0.3.18.
+UNTABLED = frozenset({"BiGemma3", "BiQwen2", "BiQwen2_5"})
+# Where patches lie in a page is asked of nobody: a class that isn't told counts them like words.
+# Source: transformers/models/colqwen2/modeling_colqwen2.py, `forward`, 5.23.0.
+UNPLACED = frozenset({"ColQwen2ForRetrieval"})
+_PLACES = """\
+pages["position_ids"], _ = model.vlm.get_rope_index(
+    pages["input_ids"],
+    image_grid_thw=pages["image_grid_thw"],
+    attention_mask=pages["attention_mask"],
+    mm_token_type_ids=(pages["input_ids"] == model.config.vlm_config.image_token_id).int(),
+)
+"""
 
 
 class Native:
@@ -48,7 +62,8 @@ class Native:
         model = look.architecture
         processor = model.replace("ForRetrieval", "Processor")
         head = _load("transformers", model, processor, arguments(source, revision))
-        return f"""{head}\
+        places = _PLACES if model in UNPLACED else ""
+        return f"""{head}{places}\
 with torch.inference_mode():
     query, page = model(**queries).embeddings, model(**pages).embeddings
 print(processor.score_retrieval(query, page))
@@ -82,12 +97,13 @@ print(processor.{score}(query, page))
 
 
 def _load(package: str, model: str, processor: str, where: str) -> str:
+    table = ", key_mapping={}" if model in UNTABLED else ""
     return f"""\
 import torch
 from PIL import Image
 from {package} import {model}, {processor}
 
-model = {model}.from_pretrained({where}).eval()
+model = {model}.from_pretrained({where}{table}).eval()
 processor = {processor}.from_pretrained({where})
 queries = processor.process_queries(["What does the chart show?"])
 pages = processor.process_images([Image.new("RGB", (448, 448), "white")])

@@ -19,7 +19,7 @@ from adapter_merge.encoders.runners.runner import (
     placed,
 )
 from adapter_merge.flavours import Look
-from adapter_merge.flavours.colpali import PROCESSORS
+from adapter_merge.flavours.colpali import PROCESSORS, UNPLACED, UNTABLED
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,17 +27,9 @@ if TYPE_CHECKING:
     from adapter_merge.encoders.rows import Outputs, Rows
 
 
-_OF_PLACES = ("image_grid_thw", "attention_mask", "mm_token_type_ids")
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Family(WithProcessor):
-    """A loaded class and its processor.
-
-    `places`: whether it has to be told where in a page each patch lies, which its class asks no more.
-    """
-
-    places: bool = False
+    """A loaded class and its processor."""
 
     def run(self, inputs: Inputs, pages: Sequence[Image]) -> Outputs:
         process = self.processor
@@ -53,15 +45,25 @@ class _Family(WithProcessor):
         from adapter_merge.encoders.rows import Rows
 
         given = read.to(self.model.device)
-        if self.places and "image_grid_thw" in given:
-            told = {n: given[n] for n in _OF_PLACES}
-            given["position_ids"], _ = self.model.vlm.get_rope_index(given["input_ids"], **told)
+        if self.kind in UNPLACED and "image_grid_thw" in given:
+            given["position_ids"] = self._places(given)
         with torch.inference_mode():
             out = self.model(**given)
         values = array(out if isinstance(out, torch.Tensor) else out.embeddings)
         if values.ndim == 2:
             return {f"{what}.pooled": Rows.single(values)}
         return {f"{what}.vectors": Rows.of(values, mask_of(read), zeroed=True)}
+
+    def _places(self, given: Any) -> Any:
+        """Where each patch lies in its page, as the card's snippet asks for it."""
+        picture = self.model.config.vlm_config.image_token_id
+        found, _ = self.model.vlm.get_rope_index(
+            given["input_ids"],
+            image_grid_thw=given["image_grid_thw"],
+            attention_mask=given["attention_mask"],
+            mm_token_type_ids=(given["input_ids"] == picture).int(),
+        )
+        return found
 
 
 class _OfPages:
@@ -114,7 +116,7 @@ def with_processor(running: Any, folder: Path) -> Running:
 
     processor = getattr(models, PROCESSORS[Look.at(folder).architecture])
     read = processor.from_pretrained(folder, local_files_only=True)
-    return _Family(model=running.model, processor=read, places=True)
+    return _Family(model=running.model, processor=read)
 
 
 def _processor(architecture: str) -> str:
@@ -122,6 +124,7 @@ def _processor(architecture: str) -> str:
 
 
 def _opened(package: Any, model: str, processor: str, folder: Path, device: str) -> _Family:
-    loaded = getattr(package, model).from_pretrained(folder, **options()).eval()
+    given = options() | ({"key_mapping": {}} if model in UNTABLED else {})
+    loaded = getattr(package, model).from_pretrained(folder, **given).eval()
     read = getattr(package, processor).from_pretrained(folder, local_files_only=True)
     return _Family(model=placed(loaded, device), processor=read)
