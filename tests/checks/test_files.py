@@ -116,6 +116,26 @@ def test_names_of_an_adapter_among_the_tensors(case: Case) -> None:
     assert outcomes(case.alone())["F004"] == {Outcome.FAIL}
 
 
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        (f"base_model.model.{FIRST}", Outcome.PASS),
+        ("base_model.model.proj.lora_A.weight", Outcome.FAIL),
+    ],
+)
+def test_a_name_that_the_base_s_own_file_has(case: Case, name: str, found: Outcome) -> None:
+    """The prefix alone may be its class's; a half of a delta is nobody's."""
+    case.change(lambda tensors: tensors.update({name: tensors[FIRST].clone()}))
+    (shard,) = case.plan.shards
+    (planned,) = (t for t in shard.tensors if t.info.name == FIRST)
+    info = replace(planned.info, name=name)
+    assert planned.base is not None
+    base = replace(planned.base, info=replace(planned.base.info, name=name))
+    own = replace(planned, info=info, base=base, edit=None)
+    shards = (replace(shard, tensors=(*shard.tensors, own)),)
+    assert outcomes(case.with_plan(shards=shards).own())["F004"] == {found}
+
+
 def test_wrong_total_size_warns(case: Case) -> None:
     names = case.plan.tensors
     content = {

@@ -21,6 +21,7 @@ from adapter_merge.checks.side import CONFIG, MODULES
 from adapter_merge.errors import Corrupt, Layout, NotFound, NotSafetensors
 from adapter_merge.finding import Finding
 from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from adapter_merge.plan import Plan
 from adapter_merge.receipt import RECEIPT_NAME
 from adapter_merge.sources import INSIDE
 
@@ -170,7 +171,7 @@ class NoAdapterLeft:
         """No adapter file but in a bundle, no adapter's or wrapper's name among the tensors."""
         beside = sorted(p for p in seen.files if _is_adapter_file(p))
         files = [p for p in beside if not seen.is_bundle or p not in _OF_BUNDLE]
-        names = sorted(name for name in seen.names if _is_adapter_name(name))
+        names = sorted(name for name in seen.names if _is_adapter_name(name, seen.plan))
         if files:
             yield self._left(seen, files)
         elif names:
@@ -209,8 +210,13 @@ def _is_adapter_file(path: str) -> bool:
     )
 
 
-def _is_adapter_name(name: str) -> bool:
-    return name.startswith(INSIDE) or any(part in name for part in _IN_NAMES)
+def _is_adapter_name(name: str, plan: Plan | None) -> bool:
+    if any(part in name for part in _IN_NAMES):
+        return True
+    # Its own file may have the prefix: colpali-engine writes it for ModernVBERT, and takes it off again.
+    planned = None if plan is None else plan.tensors.get(name)
+    own = planned is not None and planned.base is not None and planned.base.info.name == name
+    return name.startswith(INSIDE) and not own
 
 
 class SizesRecorded:
