@@ -34,6 +34,7 @@ def send(client: Client, publication: Publication, advance: Callable[[int], None
     with _telling(publication):
         made = _made(client, publication, parent, advance)
     files = files_at(client, publication.repo, made.commit)
+    access = access_of(client, publication.repo)
     for path in differing(publication, files, strict=not made.found):
         raise Refused(
             f"`{path}` in `{publication.repo}` at {made.commit[:7]} isn't what was sent",
@@ -42,7 +43,7 @@ def send(client: Client, publication: Publication, advance: Callable[[int], None
     return Sent(
         commit=made.commit,
         url=_page(client, publication, made),
-        access=access_of(client, publication.repo) or Access.PRIVATE,
+        access=Access.PRIVATE if access is None else access,
         pull_request=made.pull_request,
         moved=made.moved,
         found=made.found,
