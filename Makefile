@@ -10,8 +10,8 @@ WORKFLOWS := $(wildcard .github/workflows/*.yml)
 COLPALI := .venv-colpali
 # From one index: torchvision works with the build of torch that it was made for.
 TORCHES := $(shell grep -E '^torch(vision)?==' constraints.txt)
-# Where tests load classes of colpali-engine; some of them have others beside, which run once more.
-COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/encoders tests/flavours
+# Where tests ask for colpali-engine or torchvision; some of them have others beside, which run once more.
+COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/contract/test_processors.py tests/encoders tests/flavours
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fmt lint type layers docs docs-converters check test test-colpali fuzz demo bench

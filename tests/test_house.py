@@ -87,3 +87,14 @@ def test_actions_are_pinned_by_commit() -> None:
     for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
         for action in re.findall(r"uses: *(\S+)", workflow.read_text()):
             assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)
+
+
+def test_what_is_skipped_for_want_of_a_package_runs_beside_colpali_engine() -> None:
+    """A test that skips in both environments proves nothing."""
+    listed = re.search(r"^COLPALI_TESTS := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert listed is not None
+    places = [ROOT / place for place in listed[1].split()]
+    asking = re.compile(r"(importorskip|find_spec)\(\"(torchvision|colpali_engine)|mark\.colpali\b")
+    tests = [p for p in (ROOT / "tests").rglob("test_*.py") if asking.search(p.read_text())]
+    assert len(tests) > 4
+    assert not [p for p in tests if not any(p.is_relative_to(place) for place in places)]
