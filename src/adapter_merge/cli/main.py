@@ -14,7 +14,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 import adapter_merge
-from adapter_merge.cli import card, check, codes, demo, plan, run, schema, usage, verify
+from adapter_merge.cli import card, check, codes, demo, localhub, plan, run, schema, usage, verify
 from adapter_merge.cli.options import Output
 from adapter_merge.errors import AdapterMergeError, Interrupted, RequestError
 from adapter_merge.report import ErrorRecord, Report
@@ -44,6 +44,7 @@ def build() -> App:
     app.command(codes.codes, sort_key=6)
     app.command(schema.schema, sort_key=7)
     app.command(demo.demo, sort_key=8)
+    app.command(localhub.app)
     return app
 
 
