@@ -9,6 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
+from functools import cache as once
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,11 +17,11 @@ from pathlib import Path
 from adapter_merge import audit, pipeline
 from adapter_merge.encoders import ModelEncoder, free_memory, read_inputs
 from adapter_merge.forecast import Forecast
-from adapter_merge.pipeline import Machine
 from adapter_merge.plan import Plan
-from adapter_merge.ports import Encoder, Reporter, Silent
+from adapter_merge.ports import Encoder, Hub, Reporter, Silent, Surroundings
 from adapter_merge.report import Report
 from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
+from adapter_merge.running import Machine, reported
 from adapter_merge.stages.resolve import resolve
 
 _LIBRARIES = ("adapter-merge", "torch", "numpy", "pydantic")
@@ -42,7 +43,7 @@ def plan(request: Request) -> Plan:
     Raises:
         AdapterMergeError: the merge can't be done.
     """
-    plan = pipeline.drafted(request, resolve(request, verb="plan", cache=_hub_cache()))
+    plan = pipeline.drafted(request, resolve(request, verb="plan", around=_around()))
     _encoder(request)  # its inputs can be wrong too
     return plan
 
@@ -75,7 +76,7 @@ def check(
         reporter=reporter or Silent(),
         machine=machine,
     )
-    return pipeline.reported(folder.text, work, machine=machine)
+    return reported(folder.text, work, machine=machine)
 
 
 def card(folder: RepoRef) -> str:
@@ -84,14 +85,14 @@ def card(folder: RepoRef) -> str:
     Raises:
         NotFound: there is no folder, or no receipt in it.
     """
-    return audit.card(folder)
+    return audit.card(folder, around=_around())
 
 
 def verify(folder: RepoRef) -> Report:
     """Compare a folder with its receipt, by size and sha256; README.md apart."""
     machine = this_machine()
     work = partial(audit.verify, folder, machine=machine)
-    return pipeline.reported(folder.text, work, machine=machine, hint=audit.RESTORE)
+    return reported(folder.text, work, machine=machine, hint=audit.RESTORE)
 
 
 def _processors() -> int:
@@ -124,9 +125,22 @@ def this_machine() -> Machine:
         versions=_versions(),
         workers=min(_processors(), _MOST_WORKERS),
         free=_free,
-        hub_cache=_hub_cache(),
+        around=_around(),
         encoder=_encoder,
     )
+
+
+def _around() -> Surroundings:
+    cache = _hub_cache()
+    return Surroundings(cache=cache, hub=_hub, work=cache.parent / "adapter-merge")
+
+
+@once
+def _hub() -> Hub:
+    """The Hub that the environment names; its client takes half a second to import."""
+    from adapter_merge.hub import connect
+
+    return connect()
 
 
 def _hub_cache() -> Path:

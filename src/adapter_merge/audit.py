@@ -9,20 +9,23 @@ from adapter_merge.checks import CARD_CHECKS, CardSeen
 from adapter_merge.checks.consumers import NAMES
 from adapter_merge.errors import NotFound, RequestError
 from adapter_merge.finding import Finding, Outcome
+from adapter_merge.flavours import Look
 from adapter_merge.folder import list_files, read_readme, read_receipt, sha256
-from adapter_merge.pipeline import Machine, as_asked, judge
 from adapter_merge.plan import Plan
-from adapter_merge.ports import Encoder, Reporter
+from adapter_merge.ports import Encoder, Reporter, Repository, Surroundings
 from adapter_merge.probed import NotRun, Probed
 from adapter_merge.receipt import RECEIPT_NAME, Receipt
 from adapter_merge.record import probe_record, source_record
 from adapter_merge.report import Report
+from adapter_merge.repository import opened, small_files
 from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
+from adapter_merge.running import Machine
 from adapter_merge.sources import Sources
 from adapter_merge.stages.describe import Subject, describe
 from adapter_merge.stages.draft import draft
-from adapter_merge.stages.resolve import folder_of, resolve
+from adapter_merge.stages.resolve import resolve
 from adapter_merge.stages.validate import inspect
+from adapter_merge.weighing import as_asked, judge
 
 # Files that a folder may hold beside what its receipt lists: people and the Hub write them.
 _BESIDE = frozenset({"README.md", ".gitattributes", RECEIPT_NAME})
@@ -56,8 +59,8 @@ def check(
         AdapterMergeError: as `resolve` and `draft` do.
     """
     _known(wanted)
-    root = _existing(folder)
-    sources, plan = _made_from(folder, adapters, settings, machine.hub_cache)
+    root = _whole(folder, machine.around).pinned.root
+    sources, plan = _made_from(folder, adapters, settings, machine.around)
     weights = (n for path, n in list_files(root).items() if path.endswith(".safetensors"))
     total = sum(weights)
     encoder = machine.encoder(settings)
@@ -121,14 +124,15 @@ def _of_card(root: Path) -> Iterator[Finding]:
         yield from check.judge(seen)
 
 
-def _existing(folder: RepoRef) -> Path:
-    root = folder_of(folder)
-    list_files(root)
-    return root
+def _whole(ref: RepoRef, around: Surroundings) -> Repository:
+    """The repository, with all of its files on this disk."""
+    repository = opened(ref, around.hub)
+    repository.have(tuple(repository.files))
+    return repository
 
 
 def _made_from(
-    folder: RepoRef, adapters: tuple[AdapterRef, ...], settings: Settings, hub_cache: Path
+    folder: RepoRef, adapters: tuple[AdapterRef, ...], settings: Settings, around: Surroundings
 ) -> tuple[Sources | None, Plan | None]:
     if not adapters:
         if settings.base is not None:
@@ -137,29 +141,32 @@ def _made_from(
                 hint="Name the adapter too, with `--adapter`.",
             )
         return None, None
-    receipt = read_receipt(folder_of(folder))
+    receipt = read_receipt(opened(folder, around.hub).pinned.root)
     stated = "merged" if receipt is None or not receipt.bundles else "bundled"
     layout = settings.layout if receipt is None else stated
     native = settings.native if receipt is None else receipt.settings.get("native") == "true"
     made = {"adapters": adapters, "to": folder, "layout": layout, "native": native}
     request = Request(**{**dict(settings), **made})
-    sources = resolve(request, verb="check", cache=hub_cache)
+    sources = resolve(request, verb="check", around=around)
     return sources, draft(request, sources)
 
 
-def card(folder: RepoRef) -> str:
+def card(folder: RepoRef, *, around: Surroundings) -> str:
     """The model card of a folder of ours, with its block written anew; nothing is changed.
 
     Raises:
         NotFound: there is no folder, or no receipt in it.
     """
-    root = _existing(folder)
+    repository = opened(folder, around.hub)
+    repository.have(small_files(repository.files))
+    root = repository.pinned.root
     subject = Subject(
-        title=root.resolve().name,
-        folder=root,
+        title=root.resolve().name if folder.repo is None else folder.name,
+        look=Look.of(repository),
         receipt=_receipt(root, folder, "so nothing is known of what was merged"),
         standing=read_readme(root),
         sources=None,
+        repo=folder.repo,
     )
     return describe(subject).text
 
@@ -180,10 +187,13 @@ def verify(folder: RepoRef, *, machine: Machine) -> Report:
     Raises:
         NotFound: there is no folder, or no receipt in it.
     """
-    root = _existing(folder)
+    repository = opened(folder, machine.around.hub)
+    repository.have([RECEIPT_NAME] if RECEIPT_NAME in repository.files else [])
+    root = repository.pinned.root
     receipt = _receipt(root, folder, "so there is nothing to verify it against")
-    wrong = dict(_mismatches(root, receipt))
-    verdict = judge((_finding(root.name, receipt, wrong),), Settings.model_validate({}))
+    wrong = dict(_mismatches(repository, receipt))
+    name = root.name if folder.repo is None else folder.name
+    verdict = judge((_finding(name, receipt, wrong),), Settings.model_validate({}))
     return Report(
         status="done",
         adapters=receipt.adapters,
@@ -198,18 +208,26 @@ def verify(folder: RepoRef, *, machine: Machine) -> Report:
     )
 
 
-def _mismatches(root: Path, receipt: Receipt) -> Iterator[tuple[str, str]]:
+def _mismatches(repository: Repository, receipt: Receipt) -> Iterator[tuple[str, str]]:
     """Every file that isn't what the receipt says, and in which way."""
-    found = list_files(root)
+    found = repository.files
     for path, recorded in receipt.files.items():
         if path not in found:
             yield path, "is missing"
         elif found[path] != recorded.size:
             yield path, f"has {found[path]} bytes instead of {recorded.size}"
-        elif sha256(root / path) != recorded.sha256:
+        elif _sha256(repository, path) != recorded.sha256:
             yield path, "has other content"
     for path in sorted(found.keys() - receipt.files.keys() - _BESIDE):
         yield path, "is not listed"
+
+
+def _sha256(repository: Repository, path: str) -> str:
+    """A Hub tells it of large files; small ones are read."""
+    digest = repository.digest(path)
+    if digest.startswith("sha256:"):
+        return digest.removeprefix("sha256:")
+    return sha256(repository.pinned.file(path))
 
 
 def _finding(name: str, receipt: Receipt, wrong: Mapping[str, str]) -> Finding:

@@ -2,114 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from adapter_merge.card import people_text
 from adapter_merge.checks import CARD_CHECKS
 from adapter_merge.errors import (
-    AdapterMergeError,
-    CheckFailed,
-    Interrupted,
+    HubUnavailable,
     MergeError,
+    PublishError,
     TargetNotOurs,
 )
-from adapter_merge.finding import Finding, Verdict, unweighed
+from adapter_merge.finding import Verdict, unweighed
+from adapter_merge.flavours import Look
 from adapter_merge.folder import read_receipt
 from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan
-from adapter_merge.ports import Encoder, Reporter
-from adapter_merge.probed import NotRun, Probed
+from adapter_merge.ports import Hub, Reporter
 from adapter_merge.readme import README, Readme
 from adapter_merge.receipt import RECEIPT_NAME, Receipt, SourceRecord
 from adapter_merge.record import finding_records, probe_record, receipt_of, source_record
-from adapter_merge.report import ErrorRecord, Report
-from adapter_merge.request import Request, Settings
+from adapter_merge.remote import OF_THE_HUB, RemoteTarget
+from adapter_merge.report import Report
+from adapter_merge.request import RepoRef, Request, Settings
+from adapter_merge.running import Job, Machine, Run, failures
+from adapter_merge.sending import (
+    Party,
+    Result,
+    allow,
+    card_pieces,
+    chosen_tag,
+    parties_of,
+    pieces_of,
+    refuse_by_licence,
+)
 from adapter_merge.sources import Sources, Target, TargetState
 from adapter_merge.stages.describe import Card, Subject, describe
 from adapter_merge.stages.draft import draft
 from adapter_merge.stages.foresee import foresee
 from adapter_merge.stages.merge import merge
+from adapter_merge.stages.publish import publish
+from adapter_merge.stages.pull import pull, pull_size
 from adapter_merge.stages.resolve import resolve
 from adapter_merge.stages.seal import seal
 from adapter_merge.stages.validate import judge_licence, validate
 from adapter_merge.streaming import prepare
-from adapter_merge.work import WorkFolder, keep_aside, put_card, recover, standing_card, work_folder
+from adapter_merge.weighing import as_asked, explain, judge, stop_on_failure
+from adapter_merge.work import (
+    WorkFolder,
+    discard,
+    keep_aside,
+    put_card,
+    recover,
+    standing_card,
+    work_folder,
+)
 
 _CARD_CODES = frozenset(check.code for check in CARD_CHECKS)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Machine:
-    """What a run takes from the machine that it runs on.
-
-    Attributes:
-        now: a clock in seconds that never goes back.
-        peak_rss: largest resident memory of this process so far, in bytes.
-        versions: of this program, Python and the libraries that compute.
-        workers: threads to merge with where the request doesn't say.
-        free: bytes that are free where a folder lies, or would lie.
-        hub_cache: the folder of the Hub's cache; it need not exist.
-        encoder: what runs models for these settings; None where they want none run. It raises `RequestError`
-            for inputs that can't be read.
-    """
-
-    now: Callable[[], float]
-    peak_rss: Callable[[], int]
-    versions: Mapping[str, str]
-    workers: int
-    free: Callable[[Path], int]
-    hub_cache: Path
-    encoder: Callable[[Settings], Encoder | None]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Job:
-    """One merge, decided; `text` is people's own for a first card, `encoder` None where nothing is run."""
-
-    request: Request
-    sources: Sources
-    plan: Plan
-    text: str
-    encoder: Encoder | None
-
-
-@dataclass(kw_only=True, slots=True)
-class _Run:
-    """What is known so far; a report can be made of it at any moment."""
-
-    machine: Machine
-    start: float
-    report: Report
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        start = self.machine.now()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = round(self.machine.now() - start, 4)
-
-    def finished(self) -> Report:
-        total = round(self.machine.now() - self.start, 4)
-        return replace(
-            self.report,
-            seconds={**self.seconds, "total": total},
-            peak_rss_bytes=self.machine.peak_rss(),
-        )
-
-
 def run(request: Request, *, reporter: Reporter, machine: Machine) -> Report:
     """Do the whole job; what goes wrong is in the report, which has one shape whatever happens."""
-    state = _Run(
+    state = Run(
         machine=machine,
         start=machine.now(),
         report=_nothing_yet(request, machine),
     )
-    with _failures(state):
+    with failures(state):
         _stages(request, state, reporter)
     report = state.finished()
     reporter.finished(report)
@@ -132,45 +93,12 @@ def _nothing_yet(request: Request, machine: Machine) -> Report:
     )
 
 
-def reported(
-    to: str, work: Callable[[], Report], *, machine: Machine, hint: str | None = None
-) -> Report:
-    """The report of a job that merges nothing, or the report of its failure.
-
-    Where a check failed it keeps all that the job found; `hint` is the next step then.
-    """
-    report = Report(status="failed", to=to, versions=machine.versions)
-    state = _Run(machine=machine, start=machine.now(), report=report)
-    with _failures(state):
-        state.report = work()
-        stop_on_failure(Verdict(findings=state.report.findings), hint=hint)
-    return state.finished()
-
-
-@contextmanager
-def _failures(state: _Run) -> Iterator[None]:
-    try:
-        yield
-    except AdapterMergeError as e:
-        _note_failure(state, e)
-    except KeyboardInterrupt:
-        stop = Interrupted("the run was stopped", hint="Run it again; nothing was left behind.")
-        _note_failure(state, stop)
-
-
-def _note_failure(state: _Run, error: AdapterMergeError) -> None:
-    findings = error.verdict.findings if isinstance(error, CheckFailed) else state.report.findings
-    state.report = replace(
-        state.report, status="failed", findings=findings, error=ErrorRecord.of(error)
-    )
-
-
-def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
+def _stages(request: Request, state: Run, reporter: Reporter) -> None:
     with state.timed("resolve"):
         target = request.target.folder
         if target is not None:
             recover(target.expanduser().resolve())
-        sources = resolve(request, cache=state.machine.hub_cache)
+        sources = resolve(request, around=state.machine.around)
     state.report = replace(
         state.report,
         adapters=tuple(source_record(a) for a in sources.adapters),
@@ -188,17 +116,115 @@ def _stages(request: Request, state: _Run, reporter: Reporter) -> None:
     )
     reporter.planned(plan, forecast(request, sources.target.root, plan, machine=state.machine))
     text = people_text(request.card_body, sources.adapters)
-    job = _Job(request=request, sources=sources, plan=plan, text=text, encoder=encoder)
+    job = Job(request=request, sources=sources, plan=plan, text=text, encoder=encoder)
+    if sources.target.remote is None:
+        _into_folder(job, state, reporter)
+    else:
+        _onto_hub(job, state, reporter, sources.target.remote)
+
+
+def _into_folder(job: Job, state: Run, reporter: Reporter) -> None:
+    target = job.sources.target
+    receipt = _unchanged(job)
+    if receipt is None:
+        _merge(job, state, reporter)
+        return
+    with state.timed("describe"):
+        card = _refreshed(job, state, receipt, Look.at(target.root))
+        put_card(target.root, card.text)
+    state.report = replace(state.report, status="unchanged")
+
+
+def _onto_hub(job: Job, state: Run, reporter: Reporter, remote: RemoteTarget) -> None:
+    """Publish what isn't there yet; merge what doesn't wait to be sent."""
+    sends, hub = job.request.publish != "none", state.machine.around.connected()
+    if sends:
+        with state.timed("allow"):
+            _allow(job, remote, hub)
+    receipt = _unchanged_there(job, remote)
+    if receipt is not None:
+        _refresh_there(job, state, receipt, hub)
+        return
     receipt = _unchanged(job)
     if receipt is None:
         _merge(job, state, reporter)
     else:
-        _refresh(job, state, receipt)
+        with state.timed("describe"):
+            card = _refreshed(job, state, receipt, Look.at(job.sources.target.root))
+            put_card(job.sources.target.root, card.text)
+        state.report = replace(state.report, status="merged")
+    if sends:
+        _publish(job, state, reporter, hub)
 
 
-def _refresh(job: _Job, state: _Run, receipt: Receipt) -> None:
-    """Merge nothing; the card alone follows its sources."""
-    target = job.sources.target
+def _allow(job: Job, remote: RemoteTarget, hub: Hub) -> None:
+    """Whatever would stop the result from being published stops it before the work."""
+    hub.require_write(remote)
+    decided = allow(_parties(job), remote, job.request, overwrite=job.request.overwrite)
+    refuse_by_licence(judge_licence(job.sources), remote, decided)
+
+
+def _parties(job: Job) -> tuple[Party, ...]:
+    sources = job.sources
+    pins = (sources.base.pinned, *(a.pinned for a in sources.adapters))
+    access = {pinned.repo: pinned.access for pinned in pins if pinned.repo is not None}
+    records = [source_record(a) for a in sources.adapters]
+    return parties_of(source_record(sources.base), records, access)
+
+
+def _unchanged_there(job: Job, remote: RemoteTarget) -> Receipt | None:
+    """The receipt that stands on the Hub, where it is of the same recipe and all its files are there."""
+    if remote.receipt is None or remote.foreign:
+        return None
+    sizes = {path: file.size for path, file in remote.files.items() if path not in OF_THE_HUB}
+    return remote.receipt if _holds(remote.receipt, sizes, job) else None
+
+
+def _refresh_there(job: Job, state: Run, receipt: Receipt, hub: Hub) -> None:
+    """Merge nothing; the card alone is sent, where its sources got new words."""
+    remote = job.sources.target.remote
+    assert remote is not None  # noqa: S101 - a receipt was read there
+    repository = hub.open(RepoRef.model_validate(f"hf://{remote.repo}@{remote.head}"))
+    with state.timed("describe"):
+        card = _refreshed(job, state, receipt, Look.of(repository))
+        there = repository.pinned.file(README).read_bytes() if README in repository.files else b""
+    state.report = replace(state.report, status="unchanged")
+    if job.request.publish == "none" or card.text.encode() == there:
+        return
+    with state.timed("publish"), TemporaryDirectory(prefix="adapter-merge-") as place:
+        Path(place, README).write_text(card.text, encoding="utf-8")
+        pieces = card_pieces(Path(place))
+        result = Result(receipt=receipt, parties=_parties(job), pieces=pieces, card_only=True)
+        published = publish(result, remote, job.request, hub=hub)
+    state.report = replace(state.report, published=published)
+
+
+def _publish(job: Job, state: Run, reporter: Reporter, hub: Hub) -> None:
+    target, remote = job.sources.target, job.sources.target.remote
+    receipt = read_receipt(target.root)
+    assert remote is not None  # noqa: S101 - that is why it is published
+    assert receipt is not None  # noqa: S101 - it was sealed
+    pieces = pieces_of(target.root, receipt)
+    result = Result(receipt=receipt, parties=_parties(job), pieces=pieces)
+    total = sum(piece.size for piece in pieces.values())
+    try:
+        with state.timed("publish"), reporter.working("publish", total) as advance:
+            published = publish(
+                result,
+                remote,
+                job.request,
+                hub=hub,
+                overwrite=job.request.overwrite,
+                advance=advance,
+            )
+    except (PublishError, HubUnavailable) as e:
+        raise type(e)(e.message, hint=f"{e.hint} The result waits in `{target.root}`.") from e
+    discard(target.root)
+    state.report = replace(state.report, published=published)
+
+
+def _refreshed(job: Job, state: Run, receipt: Receipt, look: Look) -> Card:
+    """The card of a result that stands, following its sources."""
     of_words = {f.code: f for f in judge_licence(job.sources)}
     found = (f.finding() for f in receipt.findings if f.code not in _CARD_CODES)
     seen = tuple(of_words.get(f.code) or unweighed(f) for f in found)
@@ -210,37 +236,44 @@ def _refresh(job: _Job, state: _Run, receipt: Receipt) -> None:
         relative_changes=receipt.relative_changes,
         probe=receipt.probe,
     )
-    with state.timed("describe"):
-        told = receipt.model_copy(update={"findings": finding_records(known)})
-        card = _described(job, told, target.root, _standing(target))
-        of_card = judge(card.findings, job.request).findings
-        state.report = replace(state.report, findings=(*known, *of_card))
-        stop_on_failure(Verdict(findings=state.report.findings))
-        put_card(target.root, card.text)
-    state.report = replace(state.report, status="unchanged")
+    told = receipt.model_copy(update={"findings": finding_records(known)})
+    card = _described(job, told, look)
+    of_card = judge(card.findings, job.request).findings
+    state.report = replace(state.report, findings=(*known, *of_card))
+    stop_on_failure(Verdict(findings=state.report.findings))
+    return card
 
 
-def _merge(job: _Job, state: _Run, reporter: Reporter) -> None:
+def _merge(job: Job, state: Run, reporter: Reporter) -> None:
     """Merge into a work folder, judge it, and put it in its place."""
     target = job.sources.target
+    _pull(job, state, reporter)
     with state.timed("import"):
         device = prepare(job.request.device)
     with work_folder(target.root, size=job.plan.size) as work:
         _refuse_moved(target)
         made = _make(job, state, reporter, device=device, work=work)
         with state.timed("describe"):
-            card = _described(job, made, work.path, _standing(target))
+            card = _described(job, made, Look.at(work.path))
         of_card = judge(card.findings, job.request).findings
         verdict = Verdict(findings=(*state.report.findings, *of_card))
         state.report = replace(state.report, findings=verdict.findings)
         reporter.judged(verdict)
         if verdict.failures:
             kept = f"Look at `{keep_aside(work)}`. " if job.request.keep_failed else ""
-            stop_on_failure(verdict, hint=f"{kept}{_explain(verdict)}")
+            stop_on_failure(verdict, hint=f"{kept}{explain(verdict)}")
         receipt = made.model_copy(update={"findings": finding_records(verdict.findings)})
         with state.timed("seal"):
             seal(receipt, card.text, target, work=work)
     state.report = replace(state.report, status="merged", files=receipt.files)
+
+
+def _pull(job: Job, state: Run, reporter: Reporter) -> None:
+    """Bring here what the merge reads; nothing is to be done where all of it is in folders."""
+    total = pull_size(job.plan, job.sources)
+    if total:
+        with state.timed("pull"), reporter.working("pull", total) as advance:
+            pull(job.plan, job.sources, advance=advance)
 
 
 def _refuse_moved(target: Target) -> None:
@@ -252,7 +285,7 @@ def _refuse_moved(target: Target) -> None:
         )
 
 
-def _make(job: _Job, state: _Run, reporter: Reporter, *, device: str, work: WorkFolder) -> Receipt:
+def _make(job: Job, state: Run, reporter: Reporter, *, device: str, work: WorkFolder) -> Receipt:
     """Fill the work folder and look at it; the receipt lacks what the checks of the card will say."""
     plan, sources = job.plan, job.sources
     workers = job.request.workers or state.machine.workers
@@ -278,18 +311,31 @@ def _make(job: _Job, state: _Run, reporter: Reporter, *, device: str, work: Work
 
 def _standing(target: Target) -> Readme | None:
     """The card of our earlier result as it is now: people may have written in it while the run worked."""
+    if target.remote is not None:
+        return None if target.remote.receipt is None else target.remote.readme
     return None if target.receipt is None else standing_card(target.root)
 
 
-def _described(job: _Job, receipt: Receipt, folder: Path, standing: Readme | None) -> Card:
+def _described(job: Job, receipt: Receipt, look: Look) -> Card:
+    target = job.sources.target
     subject = Subject(
-        title=job.sources.target.root.name,
-        folder=folder,
+        title=target.title,
+        look=look,
         receipt=receipt,
-        standing=standing,
+        standing=_standing(target),
         sources=job.sources,
+        repo=None if target.remote is None else target.remote.repo,
+        revision=_revision(job, receipt),
     )
     return describe(subject, text=job.text)
+
+
+def _revision(job: Job, receipt: Receipt) -> str | None:
+    """The tag that the result will have: what people load by it never moves."""
+    remote = job.sources.target.remote
+    if remote is None:
+        return None
+    return chosen_tag(job.request, receipt, _parties(job), remote.tags)
 
 
 def drafted(request: Request, sources: Sources) -> Plan:
@@ -299,6 +345,12 @@ def drafted(request: Request, sources: Sources) -> Plan:
         TargetNotOurs: something else stands there.
     """
     target = sources.target
+    strangers = target.remote.foreign if target.remote is not None else ()
+    if strangers and not request.overwrite:
+        raise TargetNotOurs(
+            f"the target `{target.source}` holds files that no receipt of this program lists: `{strangers[0]}`",
+            hint="Name another repository with `--to`, or replace them with `--overwrite`.",
+        )
     if target.state is TargetState.FOREIGN and not request.overwrite:
         raise TargetNotOurs(
             f"the target `{target.source}` holds files that no receipt of this program lists",
@@ -313,52 +365,20 @@ def forecast(settings: Settings, target: Path, plan: Plan, *, machine: Machine) 
     return foresee(plan, workers=workers, free_bytes=machine.free(target))
 
 
-def _unchanged(job: _Job) -> Receipt | None:
+def _unchanged(job: Job) -> Receipt | None:
     """The target's receipt, where it was made by the same recipe and all its files are still there.
 
     A result that was never run isn't what `--probe require` asks for.
     """
-    plan, target = job.plan, job.sources.target
+    target = job.sources.target
     if target.state is not TargetState.OURS or target.receipt is None:
         return None
-    sizes = {p: n for p, n in target.sizes.items() if p not in {README, RECEIPT_NAME}}
-    recorded = {p: r.size for p, r in target.receipt.files.items()}
-    same = target.receipt.recipe == plan.recipe and sizes == recorded
-    unproved = target.receipt.probe is None or not target.receipt.probe.ran
-    if not same or (unproved and job.request.probe == "require"):
-        return None
-    return target.receipt
+    return target.receipt if _holds(target.receipt, target.sizes, job) else None
 
 
-def as_asked(probed: Probed, settings: Settings) -> Probed:
-    """With `--probe require` that nothing ran is a failure."""
-    if isinstance(probed, NotRun):
-        return replace(probed, required=settings.probe == "require")
-    return probed
-
-
-def judge(findings: tuple[Finding, ...], settings: Settings) -> Verdict:
-    """All findings, with `--ignore` and `--strict` applied."""
-    return Verdict.of(findings, ignore=settings.ignore, strict=settings.strict)
-
-
-def stop_on_failure(verdict: Verdict, *, hint: str | None = None) -> None:
-    """Raise for a verdict that has failures; without a hint the next step is the first one's explanation.
-
-    Raises:
-        CheckFailed: it has.
-    """
-    if not verdict.failures:
-        return
-    first, *others = verdict.failures
-    more = f", and {len(others)} more" if others else ""
-    raise CheckFailed(
-        f"{first.code} failed for {first.subject}: {first.message}{more}",
-        hint=hint or _explain(verdict),
-        verdict=verdict,
-    )
-
-
-def _explain(verdict: Verdict) -> str:
-    code = verdict.failures[0].code
-    return f"`adapter-merge codes {code}` says what it means, how to look, and what to do."
+def _holds(receipt: Receipt, found: Mapping[str, int], job: Job) -> bool:
+    sizes = {p: n for p, n in found.items() if p not in {README, RECEIPT_NAME}}
+    recorded = {p: r.size for p, r in receipt.files.items()}
+    unproved = receipt.probe is None or not receipt.probe.ran
+    same = receipt.recipe == job.plan.recipe and sizes == recorded
+    return same and not (unproved and job.request.probe == "require")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from adapter_merge.checkpoint import WeightFile
 from adapter_merge.finding import Verdict
@@ -154,19 +154,28 @@ class Hub(Protocol):
         ...
 
 
+# A Hub's client takes half a second to import: who merges folders never waits for it.
+Connect: TypeAlias = Callable[[], Hub]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
     """Where sources and targets are looked for, besides the folders that a request names.
 
     Attributes:
         cache: the folder of the Hub's cache on this machine; None where nothing says which.
-        hub: None where there is none to ask.
+        hub: connects, once it is needed; None where there is none to ask.
         work: the folder in which a result for a Hub is made, where the request doesn't say.
     """
 
     cache: Path | None = None
-    hub: Hub | None = None
+    hub: Connect | None = None
     work: Path | None = None
+
+    def connected(self) -> Hub:
+        """The Hub, where something was read there already."""
+        assert self.hub is not None  # noqa: S101
+        return self.hub()
 
 
 class Silent:

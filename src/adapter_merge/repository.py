@@ -11,21 +11,24 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from adapter_merge.checkpoint import Checkpoint, Index, WeightFile
-from adapter_merge.errors import Corrupt, Layout, NotFound, NotSafetensors
+from adapter_merge.errors import Corrupt, Layout, NotFound, NotSafetensors, RequestError
 from adapter_merge.folder import (
     ADAPTER_WEIGHTS,
     INDEX,
+    MOST_BYTES,
     SINGLE,
     list_files,
     read_json,
     sha256,
     stays_inside,
 )
-from adapter_merge.ports import Repository
+from adapter_merge.ports import Connect, Repository
+from adapter_merge.request import RepoRef
 from adapter_merge.sources import Pinned
 from adapter_merge.weights import read_header, read_span
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_HEAVY = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 _LONGEST_NAME = 255  # bytes, of file systems
 _AT_ONCE = 8  # headers that are asked for together: one answer of a Hub takes a tenth of a second
 
@@ -71,6 +74,33 @@ class Folder:
         header = hashlib.sha256(weights.header).hexdigest()
         moment = (self.pinned.root / path).stat().st_mtime_ns
         return f"header:{header}:{weights.size}:{moment}"
+
+
+def opened(ref: RepoRef, hub: Connect | None) -> Repository:
+    """What a ref leads to; without a Hub ids are refused.
+
+    Raises:
+        RequestError: it could be a folder and an id, or there is no Hub to ask.
+        AdapterMergeError: the Hub says no, or nothing.
+    """
+    if ref.folder is not None:
+        return Folder(ref.folder.expanduser().absolute(), ref.text)
+    if Path(ref.text).is_dir():
+        raise RequestError(
+            f"`{ref.text}` is a folder here, and could be a Hub id",
+            hint=f"Write `./{ref.text}` for the folder, or `hf://{ref.text}` for the repository.",
+        )
+    if hub is None:
+        raise RequestError(
+            f"`{ref.text}` is a Hub id, and only folders are read here",
+            hint=f"`hf download {ref.repo} --local-dir ./{ref.name}`, then name that folder.",
+        )
+    return hub().open(ref)
+
+
+def small_files(files: Mapping[str, int]) -> tuple[str, ...]:
+    """Those that aren't weights, nor larger than what is read of a file."""
+    return tuple(p for p, n in files.items() if n <= MOST_BYTES and not p.endswith(_HEAVY))
 
 
 def open_checkpoint(root: Path) -> Checkpoint:

@@ -187,7 +187,7 @@ class Settings(_Value):
     )
     probes: Path | None = Field(
         None,
-        description="File with `texts`, `queries` and `images` to run it on, as JSON or YAML; left out, our own.",
+        description="File with `texts`, `queries` and `images` to run it on, and what is `relevant`, as JSON or YAML; left out, our own.",
     )
     card_body: str = Field(
         "adapter",
@@ -302,7 +302,9 @@ class Request(Settings, Publishing):
     @model_validator(mode="after")
     def _publishes_on_a_hub(self) -> Self:
         asked = self.model_fields_set & Publishing.model_fields.keys()
-        wished = [f for f in sorted(asked) if getattr(self, f) != Publishing.model_fields[f].default]
+        wished = [
+            f for f in sorted(asked) if getattr(self, f) != Publishing.model_fields[f].default
+        ]
         if wished and self.target.folder is not None:
             flag = f"--{wished[0].replace('_', '-')}"
             message = f"`{flag}` is for a target on a Hub, and `{self.target.text}` is a folder"

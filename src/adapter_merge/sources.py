@@ -15,7 +15,7 @@ from adapter_merge.errors import Corrupt
 from adapter_merge.patterns import Patterns
 from adapter_merge.readme import Readme
 from adapter_merge.receipt import Receipt
-from adapter_merge.remote import Access
+from adapter_merge.remote import Access, RemoteTarget
 
 # Sees to it that files lie here; the second argument gets their bytes as they come.
 Have: TypeAlias = Callable[[Collection[str], Callable[[int], None] | None], None]
@@ -202,7 +202,14 @@ class TargetState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """The target as it stands; `receipt`, `sizes` (path -> bytes) and `readme` only where it is ours."""
+    """The target as it stands; `receipt`, `sizes` (path -> bytes) and `readme` only where it is ours.
+
+    Attributes:
+        source: as the user wrote it.
+        root: the folder that gets the result; for a target on a Hub, where the result waits to be sent.
+        state, receipt, sizes, readme: of that folder.
+        remote: the target on the Hub; None for a folder.
+    """
 
     source: str
     root: Path
@@ -210,6 +217,12 @@ class Target:
     receipt: Receipt | None
     sizes: Mapping[str, int]
     readme: Readme | None
+    remote: RemoteTarget | None = None
+
+    @property
+    def title(self) -> str:
+        """What its card calls it."""
+        return self.root.name if self.remote is None else self.remote.repo.rpartition("/")[2]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

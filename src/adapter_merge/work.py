@@ -248,6 +248,12 @@ def put_card(target: Path, text: str) -> None:
         raise write_error(e, name=README) from e
 
 
+def discard(target: Path) -> None:
+    """Remove a result that isn't needed here any more; what can't be removed is left."""
+    with suppress(OSError), _turn(target.parent):
+        shutil.rmtree(target, ignore_errors=True)
+
+
 def keep_aside(work: WorkFolder) -> Path:
     """Keep a work folder that failed a check, as `NAME.failed-ID` beside the target."""
     kept = work.target.parent / f"{work.target.name}.failed-{work.identity}"

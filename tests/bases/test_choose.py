@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from adapter_merge.errors import AdapterMergeError, NotFound, QuantisedBase, RequestError
+from adapter_merge.ports import Surroundings
 from adapter_merge.request import Request
 from adapter_merge.sources import Sources
 from adapter_merge.stages.resolve import resolve
@@ -32,7 +33,7 @@ ID = "org/Llama-1B"
 
 def sources(*adapters: str, cache: Path | None = None, **settings: object) -> Sources:
     request = Request.model_validate({"adapters": adapters or ("./adapter",), **settings})
-    return resolve(request, cache=cache)
+    return resolve(request, around=Surroundings(cache=cache))
 
 
 def error(*adapters: str, cache: Path | None = None, **settings: object) -> AdapterMergeError:

@@ -21,6 +21,7 @@ from adapter_merge.probed import NotRun, Probed
 from adapter_merge.receipt import Receipt
 from adapter_merge.report import Report
 from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
+from adapter_merge.running import reported
 from adapter_merge.sources import Sources
 from tests.build import OUTPUTS, Case, contents, debris, make_case
 from tests.checks.test_outputs import GOOD, RAN
@@ -254,7 +255,7 @@ def test_a_failed_check_keeps_its_proof(case: Case) -> None:
         reporter=Silent(),
         machine=machine,
     )
-    report = pipeline.reported(str(case.to), work, machine=machine)
+    report = reported(str(case.to), work, machine=machine)
     assert report.error is not None
     assert report.error.type == "CheckFailed"
     assert "no such class" in report.error.message

@@ -17,7 +17,8 @@ from tests.layouts.tiny import WEIGHTS, Files, MakeRepo, MakeSide, adapter_in, l
 def make_repo(tmp_path: Path) -> MakeRepo:
     def make(files: Files, origin: str = "base") -> Repo:
         root = write(tmp_path / origin, files)
-        return Repo(origin=origin, root=root, files=list_files(root))
+        pinned = Pinned(source=origin, root=root)
+        return Repo(origin=origin, pinned=pinned, files=list_files(root))
 
     return make
 

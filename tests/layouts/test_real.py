@@ -13,6 +13,7 @@ from adapter_merge.layouts.repo import Repo
 from adapter_merge.layouts.sandbox import MARKER, after_answer
 from adapter_merge.layouts.stop import stop_token
 from adapter_merge.layouts.tokenizer import named_tokens
+from adapter_merge.sources import Pinned
 from tests.layouts.templates import CLOSED_BY, PARTS, PLAIN, SILENT
 from tests.layouts.tiny import MakeSide, contents
 
@@ -50,7 +51,8 @@ def test_the_same_text_follows_the_answer(saved: Path, template: str) -> None:
     theirs = AutoTokenizer.from_pretrained(saved)
     said = theirs.apply_chat_template(chat(template), chat_template=template, tokenize=False)
     _, found, expected = said.rpartition(MARKER)
-    repo = Repo(origin="base", root=saved, files=list_files(saved))
+    pinned = Pinned(source="base", root=saved)
+    repo = Repo(origin="base", pinned=pinned, files=list_files(saved))
     after = after_answer(template, named_tokens(repo, ()))
     assert after == (expected if found else None)
     stop = stop_token(template, repo, ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapter_merge.bases.choose import choose_base, refuse_quantised
+from adapter_merge.bases.choose import choose_base, no_such_base, refuse_quantised
 from adapter_merge.bases.fit import claims_on
 from adapter_merge.bases.grown import grown_vocabulary
 from adapter_merge.bases.live import live_modules
@@ -18,6 +18,7 @@ __all__ = [
     "claims_on",
     "grown_vocabulary",
     "live_modules",
+    "no_such_base",
     "refuse_quantised",
     "refuse_unread",
 ]

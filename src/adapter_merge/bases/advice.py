@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from adapter_merge.bases.candidates import Candidate, candidates
+from adapter_merge.bases.hosted import hosted
 from adapter_merge.bases.nearby import fitting, free_folder
 from adapter_merge.bases.search import AUTO, Search
 from adapter_merge.request import AdapterRef
@@ -16,7 +17,7 @@ _SHOWN = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Survey:
-    """What was found out about a base: what it may be, and the folders here that fit."""
+    """What was found out about a base: what it may be, and what fits, here or else on the Hub."""
 
     search: Search
     candidates: tuple[Candidate, ...]
@@ -31,7 +32,8 @@ class Survey:
             given=None if given is None or given.text == AUTO else given,
             quantised=quantised,
         )
-        return cls(search=search, candidates=named, found=fitting(search, named))
+        found = fitting(search, named) or hosted(search, named)
+        return cls(search=search, candidates=named, found=found)
 
     def told(self, *, besides: str | None = None) -> str:
         """The candidates as the end of a sentence; empty where `besides` is the only one."""
@@ -44,7 +46,7 @@ class Survey:
         """What to do next."""
         if self.found:
             commands = ", or ".join(f"`{command(self.search, ref)}`" for ref in self.found[:_SHOWN])
-            where = "It is here" if len(self.found) == 1 else "These folders fit"
+            where = "It fits" if len(self.found) == 1 else "These fit"
             return f"{where}: {commands}."
         if not self.candidates:
             example = command(self.search, "./folder")
@@ -63,6 +65,9 @@ class Survey:
         folder = free_folder(self.search, candidate.base.name)
         revision = ["--revision", candidate.revision] if candidate.revision else []
         fetch = shlex.join(["hf", "download", repo, *revision, "--local-dir", folder])
+        if self.search.around.hub is not None:
+            pinned = f"{repo}@{candidate.revision}" if candidate.revision else repo
+            return f"If `{repo}` is it: `{command(self.search, pinned)}`."
         start = f"If `{repo}` on the Hub is it: " if candidate.base.path else ""
         return f"{start}`{fetch}`, then `{command(self.search, folder)}`."
 

@@ -1,4 +1,4 @@
-"""Which folder is the base: the one that the request names, the adapter's own, or a found one."""
+"""Which model is the base: the one that the request names, the adapter's own, or a found one."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from adapter_merge.bases.advice import Survey, command
 from adapter_merge.bases.fit import why_quantised
 from adapter_merge.bases.nearby import there
 from adapter_merge.bases.search import AUTO, Search
-from adapter_merge.errors import NotFound, QuantisedBase, RequestError
+from adapter_merge.errors import Corrupt, NotFound, QuantisedBase, RequestError, SourceError
 from adapter_merge.request import RepoRef
 from adapter_merge.sources import Adapter, Base
 from adapter_merge.written import read_written
 
 
 def choose_base(search: Search) -> RepoRef:
-    """The base's folder, as it can be written.
+    """The base, as it can be written.
 
     Raises:
-        RequestError: no base is named, several are, or the name is a Hub id.
+        RequestError: no base is named, several are, or an id where there is no Hub to ask.
         NotFound: the folder that is named isn't there, or none fits `--base auto`.
     """
     given = search.request.base
@@ -26,6 +26,13 @@ def choose_base(search: Search) -> RepoRef:
         adapter, text = _named(search)
         return _existing(_ref(text), search, by=adapter)
     return _automatic(search) if given.text == AUTO else _existing(given, search)
+
+
+def no_such_base(search: Search, ref: RepoRef, error: SourceError) -> SourceError:
+    """The error for a base that the Hub doesn't have or doesn't give, with what may be it instead."""
+    survey = Survey.of(search)
+    told, hint = survey.told(besides=ref.repo), survey.hint()
+    return type(error)(f"{error.message}{told}", hint=hint if survey.found else error.hint)
 
 
 def refuse_quantised(search: Search, base: Base) -> None:
@@ -79,13 +86,16 @@ def _ref(text: str) -> RepoRef | str:
 
 
 def _existing(ref: RepoRef | str, search: Search, *, by: Adapter | None = None) -> RepoRef:
-    """The ref, where its folder is there; `by` is the adapter that names it, None the request."""
+    """The ref, where it can be opened; `by` is the adapter that names it, None the request."""
     text = ref if isinstance(ref, str) else ref.text
     whose = "" if by is None else f", which `{by.pinned.source}` names as its base,"
     if isinstance(ref, str):
         raise _unusable(f"`{text}`{whose} is not a folder on this machine", search)
     if ref.folder is None:
-        raise _id(ref, whose, search)
+        return _id(ref, whose, search, by)
+    if by is not None and by.pinned.repo is not None:
+        # What a stranger's config says must never decide which files of this machine are read.
+        raise _unusable(f"`{text}`{whose} is a folder of the machine that trained it", search)
     if there(text) is not None:
         return ref
     survey = Survey.of(search)
@@ -94,24 +104,47 @@ def _existing(ref: RepoRef | str, search: Search, *, by: Adapter | None = None) 
     )
 
 
-def _id(ref: RepoRef, whose: str, search: Search) -> RequestError:
+def _id(ref: RepoRef, whose: str, search: Search, by: Adapter | None) -> RepoRef:
     text = ref.text
     folder = there(text)
-    if folder is not None and folder.is_dir():
-        return RequestError(
+    clear = text.startswith("hf://") or (by is not None and by.pinned.repo is not None)
+    if folder is not None and folder.is_dir() and not clear:
+        raise RequestError(
             f"`{text}`{whose} is a folder here, and could be a Hub id",
             hint=f"For the folder: `{command(search, f'./{text}')}`; "
             f"for the repository: `{command(search, f'hf://{text}')}`.",
         )
+    if search.around.hub is not None:
+        return _pinned_by(ref, by, clear=clear)
     written = read_written(ref.repo)
     if written is None or written.repo is None:
         problem = (
             f"`{text}`{whose} is not on this machine, and says not who published it on the Hub"
         )
-        return _unusable(problem, search)
+        raise _unusable(problem, search)
     what = "the Hub id of a quantised model" if written.quantised else "a Hub id"
-    problem = f"`{text}`{whose} is {what}, and the Hub edge is not built yet"
-    return _unusable(problem, search, told=written.repo)
+    problem = f"`{text}`{whose} is {what}, and there is no Hub to ask"
+    raise _unusable(problem, search, told=written.repo)
+
+
+def _pinned_by(ref: RepoRef, by: Adapter | None, *, clear: bool) -> RepoRef:
+    """The id, at the revision that the adapter which names it was trained on, where it says one."""
+    wanted = by.config.revision if by is not None else None
+    bare = ref.text.removeprefix("hf://")
+    if ref.revision is None and wanted and wanted != "main":
+        return _ref_of(f"hf://{bare}@{wanted}", by)
+    return _ref_of(f"hf://{bare}", by) if clear else ref
+
+
+def _ref_of(text: str, by: Adapter | None) -> RepoRef:
+    try:
+        return RepoRef.model_validate(text)
+    except ValidationError as e:
+        source = "" if by is None else f" of `{by.pinned.source}`"
+        raise Corrupt(
+            f"`adapter_config.json`{source} names a revision that is none: `{text[:200]}`",
+            hint="Name the base with `--base`.",
+        ) from e
 
 
 def _unusable(problem: str, search: Search, *, told: str | None = None) -> RequestError:
@@ -126,10 +159,10 @@ def _automatic(search: Search) -> RepoRef:
     if survey.found:
         listed = ", ".join(f"`{ref}`" for ref in survey.found)
         raise RequestError(
-            f"`--base auto` found {len(survey.found)} folders that fit: {listed}",
+            f"`--base auto` found {len(survey.found)} models that fit: {listed}",
             hint=survey.hint(),
         )
     raise NotFound(
-        f"`--base auto` found no folder here that is the base and fits{survey.told()}",
+        f"`--base auto` found no model that is the base and fits{survey.told()}",
         hint=survey.hint(),
     )

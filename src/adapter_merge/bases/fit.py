@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from adapter_merge.adapters import (
@@ -23,8 +22,9 @@ from adapter_merge.folder import read_json
 from adapter_merge.naming import Target, tied_tensors, with_tied
 from adapter_merge.naming import resolve as resolve_names
 from adapter_merge.plan import Need
-from adapter_merge.repository import open_checkpoint
-from adapter_merge.sources import Adapter, Base, Pinned
+from adapter_merge.ports import Repository
+from adapter_merge.repository import checkpoint_of
+from adapter_merge.sources import Adapter, Base
 
 
 def claims_on(adapters: tuple[Adapter, ...], base: Base) -> tuple[Settled, tuple[str, ...]]:
@@ -80,12 +80,14 @@ def _claims(
         yield claim(name, contribution)
 
 
-def fits(root: Path, adapters: tuple[Adapter, ...]) -> bool:
-    """Whether a folder opens as a base, isn't quantised, and takes every adapted module."""
+def fits(repository: Repository, adapters: tuple[Adapter, ...]) -> bool:
+    """Whether it opens as a base, isn't quantised, and takes every adapted module; by headers alone."""
     try:
-        config, checkpoint = read_json(root, "config.json"), open_checkpoint(root)
+        repository.have([p for p in ("config.json",) if p in repository.files])
+        config = read_json(repository.pinned.root, "config.json")
+        checkpoint = checkpoint_of(repository)
         base = Base(
-            pinned=Pinned(source=str(root), root=root),
+            pinned=repository.pinned,
             config=config,
             checkpoint=checkpoint,
             files={},

@@ -8,6 +8,7 @@ from pathlib import Path
 from adapter_merge.bases.candidates import Candidate
 from adapter_merge.bases.fit import fits
 from adapter_merge.bases.search import AUTO, Search
+from adapter_merge.repository import Folder
 
 
 def there(text: str) -> Path | None:
@@ -23,19 +24,20 @@ def fitting(search: Search, candidates: tuple[Candidate, ...]) -> tuple[str, ...
     """The folders that may be the base and fit every adapter, as refs that can be written.
 
     Looked at are the paths that are written, and what is called like a candidate in the current folder,
-    beside the adapters, beside the written paths and in the cache.
+    beside the adapters, beside the written paths and in the cache. A path that an adapter on a Hub wrote
+    is a path of somebody else's machine.
     """
     here = Path.cwd().resolve()
-    roots = [adapter.pinned.root for adapter in search.adapters]
+    roots = [a.pinned.root for a in search.adapters if a.pinned.repo is None]
     written = list(_written_paths(search))
     themselves = [path for text in written if (path := there(text)) is not None]
     homes = [home for text in written if (home := there(str(Path(text).parent))) is not None]
     places = dict.fromkeys(p.resolve() for p in (here, *(root.parent for root in roots), *homes))
     others = {p.resolve() for p in (*roots, there(search.request.target.text)) if p is not None}
     found: dict[Path, str] = {}
-    for folder in (*themselves, *_called(candidates, places, search.cache)):
+    for folder in (*themselves, *_called(candidates, places, search.around.cache)):
         real = folder.resolve()
-        if real not in others and real not in found and fits(folder, search.adapters):
+        if real not in others and real not in found and fits(Folder(folder), search.adapters):
             found[real] = _ref(folder, here)
     return tuple(found.values())
 
@@ -54,7 +56,7 @@ def _written_paths(search: Search) -> Iterator[str]:
     given = search.request.base
     for text in (
         None if given is None or given.text == AUTO else given.text,
-        *(adapter.config.base_model_name_or_path for adapter in search.adapters),
+        *(a.config.base_model_name_or_path for a in search.adapters if a.pinned.repo is None),
     ):
         if text is not None and text.strip(" ./~"):
             yield text.strip()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
+from adapter_merge.ports import Surroundings
 from adapter_merge.request import Request
 from adapter_merge.sources import Adapter
 
@@ -21,10 +21,10 @@ class Search:
         request: as it was made.
         adapters: its adapters, opened.
         verb: the command that asks; hints repeat it.
-        cache: the folder of the Hub's cache on this machine; None where nothing says which.
+        around: where a base is looked for, besides the folders that are named.
     """
 
     request: Request
     adapters: tuple[Adapter, ...]
     verb: Verb
-    cache: Path | None
+    around: Surroundings

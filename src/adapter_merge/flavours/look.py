@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from adapter_merge.errors import SourceError
-from adapter_merge.folder import list_files, read_json
+from adapter_merge.folder import read_json
+from adapter_merge.ports import Repository
+from adapter_merge.repository import Folder
 
 _CONFIG = "config.json"
 _SETUP = "config_sentence_transformers.json"
@@ -34,12 +36,17 @@ class Look:
     @classmethod
     def at(cls, folder: Path) -> Look:
         """Look at a folder."""
-        files = frozenset(list_files(folder))
+        return cls.of(Folder(folder))
+
+    @classmethod
+    def of(cls, repository: Repository) -> Look:
+        """Look at a repository, wherever it is."""
+        files = frozenset(repository.files)
         return cls(
-            config=_read(folder, _CONFIG, files),
+            config=_read(repository, _CONFIG),
             files=files,
             chats=any(f in files for f in _TEMPLATES),
-            setup=_read(folder, _SETUP, files),
+            setup=_read(repository, _SETUP),
         )
 
     @property
@@ -49,8 +56,11 @@ class Look:
         return names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
 
 
-def _read(folder: Path, path: str, files: frozenset[str]) -> Mapping[str, Any]:
+def _read(repository: Repository, path: str) -> Mapping[str, Any]:
+    if path not in repository.files:
+        return {}
     try:
-        return read_json(folder, path) if path in files else {}
+        repository.have((path,))
+        return read_json(repository.pinned.root, path)
     except SourceError:
         return {}

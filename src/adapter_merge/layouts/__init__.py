@@ -7,7 +7,7 @@ from typing import Protocol
 
 from adapter_merge.layouts.bundled import Bundled
 from adapter_merge.layouts.carried import why_left
-from adapter_merge.layouts.choices import Choices, counting_files
+from adapter_merge.layouts.choices import Choices, counting_files, deciding_files
 from adapter_merge.layouts.config import ConfigEdits, edited_config, untied
 from adapter_merge.layouts.merged import Merged
 from adapter_merge.layouts.native import Form, native_form
@@ -33,6 +33,7 @@ __all__ = [
     "as_native",
     "counting_files",
     "cut_files",
+    "deciding_files",
     "edited_config",
     "indexed",
     "keep_files",

@@ -92,6 +92,18 @@ def _why_lost(choice: Choice | None, repo: Repo) -> str | None:
     return None if choice.winner is repo else choice.why_not(repo)
 
 
+def deciding_files(repo: Repo) -> frozenset[str]:
+    """The files of a source that are read while it is decided what the result holds, as far as names tell.
+
+    Raises:
+        Corrupt: its `modules.json` isn't valid.
+    """
+    of_families = {path for family in FAMILIES for path in family.files(repo)}
+    configs = {p for p in repo.files if "/" not in p and p.endswith(".json")}
+    counting = counting_files(repo)
+    return counting & frozenset(of_families.union(licence_files(repo), configs))
+
+
 def counting_files(repo: Repo) -> frozenset[str]:
     """The files of a source whose content can decide what the result holds, its own weights apart.
 

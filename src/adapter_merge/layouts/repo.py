@@ -9,7 +9,7 @@ from typing import Any
 
 from adapter_merge.errors import Corrupt
 from adapter_merge.folder import parse_json, read_bytes, read_json
-from adapter_merge.sources import Adapter, Base
+from adapter_merge.sources import Adapter, Base, Pinned
 
 BASE = "base"
 
@@ -20,12 +20,12 @@ class Repo:
 
     Attributes:
         origin: `base`, or the adapter as the user wrote it.
-        root: the folder that the files are read from.
+        pinned: where it is from; its files are read below its `root`.
         files: path -> bytes.
     """
 
     origin: str
-    root: Path
+    pinned: Pinned
     files: Mapping[str, int]
 
     @classmethod
@@ -33,7 +33,12 @@ class Repo:
         """The files of a source."""
         origin = BASE if isinstance(source, Base) else source.pinned.source
         sizes = {path: file.size for path, file in source.files.items()}
-        return cls(origin=origin, root=source.pinned.root, files=sizes)
+        return cls(origin=origin, pinned=source.pinned, files=sizes)
+
+    @property
+    def root(self) -> Path:
+        """The folder that the files are read from."""
+        return self.pinned.root
 
     @property
     def is_base(self) -> bool:
@@ -47,6 +52,7 @@ class Repo:
 
     def bytes(self, path: str) -> bytes:
         """The content of a file that is there."""
+        self.pinned.file(path)
         return read_bytes(self.root, path)
 
     def text(self, path: str) -> str:
@@ -66,7 +72,10 @@ class Repo:
         Raises:
             Corrupt: the file holds something else.
         """
-        return read_json(self.root, path) if path in self.files else {}
+        if path not in self.files:
+            return {}
+        self.pinned.file(path)
+        return read_json(self.root, path)
 
     def objects(self, path: str) -> list[dict[str, Any]]:
         """A JSON list of objects; empty where the file isn't there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapter_merge.sending.audience import refuse_by_licence
 from adapter_merge.sending.changes import are_worth_copying
 from adapter_merge.sending.decide import Result, allow, publication
 from adapter_merge.sending.message import REVERTS, same_work, trailers_in, trailers_of
@@ -23,6 +24,7 @@ __all__ = [
     "parties_of",
     "pieces_of",
     "publication",
+    "refuse_by_licence",
     "same_work",
     "trailers_in",
     "trailers_of",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from adapter_merge.errors import LicenceConflict, Refused
+from adapter_merge.finding import Finding
 from adapter_merge.publishing import Publishing
-from adapter_merge.receipt import Receipt
+from adapter_merge.receipt import FindingRecord
 from adapter_merge.remote import Access, RemoteTarget
 from adapter_merge.sending.parties import Party
 
@@ -93,14 +95,16 @@ def _refuse_wider(
         )
 
 
-def refuse_by_licence(receipt: Receipt, target: RemoteTarget, decided: Audience) -> None:
+def refuse_by_licence(
+    findings: Iterable[Finding | FindingRecord], target: RemoteTarget, decided: Audience
+) -> None:
     """What the checks of licences have found counts here, where something is passed on.
 
     Raises:
         LicenceConflict: a licence forbids a repository of that kind.
     """
     private = target.access is Access.PRIVATE or bool(decided.private)
-    for found in receipt.findings:
+    for found in findings:
         if found.code.startswith("L") and found.evidence.get(_kind(private=private)) is False:
             may = not private and found.evidence.get(_kind(private=True)) is not False
             raise LicenceConflict(

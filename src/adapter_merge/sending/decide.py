@@ -66,7 +66,7 @@ def publication(
         Conflict: the tag that was asked for stands at another commit.
     """
     decided = allow(result.parties, target, wish, overwrite=overwrite)
-    refuse_by_licence(result.receipt, target, decided)
+    refuse_by_licence(result.receipt.findings, target, decided)
     pieces, deletions = (
         (card_changes(result.pieces, target), ())
         if result.card_only

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from adapter_merge import card
 from adapter_merge.checks import CARD_CHECKS, CardSeen
@@ -26,17 +25,26 @@ class Subject:
 
     Attributes:
         title: the result's name.
-        folder: where its files lie now; only its config and the names of its files are looked at.
+        look: its config and the names of its files.
         receipt: what was merged; findings of the card's own checks aren't shown.
         standing: the card of an earlier result; people may have written in it.
         sources: what it was made from; None leaves the metadata and the licence as they stand.
+        repo: its id on a Hub; None for a folder.
+        revision: the tag or commit of it that people should load.
     """
 
     title: str
-    folder: Path
+    look: Look
     receipt: Receipt
     standing: Readme | None
     sources: Sources | None
+    repo: str | None = None
+    revision: str | None = None
+
+    @property
+    def address(self) -> str:
+        """What code loads it by."""
+        return self.repo or f"./{self.title}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +69,7 @@ def describe(subject: Subject, *, text: str = "") -> Card:
 
 
 def _content(subject: Subject, people: str) -> str:
-    look = Look.at(subject.folder)
+    look = subject.look
     flavour = flavour_of(look)
     terms = _terms(subject, look)
     library = flavour.library_name
@@ -73,7 +81,7 @@ def _content(subject: Subject, people: str) -> str:
         title=subject.title,
         receipt=subject.receipt,
         base_id=_base_id(keys, subject.standing),
-        snippet=flavour.snippet(look, f"./{subject.title}", None),
+        snippet=flavour.snippet(look, subject.address, subject.revision),
         terms=terms,
         stated=_stated(subject, terms),
         citations=_citations(subject),
