@@ -18,8 +18,8 @@ from adapter_merge.request import Settings
 
 _NOTE = "<!-- Written by docs/generate.py (`make docs`); edit the code that it describes, or docs/pages.py. -->"
 _REPORT = (
-    "Not for `plan`: folder that gets `report.json`, `report.html` and `changes.svg`, of a failure too. "
-    "It may not lie in the target or in a source; other files in it are left alone. Where the three can't "
+    "Not for `plan`: folder that gets `report.json`, `report.html` and its pictures, `changes.svg` and `probes.svg`, of a failure too. "
+    "It may not lie in the target or in a source; other files in it are left alone. Where they can't "
     "be written, a run that went well keeps its status and ends with exit code 8."
 )
 PEFT_RANGE = RANGES["peft"]

@@ -66,7 +66,7 @@ class KeptOutput(Output):
     report: Annotated[
         Path | None,
         Parameter(
-            help="Folder that gets `report.json`, `report.html` and `changes.svg`, of a failure too."
+            help="Folder that gets `report.json`, `report.html` and its pictures, of a failure too."
         ),
     ] = None
 
