@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from tests.build import ALPHA, RANK, Tensors, write_adapter, write_base, write_json
@@ -140,3 +142,14 @@ def _write_retriever(root: Path) -> None:
     write_json(base / "preprocessor_config.json", {"image_processor_type": "Qwen2VLImageProcessor"})
     names = [module.rpartition(".")[2] for module in modules]
     write_adapter(root / "my-colqwen2-adapter", factors, target_modules=names)
+    _write_pages(root)
+
+
+def _write_pages(root: Path) -> None:
+    """Pages of one's own, and what they answer: the guide's own words."""
+    guide = (Path(__file__).parents[2] / "docs/guides/colpali.md").read_text(encoding="utf-8")
+    wanted = guide.partition("```json\n")[2].partition("```")[0]
+    (root / "pages.json").write_text(wanted)
+    (root / "pages").mkdir()
+    for name in json.loads(wanted)["images"]:
+        Image.new("RGB", (56, 56)).save(root / name)

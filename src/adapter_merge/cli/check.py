@@ -43,7 +43,7 @@ class Against(BaseModel):
     )
     probes: Path | None = Field(
         None,
-        description="File with `texts`, `queries` and `images` to run it on, as JSON or YAML; left out, our own.",
+        description="File with `texts`, `queries` and `images` to run it on, and what is `relevant`, as JSON or YAML; left out, our own.",
     )
     device: str = Field(
         "auto", description="Where it is run: `cpu`, `cuda` or `cuda:N`; `auto` is the CPU."
