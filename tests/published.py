@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import CommitOperationAdd, HfApi, constants
 
 from adapter_merge.hub.client import connect
 from adapter_merge.hub.edge import HubEdge
@@ -73,7 +73,7 @@ def receipt(
 
 
 def source(name: str) -> SourceRecord:
-    commit = None if name.startswith(".") else hashlib.sha1(name.encode()).hexdigest()
+    commit = None if name.startswith(".") else digest(name)[:40]
     digests = {"adapter_model.safetensors": f"sha256:{digest(name)}"}
     return SourceRecord(source=name, commit=commit, weight=1.0, digests=digests)
 
@@ -156,12 +156,19 @@ class Stand:
     def target(self, repo: str = TARGET, branch: str | None = None) -> RemoteTarget:
         return self.edge.target(RepoRef.model_validate(repo), branch)
 
-    def publish(self, result: Result, *, at: RemoteTarget | None = None, **wish: Any) -> Published:
+    def publish(
+        self,
+        result: Result,
+        *,
+        at: RemoteTarget | None = None,
+        overwrite: bool = False,
+        advance: Callable[[int], None] | None = None,
+        **wish: Any,
+    ) -> Published:
         """Publish to the target as it stands, or as it was seen."""
-        overwrite = wish.pop("overwrite", False)
         wanted = Publishing.model_validate(wish)
         seen = at or self.target(branch=wanted.branch)
-        return publish(result, seen, wanted, hub=self.edge, overwrite=overwrite)
+        return publish(result, seen, wanted, hub=self.edge, overwrite=overwrite, advance=advance)
 
     def read(self, path: str, revision: str = "main") -> bytes:
         return self.hub.read(TARGET, path, revision=revision)
@@ -173,6 +180,20 @@ class Stand:
     def commits(self, revision: str = "main") -> list[str]:
         """Titles, newest first."""
         return [commit.title for commit in self.edge.history(TARGET, revision)]
+
+    @property
+    def api(self) -> HfApi:
+        """Somebody else with the same rights."""
+        return HfApi(endpoint=self.hub.url, token=TOKEN)
+
+    def write(self, files: Mapping[str, bytes], message: str = "by hand", **options: Any) -> None:
+        """Somebody else's commit."""
+        added = [CommitOperationAdd(path, content) for path, content in files.items()]
+        self.api.create_commit(TARGET, added, commit_message=message, **options)
+
+    def requests(self) -> list[int]:
+        """Numbers of the open pull requests."""
+        return [d.num for d in self.api.get_repo_discussions(TARGET, discussion_status="open")]
 
     def asked(self, part: str) -> int:
         """How many requests had this in their line."""

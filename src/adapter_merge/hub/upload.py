@@ -47,7 +47,7 @@ def upload(
         client.patience.persist(act)
         for operation in added:
             _require_same(operation, batch[operation.path_in_repo], publication.repo)
-            advance(operation.upload_info.size)
+        advance(sum(piece.size for piece in batch.values()))
         operations += added
     return operations
 
