@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,16 @@ def test_a_folder_that_does_not_load_is_a_fault(merge_of: MergeOf, folder: Path)
     assert found.merged is None
     assert found.trouble
     assert failing(found) == {"E002"}
+
+
+def test_a_result_without_the_adapter_is_as_far_away_as_the_base(
+    merge_of: MergeOf, folder: Path
+) -> None:
+    made = merge_of("causal")
+    (good,) = ran(made).distances
+    assert min(good.cosines) > 1 - 1e-9 > max(good.base_cosines)
+    shutil.copytree(made.folder, folder)
+    shutil.copy(made.base / "model.safetensors", folder)
+    (found,) = ran(made, folder).distances
+    assert found.cosines == pytest.approx(good.base_cosines, abs=1e-9)
+    assert found.base_cosines == good.base_cosines
