@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -75,19 +75,22 @@ class Shelf:
         other = standing.with_name(standing.name.swapcase())
         return other != standing and other.exists() and other.samefile(standing)
 
-    def require_room(self, count: int, free: Callable[[Path], int] | None = None) -> None:
+    def require_room(self, count: int) -> None:
         """See to it that the disk has room for that many bytes.
 
         Raises:
             DiskFull: it has less.
         """
-        standing = next(p for p in (self.cache, *self.cache.parents) if p.exists())
-        left = (free or (lambda folder: shutil.disk_usage(folder).free))(standing)
+        left = _free(next(p for p in (self.cache, *self.cache.parents) if p.exists()))
         if left < count:
             raise DiskFull(
                 f"{count / 1e9:.1f} GB are to be downloaded to `{self.cache}`, where {left / 1e9:.1f} GB are free",
                 hint="Free some space, or put the Hub's cache on another disk with `HF_HOME`.",
             )
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _home(cache: Path, repo: str) -> Path:

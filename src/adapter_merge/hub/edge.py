@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from adapter_merge.hub import commit as commits
 from adapter_merge.hub import client as clients
+from adapter_merge.hub import commit as commits
 from adapter_merge.hub import snapshot, standing, tag, write
 from adapter_merge.hub.client import Client
 from adapter_merge.ports import Repository

@@ -59,14 +59,14 @@ def _folded(path: str) -> str:
 def _wrong(path: str) -> str | None:
     parts = path.split("/")
     odd = any(unicodedata.category(letter) in _NO_TEXT or letter in _TURNS for letter in path)
-    sizes = [len(part.encode(errors="replace")) for part in parts]
+    sizes = [len(text.encode(errors="replace")) for text in (path, *parts)]
     faults = {
         "is an absolute path": path.startswith("/"),
         "is empty": not all(part.strip() for part in parts),
         "leads out of its folder": not {".", ".."}.isdisjoint(parts),
         "has a backslash": "\\" in path,
         "has control characters": odd,
-        "is too long": max(sizes) > _LONGEST_PART or sum(sizes) > _LONGEST,
+        "is too long": sizes[0] > _LONGEST or max(sizes[1:]) > _LONGEST_PART,
     }
     return next((words for words, found in faults.items() if found), None)
 

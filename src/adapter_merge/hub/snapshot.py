@@ -210,10 +210,11 @@ def pin(client: Client, repo: str, revision: str | None) -> tuple[str, Access]:
             return found.sha, found.private, found.gated
 
     commit, private, gated = client.patience.persist(act)
-    if commit is None or _COMMIT.fullmatch(commit) is None:
+    if commit is None or _COMMIT.fullmatch(str(commit)) is None:
         raise HubUnavailable(
             f"{asked.host} names no commit of {asked.thing}",
             hint="Check `HF_ENDPOINT`: not every mirror does.",
         )
-    access = Access.PRIVATE if private else Access.GATED if gated else Access.OPEN
-    return commit, access
+    if private is not False:  # a mirror that doesn't say so may hide something
+        return commit, Access.PRIVATE
+    return commit, Access.GATED if gated else Access.OPEN

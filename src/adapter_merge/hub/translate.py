@@ -59,8 +59,10 @@ class Asked:
 
     @property
     def page(self) -> str:
-        """Where people look at it."""
-        return f"{self.endpoint}/{self.repo}" if self.repo else self.endpoint
+        """Where people look at it; an address can hold a password."""
+        parts = urlsplit(self.endpoint)
+        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return f"{shown}/{self.repo}" if self.repo else shown
 
     @property
     def thing(self) -> str:
@@ -71,7 +73,7 @@ class Asked:
 
     @property
     def host(self) -> str:
-        """The Hub's name; an address can hold a password."""
+        """The Hub's name."""
         return urlsplit(self.endpoint).hostname or "the Hub"
 
 
