@@ -60,6 +60,13 @@ def test_the_worst_of_all_groups_counts() -> None:
     assert said.endswith("error 50 % of what the adapter does (rounding alone costs 40 %)")
 
 
+def test_the_largest_divergence_and_the_rarest_agreement_count() -> None:
+    pages = LOGITS.model_copy(update={"group": "page.logits", "kl": 0.5, "top": 0.25})
+    for groups in ((LOGITS, pages), (pages, LOGITS)):
+        said = proved(of(*groups))
+        assert "largest KL divergence 0.5 nats, first choice the same in 25 %, " in said
+
+
 def test_scores_follow_and_say_nothing() -> None:
     assert proved(of(VECTORS, SCORES)) == proved(RAN)
     assert compared(of(VECTORS, SCORES)) == (VECTORS,)
