@@ -9,8 +9,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from adapter_merge.localhub import LocalHub
-
-TOKEN = "hf_bot"
+from tests.localhub.steps import TOKEN
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from adapter_merge.localhub.faults import Cut, Fault, Flipped, Lost, Short, Slow, Status
 from adapter_merge.localhub.hub import LocalHub
-from adapter_merge.localhub.server import Logged
+from adapter_merge.localhub.journal import Logged
 from adapter_merge.localhub.state import Settings
 from adapter_merge.localhub.webhooks import Delivery
 

@@ -7,12 +7,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 _FRONT = re.compile(r"\s*---[ \t]*\r?\n(?P<yaml>.*?)\r?\n---", re.DOTALL)
+_MOST = 25 << 20  # bytes of a header that the Hub reads
 _OF_CONFIG = ("model_type", "architectures", "quantization_config")
 
 
@@ -72,17 +74,18 @@ def parameters(paths: list[Path]) -> dict[str, int]:
     """How many numbers of each dtype the safetensors files hold, by their headers."""
     found: Counter[str] = Counter()
     for path in paths:
-        for name, tensor in _header(path).items():
-            if name != "__metadata__":
-                found[tensor["dtype"]] += math.prod(tensor["shape"])
+        # A file that is none is no reason to show nothing of the repository.
+        with suppress(ValueError, KeyError, TypeError):
+            found.update(_counted(path))
     return dict(found)
 
 
-def _header(path: Path) -> dict[str, Any]:
+def _counted(path: Path) -> Counter[str]:
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
-        try:
-            header = json.loads(file.read(size)) if size <= 25 << 20 else {}
-        except ValueError:
-            return {}
-    return header if isinstance(header, dict) else {}
+        header: dict[str, Any] = json.loads(file.read(size)) if size <= _MOST else {}
+    found: Counter[str] = Counter()
+    for name, tensor in header.items():
+        if name != "__metadata__":
+            found[tensor["dtype"]] += math.prod(tensor["shape"])
+    return found

@@ -50,6 +50,9 @@ class Repos:
     def __init__(self, root: Path) -> None:
         self._root = root
         root.mkdir(parents=True, exist_ok=True)
+        for folder in root.iterdir():
+            if not (folder / "repo.json").exists():
+                shutil.rmtree(folder)  # a server was killed while it made or removed it
         found = [self._REPO.validate_json(p.read_bytes()) for p in sorted(root.glob("*/repo.json"))]
         self._repos = {(repo.kind, repo.id): repo for repo in found}
         self._commits: dict[str, Commit] = {}

@@ -13,10 +13,11 @@ from typing import Literal, Self
 from adapter_merge.errors import NotFound, RequestError
 from adapter_merge.localhub.faults import Fault
 from adapter_merge.localhub.jobs import ENDED, Job
+from adapter_merge.localhub.journal import Logged
 from adapter_merge.localhub.limits import Limit
 from adapter_merge.localhub.repos import MAIN, Commit, File, Kind, Repo, identity
 from adapter_merge.localhub.routes.repos import make
-from adapter_merge.localhub.server import HOST, Logged, Server
+from adapter_merge.localhub.server import HOST, Server
 from adapter_merge.localhub.state import Settings, State
 from adapter_merge.localhub.users import Organisation, Role, Scope, Token, Visibility
 from adapter_merge.localhub.webhooks import Delivery, moved
@@ -225,7 +226,7 @@ class LocalHub:
     @property
     def requests(self) -> tuple[Logged, ...]:
         """All requests since the start, in the order in which they ended."""
-        return tuple(self._server.log)
+        return self._server.journal.read()
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:

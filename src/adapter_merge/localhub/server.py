@@ -10,7 +10,6 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +25,7 @@ from adapter_merge.localhub.faults import (
     Status,
     flipped,
 )
+from adapter_merge.localhub.journal import Journal, Logged
 from adapter_merge.localhub.limits import Limits
 from adapter_merge.localhub.repos import KINDS, identity
 from adapter_merge.localhub.routes import find
@@ -39,18 +39,6 @@ _FIRST_PART = re.compile(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Logged:
-    """A request that was answered, or not: then its status is 0. Sizes are those of the bodies."""
-
-    method: str
-    path: str
-    status: int
-    user: str | None
-    received: int
-    sent: int
-
-
 class Server(ThreadingHTTPServer):
     """The Hub's server; it knows its connections, so that its end is theirs too."""
 
@@ -62,7 +50,7 @@ class Server(ThreadingHTTPServer):
         self.state = state
         self.faults = Faults()
         self.limits = Limits()
-        self.log: list[Logged] = []
+        self.journal = Journal()
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
 
@@ -101,41 +89,52 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing; `Server.log` has it."""
+        """Say nothing; `Server.journal` has it."""
 
     def do_GET(self) -> None:
         """Answer any request."""
         server = cast("Server", self.server)
+        with server.journal.busy():
+            server.journal.write(self._exchange(server))
+
+    def _exchange(self, server: Server) -> Logged:
         headers = {name.lower(): value for name, value in self.headers.items()}
         inflow = Inflow(cast("BinaryIO", self.rfile), headers)
         effect = server.faults.take(f"{self.command} {self.path}")
-        answer, token = Answer(status=0), None
         try:
-            if isinstance(effect, Cut):
-                raise ConnectionAbortedError
-            if isinstance(effect, Status):
-                answer = Answer(status=effect.status, headers=effect.headers, body=effect.body)
-            else:
-                answer, token = answered(server, self.command, self.path, headers, inflow)
-            for _ in inflow.chunks():
-                pass  # what nobody read would be taken for the next request
-            if isinstance(effect, Lost):
-                raise ConnectionAbortedError
+            answer, token = self._answer(server, effect, headers, inflow)
         except ConnectionError:
             self._cut()
-            answer = Answer(status=0)
-        sent = self._send(answer, effect) if answer.status else 0
-        user = token.user if token is not None else None
-        server.log.append(
-            Logged(
-                method=self.command,
-                path=self.path,
-                status=answer.status,
-                user=user,
-                received=inflow.received,
-                sent=sent,
-            )
+            answer, token = Answer(status=0), None
+        return Logged(
+            method=self.command,
+            path=self.path,
+            status=answer.status,
+            user=token.user if token is not None else None,
+            received=inflow.received,
+            sent=self._send(answer, effect) if answer.status else 0,
         )
+
+    def _answer(
+        self, server: Server, effect: Effect | None, headers: dict[str, str], inflow: Inflow
+    ) -> tuple[Answer, Token | None]:
+        """What to answer, and to whose token.
+
+        Raises:
+            ConnectionError: the client has gone, or shall think that we have.
+        """
+        token: Token | None = None
+        if isinstance(effect, Cut):
+            raise ConnectionAbortedError
+        if isinstance(effect, Status):
+            answer = Answer(status=effect.status, headers=effect.headers, body=effect.body)
+        else:
+            answer, token = answered(server, self.command, self.path, headers, inflow)
+        for _ in inflow.chunks():
+            pass  # what nobody read would be taken for the next request
+        if isinstance(effect, Lost):
+            raise ConnectionAbortedError
+        return answer, token
 
     do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_GET  # noqa: N815
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from adapter_merge.localhub.repos import File, git_oid, pointer_oid
 from adapter_merge.localhub.xet import XetStore
 
+_CHUNK = 1 << 20
+
 
 class Mismatch(Exception):
     """The bytes aren't those that the digest names."""
@@ -25,6 +27,8 @@ class Objects:
         self._xet = xet
         self._root.mkdir(parents=True, exist_ok=True)
         self._parts.mkdir(parents=True, exist_ok=True)
+        for left in self._parts.glob("*.new"):
+            left.unlink()  # of a server that was killed
 
     def has(self, digest: str) -> bool:
         """Whether the bytes lie here, outside of the Xet store."""
@@ -125,10 +129,10 @@ class Objects:
         return self._parts / f"{sha256}.{number}"
 
     def _fresh(self) -> Path:
-        return self._parts / secrets.token_hex(8)
+        return self._parts / f"{secrets.token_hex(8)}.new"
 
 
 def _read(path: Path) -> Iterable[bytes]:
     with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
+        while chunk := file.read(_CHUNK):
             yield chunk
