@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from adapter_merge.errors import Gated, NotFound, Refused, RequestError
+from adapter_merge.errors import Gated, NotFound, Refused
 from adapter_merge.hub.client import Client
 from adapter_merge.hub.translate import offline, translated
 from adapter_merge.remote import RemoteTarget
@@ -23,6 +23,7 @@ def require_write(client: Client, target: RemoteTarget, *, pull_request: bool) -
     asked = client.asked(target.repo, write=True)
     if client.offline:
         raise offline(asked)
+    _require_token(client)
     if target.access is None:
         _require_owner(_who(client), target.repo)
         return
@@ -40,18 +41,22 @@ def require_write(client: Client, target: RemoteTarget, *, pull_request: bool) -
         raise _may_not(target.repo, f"may not write to `{target.repo}`") from e
 
 
+def _require_token(client: Client) -> None:
+    with translated(client.asked(None, write=True)):
+        headers = client.headers()
+    if "authorization" not in headers:
+        raise Refused(
+            "there is no token to publish with", hint="`hf auth login`, or set `HF_TOKEN`."
+        )
+
+
 def _who(client: Client) -> Mapping[str, Any]:
     def act() -> Mapping[str, Any]:
         with translated(client.asked(None, write=True)):
             found: Mapping[str, Any] = client.writer.whoami()
             return found
 
-    try:
-        return client.patience.persist(act)
-    except RequestError as e:
-        raise Refused(
-            "there is no token to publish with", hint="`hf auth login`, or set `HF_TOKEN`."
-        ) from e
+    return client.patience.persist(act)
 
 
 def _require_owner(who: Mapping[str, Any], repo: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from adapter_merge.sending.audience import refuse_by_licence
+from adapter_merge.sending.audience import audience, refuse_by_licence
 from adapter_merge.sending.changes import are_worth_copying
 from adapter_merge.sending.decide import Result, allow, publication
 from adapter_merge.sending.message import REVERTS, same_work, trailers_in, trailers_of
 from adapter_merge.sending.parties import Party, parties_of
 from adapter_merge.sending.pieces import card_pieces, git_oid, pieces_of
-from adapter_merge.sending.tags import AUTOMATIC, automatic_tag, chosen_tag
+from adapter_merge.sending.tags import AUTOMATIC, automatic_tag, chosen_tag, standing_tag
 
 __all__ = [
     "AUTOMATIC",
@@ -17,6 +17,7 @@ __all__ = [
     "Result",
     "allow",
     "are_worth_copying",
+    "audience",
     "automatic_tag",
     "card_pieces",
     "chosen_tag",
@@ -26,6 +27,7 @@ __all__ = [
     "publication",
     "refuse_by_licence",
     "same_work",
+    "standing_tag",
     "trailers_in",
     "trailers_of",
 ]

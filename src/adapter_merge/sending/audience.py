@@ -10,6 +10,7 @@ from adapter_merge.finding import Finding
 from adapter_merge.publishing import Publishing
 from adapter_merge.receipt import FindingRecord
 from adapter_merge.remote import Access, RemoteTarget
+from adapter_merge.report import visibility
 from adapter_merge.sending.parties import Party
 
 
@@ -26,6 +27,15 @@ class Audience:
     private: bool | None = None
     gated: bool = False
     why: str = ""
+
+    def word(self, target: RemoteTarget) -> str:
+        """What people call it: of a repository that stands, what it is; of a new one, what it will be."""
+        if target.access is not None:
+            return visibility(target.access)
+        if self.private is None:
+            return "public, or as its owner's default says"
+        made = Access.PRIVATE if self.private else Access.GATED if self.gated else Access.OPEN
+        return visibility(made)
 
 
 def audience(parties: tuple[Party, ...], target: RemoteTarget, wish: Publishing) -> Audience:
