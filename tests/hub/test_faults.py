@@ -149,6 +149,22 @@ def test_a_download_that_never_works_is_the_hubs_fault_and_leaves_nothing(
     assert not [p for p in both.cache.rglob("*") if "incomplete" in p.name]
 
 
+@pytest.mark.parametrize("header", ["ETag", "X-Linked-Etag"])
+@pytest.mark.parametrize("tag", ['"../../../../evil"', '"/tmp/evil"', '"a\\b"', '""'])
+def test_a_digest_that_leads_elsewhere_writes_nothing(
+    header: str, tag: str, plain: Stocked, tmp_path: Path
+) -> None:
+    found = _open(plain)
+    commit = found.pinned.commit or ""
+    headers = {"X-Repo-Commit": commit, header: tag}
+    answer = Status(status=200, headers=headers, body=b"{}")
+    plain.server.fail(Fault(on="HEAD /org/base/resolve", does=answer, times=9))
+    with pytest.raises(Corrupt, match="a digest that is none"):
+        found.have(["config.json"])
+    assert not list(tmp_path.rglob("evil*"))
+    assert not plain.cache.exists() or not list(plain.cache.rglob("*config*"))
+
+
 def test_wrong_bytes_are_fetched_once_more(plain: Stocked) -> None:
     found = _open(plain)
     told: list[int] = []

@@ -82,6 +82,7 @@ READ: tuple[tuple[Exception, type[AdapterMergeError], str], ...] = (
     (theirs.HFValidationError("`a--b`"), RequestError, "can't be an id"),
     (theirs.FileMetadataError("x"), HubUnavailable, "no Hub sends"),
     (ValueError("Expecting value"), HubUnavailable, "no Hub sends"),
+    (ValueError("The file is too large to be downloaded using"), RequestError, "without Xet"),
     (KeyError("sha"), HubUnavailable, "no Hub sends"),
     (RuntimeError("Data processing error"), HubUnavailable, "Data processing error"),
     (theirs.XetDownloadError("chunk"), HubUnavailable, "chunk"),

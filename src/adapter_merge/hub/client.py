@@ -7,6 +7,7 @@ client reads most of its environment when it is imported, so this is imported on
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,9 +20,9 @@ from huggingface_hub import HfApi, constants, set_client_factory
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, logging
 from huggingface_hub.utils._http import hf_request_event_hook
 
-from adapter_merge.errors import RequestError
+from adapter_merge.errors import Corrupt, RequestError
 from adapter_merge.hub.retry import Patience
-from adapter_merge.hub.translate import Asked, httpx, pause_of
+from adapter_merge.hub.translate import Asked, httpx, pause_of, said
 
 LIBRARY = "adapter-merge"
 _CONNECT = 15.0  # seconds
@@ -30,6 +31,7 @@ _WRITE = (
     300.0  # the same where the Hub has work to do first: a commit of many files takes it minutes
 )
 _LONGEST_PAUSE = 60  # seconds
+_PLAIN_TAG = re.compile(r'(?:W/)?"?\w[\w.-]{0,200}"?', re.ASCII)
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -130,7 +132,10 @@ def _install() -> None:
 
     def factory() -> Any:
         return httpx.Client(
-            event_hooks={"request": [hf_request_event_hook, _bound], "response": [_hurry]},
+            event_hooks={
+                "request": [hf_request_event_hook, _bound],
+                "response": [_hurry, _require_plain_tag],
+            },
             follow_redirects=True,
             timeout=None,  # `_bound` knows better
             verify=verify,
@@ -175,3 +180,19 @@ def _hurry(response: Any) -> None:
     """Fail where the client would sleep for as long as an answer says, without a limit of its own."""
     if response.status_code == 429 and (pause_of(response) or 0) > _LONGEST_PAUSE:
         hf_raise_for_status(response)
+
+
+def _require_plain_tag(response: Any) -> None:
+    """Refuse a digest that leads elsewhere: the client writes a file under the name that an answer gives.
+
+    Source: huggingface_hub `_hf_hub_download_to_cache_dir`, where an `ETag` becomes a path below `blobs`.
+    """
+    if response.request.method != "HEAD" or "/resolve/" not in response.url.path:
+        return
+    for name in ("x-linked-etag", "etag"):
+        tag = response.headers.get(name)
+        if tag is not None and _PLAIN_TAG.fullmatch(tag) is None:
+            raise Corrupt(
+                f"{response.url.host} gives a file a digest that is none: {said(tag)}",
+                hint="Check `HF_ENDPOINT`: the client would write a file under that name.",
+            )

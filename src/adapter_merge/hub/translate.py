@@ -282,6 +282,16 @@ def _silent(error: Exception, asked: Asked) -> HubUnavailable:
     return HubUnavailable(f"{asked.host} doesn't answer about {asked.thing}: {words}", hint=hint)
 
 
+def _too_large(error: Exception, asked: Asked) -> AdapterMergeError:
+    """The client downloads files of 50 GB and more only from Xet. Source: huggingface_hub `http_get`."""
+    if "too large to be downloaded" not in str(error):
+        return _strange(error, asked)
+    return RequestError(
+        f"{asked.thing} is larger than can be downloaded without Xet",
+        hint="Unset `HF_HUB_DISABLE_XET`, and `pip install hf_xet`.",
+    )
+
+
 def _strange(_: Exception, asked: Asked) -> AdapterMergeError:
     return HubUnavailable(
         f"{asked.host} answers about {asked.thing} with something that no Hub sends",
@@ -318,7 +328,8 @@ _KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], _Make], ...] 
     (theirs.FileMetadataError, _strange),
     ((httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, theirs.XetDownloadError), _silent),
     (OSError, _of_system),
-    ((ValueError, KeyError, TypeError, AttributeError), _strange),
+    (ValueError, _too_large),
+    ((KeyError, TypeError, AttributeError), _strange),
     (RuntimeError, _silent),  # what hf_xet raises
 )
 _FOREIGN = tuple(
