@@ -205,10 +205,12 @@ def test_the_hub_copies_what_it_has(stand: Stand, tmp_path: Path, refused: bool)
     copies = stand.edge.files(BASE, (tmp_path / "commit").read_text())["model.safetensors"].xet
     if refused:
         stand.hub.fail(Fault(on="lfs-files/duplicate", does=Status(status=403), times=9))
-    published = stand.publish(result)
+    done: list[int] = []
+    published = stand.publish(result, advance=done.append)
     assert stand.read("untouched.safetensors") == LARGE
     assert stand.asked("lfs-files/duplicate") == copies
     copied = copies and not refused
+    assert sum(done) == sum(piece.size for piece in result.pieces.values())
     assert (published.moved < len(LARGE)) == copied
     assert (published.kept >= len(LARGE)) == copied
     assert stand.commits() == [TITLE, "initial commit"]
@@ -375,6 +377,13 @@ def test_a_hub_that_stays_silent_is_given_up(plain: Stand, tmp_path: Path) -> No
     assert plain.asked("/commit/main") == 3
     plain.hub.heal()
     assert plain.publish(result).commit == plain.hub.head(TARGET)
+
+
+def test_a_target_that_went_away_meanwhile_is_refused(plain: Stand, tmp_path: Path) -> None:
+    plain.publish(sealed(tmp_path / "one", files(1)))
+    act = meanwhile(lambda: plain.api.delete_repo(TARGET))
+    with pytest.raises(Refused, match="there is no `org/merged`"):
+        plain.publish(sealed(tmp_path / "two", files(2), recipe="two"), advance=act)
 
 
 def test_a_hub_that_dies_in_the_middle_is_told_of(plain: Stand, tmp_path: Path) -> None:

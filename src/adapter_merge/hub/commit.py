@@ -6,11 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from adapter_merge.errors import AdapterMergeError, Conflict, HubUnavailable, Refused
+from adapter_merge.errors import (
+    AdapterMergeError,
+    Conflict,
+    Gated,
+    HubUnavailable,
+    NotFound,
+    Refused,
+)
 from adapter_merge.hub.client import Client
 from adapter_merge.hub.earlier import differing, earlier
 from adapter_merge.hub.make import make_branch, make_repository
-from adapter_merge.hub.operations import Operations, once, operations
+from adapter_merge.hub.operations import Operations, once, operations, without_copies
 from adapter_merge.hub.standing import Made, access_of, files_at
 from adapter_merge.hub.translate import asked_pause, httpx
 from adapter_merge.remote import Access, Publication, Sent
@@ -55,7 +62,10 @@ def send(client: Client, publication: Publication, advance: Callable[[int], None
 def _telling(publication: Publication) -> Iterator[None]:
     """A repository that was made and stays empty is nothing to worry about, but to know of."""
     try:
-        yield
+        try:
+            yield
+        except (NotFound, Gated) as e:  # it was there when the work began
+            raise Refused(e.message, hint=e.hint) from e
     except AdapterMergeError as e:
         if publication.create:
             e.hint = f"{e.hint} `{publication.repo}` was made, and is empty."
@@ -77,16 +87,12 @@ def _made(
     # Bytes are dear: who did the same meanwhile is found before they are sent.
     if (found := earlier(client, publication, parent)) is not None:
         return found
-    ready = operations(client, publication, advance, copies=True)
+    ready = operations(client, publication, advance)
     made = _persistent(client, publication, parent, ready)
-    if made is None:  # the Hub doesn't copy by itself
-        ready = operations(client, publication, advance, copies=False)
-        made = _persistent(client, publication, parent, ready)
     if made is None:
-        raise Refused(
-            f"the Hub doesn't copy files within `{publication.repo}`",
-            hint="Run the same command again later, or publish the folder again.",
-        )
+        ready = without_copies(client, publication, advance, ready)
+        made = _persistent(client, publication, parent, ready)
+    assert made is not None  # noqa: S101 - only copies are refused that way
     return made if made.found else replace(made, moved=ready.size)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete
 from huggingface_hub.errors import EntryNotFoundError, FileDuplicationError, HfHubHTTPError
@@ -35,15 +35,11 @@ class Operations:
 
 
 def operations(
-    client: Client, publication: Publication, advance: Callable[[int], None], *, copies: bool
+    client: Client, publication: Publication, advance: Callable[[int], None]
 ) -> Operations:
-    """Hand over what has to be, and say the rest; without `copies` the Hub copies only what isn't here."""
+    """Hand over the bytes that the Hub can't copy by itself, and say the rest."""
     pieces = publication.pieces.items()
-    copied = {
-        path: piece.origin
-        for path, piece in pieces
-        if piece.origin is not None and (copies or piece.local is None)
-    }
+    copied = {path: piece.origin for path, piece in pieces if piece.origin is not None}
     added = {path: piece for path, piece in pieces if path not in copied}
     return Operations(
         additions=tuple(upload(client, publication, added, advance)),
@@ -52,6 +48,24 @@ def operations(
             CommitOperationDelete(path, is_folder=False) for path in publication.deletions
         ),
     )
+
+
+def without_copies(
+    client: Client, publication: Publication, advance: Callable[[int], None], ready: Operations
+) -> Operations:
+    """The same where the Hub doesn't copy: those bytes are handed over, too.
+
+    Raises:
+        Refused: they aren't here.
+    """
+    left = {copy.path_in_repo: publication.pieces[copy.path_in_repo] for copy in ready.copies}
+    if any(piece.local is None for piece in left.values()):
+        raise Refused(
+            f"the Hub doesn't copy files within `{publication.repo}`",
+            hint="Run the same command again later, or publish the folder again.",
+        )
+    more = tuple(upload(client, publication, left, advance))
+    return replace(ready, additions=(*ready.additions, *more), copies=())
 
 
 def _copy(path: str, origin: Origin, publication: Publication) -> CommitOperationCopy:

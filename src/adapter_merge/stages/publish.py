@@ -36,6 +36,8 @@ def publish(
 ) -> Published:
     """Send what differs in one commit, and tag it; where nothing differs, nothing is sent.
 
+    `advance` gets bytes, all of the result's by the end.
+
     Raises:
         RequestError: the target is one of the sources.
         PublishError: the target, a licence or a tag forbids it, or it has moved meanwhile.
@@ -46,6 +48,9 @@ def publish(
     )
     sent = hub.send(decided, advance)
     _compare(result, sent, target)
+    kept = sum(piece.size for piece in result.pieces.values()) - sent.moved
+    if advance is not None:
+        advance(kept)
     return Published(
         repo=target.repo,
         branch=target.branch,
@@ -55,7 +60,7 @@ def publish(
         tag=None if result.card_only else _tagged(result, target, wish, sent, hub),
         since_tag=_since(sent.files, target, hub),
         moved=sent.moved,
-        kept=sum(piece.size for piece in result.pieces.values()) - sent.moved,
+        kept=kept,
         found=sent.found,
         visibility=visibility(sent.access),
         why=allow(result.parties, target, wish, overwrite=overwrite).why,
@@ -92,7 +97,7 @@ def _compare(result: Result, sent: Sent, target: RemoteTarget) -> None:
         if not piece.equals(sent.files.get(path)) and not (sent.found and path in _CARDS):
             raise Refused(
                 f"`{path}` in `{target.repo}` at {sent.commit[:7]} isn't what was sent",
-                hint=f"Look at {sent.url}; a run with `--overwrite` sends it again.",
+                hint=f"Look at {sent.url}; take away there what is wrong, and run again.",
             )
 
 
