@@ -340,6 +340,12 @@ def test_a_repository_that_came_meanwhile_is_a_conflict(plain: Stand, tmp_path: 
     assert plain.commits() == ["initial commit"]
 
 
+def test_a_repository_that_the_token_can_not_see_is_refused(plain: Stand, tmp_path: Path) -> None:
+    plain.hub.fail(Fault(on="POST /api/repos/create", does=Status(status=409)))
+    with pytest.raises(Refused, match="stands already, and this token may not see it"):
+        plain.publish(sealed(tmp_path / "one", files(1)))
+
+
 # -- Answers that get lost --------------------------------------------------------------------------
 
 

@@ -24,6 +24,13 @@ def make_repository(client: Client, publication: Publication) -> str:
     except HubUnavailable:
         if access_of(client, repo) is None:
             raise
+    except Conflict as e:
+        if access_of(client, repo) is None:
+            raise Refused(
+                f"`{repo}` stands already, and this token may not see it",
+                hint="Use a token that may write there, or name another repository with `--to`.",
+            ) from e
+        raise
     if publication.gated:
 
         def gate() -> None:
