@@ -14,7 +14,7 @@ TORCHES := $(shell grep -E '^torch(vision)?==' constraints.txt)
 COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/contract/test_processors.py tests/encoders tests/flavours
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint type layers docs docs-converters check test test-colpali fuzz demo bench
+.PHONY: help setup fmt lint type layers docs docs-converters check test test-colpali fuzz demo bench bench-fidelity
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
@@ -79,3 +79,6 @@ demo: setup ## Train an adapter on a small real model, merge it and compare embe
 
 bench: setup ## Measure memory and speed; writes benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/bench.py
+
+bench-fidelity: setup ## Plant faults in real merges; writes the table of docs/concepts/how-a-merge-is-proved.md
+	$(BIN)/python benchmarks/fidelity.py
