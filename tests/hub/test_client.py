@@ -12,6 +12,7 @@ import pytest
 
 from adapter_merge.errors import RequestError
 from adapter_merge.hub.client import certificates, connect
+from tests.hub.stock import TOKEN, Stocked
 
 _SAYS = """
 import json, sys
@@ -54,6 +55,45 @@ def test_what_the_environment_says_counts(tmp_path: Path) -> None:
         None,
     ]
     assert _from({"HF_HOME": str(tmp_path / "none")})[3] is None
+
+
+_OPENS = """
+import sys
+from adapter_merge.errors import AdapterMergeError
+from adapter_merge.hub import connect
+from adapter_merge.request import RepoRef
+try:
+    found = connect().open(RepoRef.model_validate("org/base"))
+    found.have(["config.json"])
+    print(found.pinned.access.name, (found.pinned.root / "config.json").read_text())
+except AdapterMergeError as e:
+    print(type(e).__name__, e)
+"""
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        (None, "NotFound there is no `org/base` on 127.0.0.1, or this account may not see it"),
+        (TOKEN, "PRIVATE {}"),
+        ("hf_notthistoken", "Gated 127.0.0.1 doesn't know the token that was sent for `org/base`"),
+    ],
+)
+def test_the_hub_and_the_token_of_the_environment_are_used(
+    token: str | None, words: str, both: Stocked, tmp_path: Path
+) -> None:
+    both.add("org/base", {"config.json": b"{}"}, private=True)
+    known = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+    environ = {**known, "HF_ENDPOINT": both.server.url, "HF_HOME": str(tmp_path / "home")}
+    found = subprocess.run(
+        [sys.executable, "-c", _OPENS],
+        env=environ if token is None else {**environ, "HF_TOKEN": token},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert found.stdout.strip() == words
+    assert found.stderr == ""
 
 
 def test_tokens_show_nowhere() -> None:

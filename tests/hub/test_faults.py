@@ -259,8 +259,8 @@ def test_what_the_disk_has_no_room_for_is_not_begun(
     found.have(["config.json"])
 
 
-def test_a_reader_that_gives_up_ends_the_download(plain: Stocked) -> None:
-    found = _open(plain)
+def test_a_reader_that_gives_up_ends_the_download(both: Stocked) -> None:
+    found = _open(both)
 
     def advance(_count: int) -> None:
         raise KeyboardInterrupt
