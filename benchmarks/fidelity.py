@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from chains import Pair, pooled, vectors
 from spoil import FAULTS
 
@@ -133,7 +134,8 @@ def _row(name: str, sentences: Proof | None, tokens: Proof | None) -> str:
 def _number(value: Any) -> str:
     if not isinstance(value, float):
         return ""
-    return f"{value:.1e}" if value >= _NOISE else f"< {_NOISE:.0e}"
+    shown = np.format_float_positional(max(value, _NOISE), precision=2, fractional=False, trim="-")
+    return shown if value >= _NOISE else f"< {shown}"
 
 
 def _found(codes: Mapping[str, str]) -> str:
