@@ -259,6 +259,29 @@ def test_what_the_disk_has_no_room_for_is_not_begun(
     found.have(["config.json"])
 
 
+def test_what_another_commit_has_needs_no_room_and_no_bytes(
+    plain: Stocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _open(plain).have([WEIGHTS])
+    plain.add_large("org/base", "more.safetensors", weights(1))
+    monkeypatch.setattr(cache, "_free", lambda _folder: 0)
+    found, told = plain.open("org/base"), list[int]()
+    found.have([WEIGHTS], told.append)
+    assert sum(told) == len(CONTENT)
+    assert (found.pinned.root / WEIGHTS).read_bytes() == CONTENT
+    assert _fetched(plain) == 1
+
+
+def test_a_damaged_blob_of_another_commit_is_replaced(plain: Stocked) -> None:
+    found = _open(plain)
+    found.have([WEIGHTS])
+    (found.pinned.root / WEIGHTS).resolve().write_bytes(CONTENT[:-1] + b"!")
+    plain.add_large("org/base", "more.safetensors", weights(1))
+    found = plain.open("org/base")
+    found.have([WEIGHTS])
+    assert (found.pinned.root / WEIGHTS).read_bytes() == CONTENT
+
+
 def test_a_reader_that_gives_up_ends_the_download(both: Stocked) -> None:
     found = _open(both)
 

@@ -34,18 +34,24 @@ class Shelf:
     """Where the cache keeps one commit of a repository, or a folder of it; it needn't be there."""
 
     cache: Path
+    blobs: Path
     root: Path
 
     @classmethod
     def of(cls, cache: Path, place: Place) -> Shelf:
         """The shelf of a place."""
-        snapshot = _home(cache, place.repo) / "snapshots" / place.commit
-        return cls(cache=cache, root=snapshot / place.subfolder if place.subfolder else snapshot)
+        home = _home(cache, place.repo)
+        root = home / "snapshots" / place.commit / (place.subfolder or "")
+        return cls(cache=cache, blobs=home / "blobs", root=root)
 
     def lies(self, path: str, size: int) -> bool:
         """Whether a file of that size is here."""
         file = self.root / path
         return file.is_file() and file.stat().st_size == size
+
+    def holds(self, file: RemoteFile) -> bool:
+        """Whether a blob with its content is here, if only for another commit."""
+        return (self.blobs / (file.sha256 or file.oid)).is_file()
 
     def remove(self, path: str) -> None:
         """Take a file away with its blob, so that no program meets it again."""

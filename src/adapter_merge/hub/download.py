@@ -40,9 +40,8 @@ class Download:
             DiskFull: there is no room.
             AdapterMergeError: see `translated`.
         """
-        missing = {p: f for p, f in self.files.items() if not self.shelf.lies(p, f.size)}
         if not self.client.offline:
-            self.shelf.require_room(sum(f.size for f in missing.values()))
+            self.shelf.require_room(sum(f.size for p, f in self.files.items() if self._lacks(p, f)))
         stop, lock = Event(), Lock()
         meters = {p: Meter(f.size, advance, stop=stop, lock=lock) for p, f in self.files.items()}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -57,6 +56,9 @@ class Download:
                     abort_xet_session()
                 raise
 
+    def _lacks(self, path: str, file: RemoteFile) -> bool:
+        return not self.shelf.lies(path, file.size) and not self.shelf.holds(file)
+
     def _settle(self, path: str, meter: Meter) -> None:
         """One file: look at it if it is here, fetch it if not, and a wrong one once more."""
         listed = self.files[path]
@@ -64,8 +66,8 @@ class Download:
         for _ in range(2):
             if not self.shelf.lies(path, listed.size):
                 self.shelf.remove(path)
+                came = not self.shelf.holds(listed)
                 self._fetch(path, meter)
-                came = True
             if self._is_right(path, listed, thorough=came):
                 meter.finish()
                 return
