@@ -56,7 +56,7 @@ def test_other_names_are_refused(path: str, words: str) -> None:
     [
         (["README.md", "readme.md"], True),
         (["Sub/a", "sub/A"], True),
-        (["caf\u00e9", "cafe\u0301"], True),
+        (["\u00e9.json", "e\u0301.json"], True),
         (["straße", "STRASSE"], True),
         (["a", "a/b"], False),
         (["A", "a/b"], True),
