@@ -43,17 +43,20 @@ def plan(request: Request) -> Plan:
     Raises:
         AdapterMergeError: the merge can't be done.
     """
-    plan = pipeline.drafted(request, resolve(request, verb="plan", around=_around()))
+    return dry_run(request)[0]
+
+
+def dry_run(request: Request) -> tuple[Plan, Forecast]:
+    """The plan, and what `run` would ask of this machine and of a Hub.
+
+    Raises:
+        AdapterMergeError: the merge can't be done.
+    """
+    machine = this_machine()
+    sources = resolve(request, verb="plan", around=machine.around)
+    plan = pipeline.drafted(request, sources)
     _encoder(request)  # its inputs can be wrong too
-    return plan
-
-
-def forecast(request: Request, plan: Plan) -> Forecast:
-    """What `run` would ask of this machine for a plan of this request."""
-    target = request.target.folder
-    assert target is not None  # noqa: S101 - a plan has a target that was resolved
-    root = target.expanduser().resolve()
-    return pipeline.forecast(request, root, plan, machine=this_machine())
+    return plan, pipeline.forecast(request, sources, plan, machine=machine)
 
 
 def check(

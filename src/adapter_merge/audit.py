@@ -14,8 +14,10 @@ from adapter_merge.folder import list_files, read_readme, read_receipt, sha256
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Encoder, Reporter, Repository, Surroundings
 from adapter_merge.probed import NotRun, Probed
+from adapter_merge.readme import README
 from adapter_merge.receipt import RECEIPT_NAME, Receipt
 from adapter_merge.record import probe_record, source_record
+from adapter_merge.remote import OF_THE_HUB
 from adapter_merge.report import Report
 from adapter_merge.repository import opened, small_files
 from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
@@ -28,7 +30,7 @@ from adapter_merge.stages.validate import inspect
 from adapter_merge.weighing import as_asked, judge
 
 # Files that a folder may hold beside what its receipt lists: people and the Hub write them.
-_BESIDE = frozenset({"README.md", ".gitattributes", RECEIPT_NAME})
+_BESIDE = frozenset({README, RECEIPT_NAME, *OF_THE_HUB})
 _VERIFIED = "F007"  # the check of sizes, with digests
 RESTORE = "Merge again, or restore the files from where they were published."
 
@@ -59,7 +61,8 @@ def check(
         AdapterMergeError: as `resolve` and `draft` do.
     """
     _known(wanted)
-    root = _whole(folder, machine.around).pinned.root
+    repository = _whole(folder, machine.around)
+    root = repository.pinned.root
     sources, plan = _made_from(folder, adapters, settings, machine.around)
     weights = (n for path, n in list_files(root).items() if path.endswith(".safetensors"))
     total = sum(weights)
@@ -69,7 +72,7 @@ def check(
         probed = as_asked(_probed(encoder, plan, sources, root, reporter), settings)
     with reporter.working("check", total) as advance:
         inspection = inspect(
-            root,
+            repository,
             plan,
             sources,
             workers=settings.workers or machine.workers,
@@ -77,7 +80,7 @@ def check(
             wanted=wanted,
             probed=probed,
         )
-    verdict = judge((*inspection.findings, *_of_card(root)), settings)
+    verdict = judge((*inspection.findings, *_of_card(repository)), settings)
     reporter.judged(verdict)
     return Report(
         status="done",
@@ -112,9 +115,10 @@ def _known(wanted: frozenset[str]) -> None:
         )
 
 
-def _of_card(root: Path) -> Iterator[Finding]:
+def _of_card(repository: Repository) -> Iterator[Finding]:
+    root = repository.pinned.root
     seen = CardSeen(
-        name=root.resolve().name,
+        name=repository.pinned.name,
         readme=read_readme(root),
         receipt=read_receipt(root),
         foreign=True,
@@ -161,7 +165,7 @@ def card(folder: RepoRef, *, around: Surroundings) -> str:
     repository.have(small_files(repository.files))
     root = repository.pinned.root
     subject = Subject(
-        title=root.resolve().name if folder.repo is None else folder.name,
+        title=repository.pinned.name,
         look=Look.of(repository),
         receipt=_receipt(root, folder, "so nothing is known of what was merged"),
         standing=read_readme(root),
@@ -192,8 +196,9 @@ def verify(folder: RepoRef, *, machine: Machine) -> Report:
     root = repository.pinned.root
     receipt = _receipt(root, folder, "so there is nothing to verify it against")
     wrong = dict(_mismatches(repository, receipt))
-    name = root.name if folder.repo is None else folder.name
-    verdict = judge((_finding(name, receipt, wrong),), Settings.model_validate({}))
+    verdict = judge(
+        (_finding(repository.pinned.name, receipt, wrong),), Settings.model_validate({})
+    )
     return Report(
         status="done",
         adapters=receipt.adapters,

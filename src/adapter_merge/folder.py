@@ -103,9 +103,11 @@ def stays_inside(path: Path, root: Path) -> bool:
     if not path.is_symlink():
         return True
     real, home = path.resolve(), root.resolve()
-    # A snapshot of the Hub's cache is a folder of links into `blobs` beside `snapshots`.
-    snapshots = [p for p in home.parents if p.name == "snapshots"]
-    return any(real.is_relative_to(p) for p in (home, *(s.parent / "blobs" for s in snapshots)))
+    # A snapshot of the Hub's cache is a folder of links into `blobs` beside `snapshots`, or into those
+    # that all repositories of the cache share.
+    repos = [p.parent for p in home.parents if p.name == "snapshots"]
+    stores = [place / "blobs" for repo in repos for place in (repo, repo.parent)]
+    return any(real.is_relative_to(place) for place in (home, *stores))
 
 
 def read_bytes(root: Path, path: str, *, most: int = MOST_BYTES) -> bytes:

@@ -18,7 +18,7 @@ from adapter_merge.errors import (
 from adapter_merge.finding import Verdict, unweighed
 from adapter_merge.flavours import Look
 from adapter_merge.folder import read_receipt
-from adapter_merge.forecast import Forecast
+from adapter_merge.forecast import Forecast, Traffic
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Hub, Reporter
 from adapter_merge.readme import README, Readme
@@ -26,17 +26,19 @@ from adapter_merge.receipt import RECEIPT_NAME, Receipt, SourceRecord
 from adapter_merge.record import finding_records, probe_record, receipt_of, source_record
 from adapter_merge.remote import OF_THE_HUB, RemoteTarget
 from adapter_merge.report import Report
-from adapter_merge.request import RepoRef, Request, Settings
+from adapter_merge.request import RepoRef, Request
 from adapter_merge.running import Job, Machine, Run, failures
 from adapter_merge.sending import (
     Party,
     Result,
     allow,
+    audience,
     card_pieces,
     chosen_tag,
     parties_of,
     pieces_of,
     refuse_by_licence,
+    standing_tag,
 )
 from adapter_merge.sources import Sources, Target, TargetState
 from adapter_merge.stages.describe import Card, Subject, describe
@@ -44,7 +46,7 @@ from adapter_merge.stages.draft import draft
 from adapter_merge.stages.foresee import foresee
 from adapter_merge.stages.merge import merge
 from adapter_merge.stages.publish import publish
-from adapter_merge.stages.pull import pull, pull_size
+from adapter_merge.stages.pull import pull, pull_size, pull_sizes
 from adapter_merge.stages.resolve import resolve
 from adapter_merge.stages.seal import seal
 from adapter_merge.stages.validate import judge_licence, validate
@@ -114,7 +116,7 @@ def _stages(request: Request, state: Run, reporter: Reporter) -> None:
         changes=plan.changes,
         left_behind=plan.left_behind,
     )
-    reporter.planned(plan, forecast(request, sources.target.root, plan, machine=state.machine))
+    reporter.planned(plan, forecast(request, sources, plan, machine=state.machine))
     text = people_text(request.card_body, sources.adapters)
     job = Job(request=request, sources=sources, plan=plan, text=text, encoder=encoder)
     if sources.target.remote is None:
@@ -130,7 +132,7 @@ def _into_folder(job: Job, state: Run, reporter: Reporter) -> None:
         _merge(job, state, reporter)
         return
     with state.timed("describe"):
-        card = _refreshed(job, state, receipt, Look.at(target.root))
+        card = _refreshed(job, state, receipt, Look.at(target.root), revision=None)
         put_card(target.root, card.text)
     state.report = replace(state.report, status="unchanged")
 
@@ -150,8 +152,9 @@ def _onto_hub(job: Job, state: Run, reporter: Reporter, remote: RemoteTarget) ->
         _merge(job, state, reporter)
     else:
         with state.timed("describe"):
-            card = _refreshed(job, state, receipt, Look.at(job.sources.target.root))
-            put_card(job.sources.target.root, card.text)
+            root, tag = job.sources.target.root, _tag_to_come(job, receipt)
+            card = _refreshed(job, state, receipt, Look.at(root), revision=tag)
+            put_card(root, card.text)
         state.report = replace(state.report, status="merged")
     if sends:
         _publish(job, state, reporter, hub)
@@ -160,12 +163,11 @@ def _onto_hub(job: Job, state: Run, reporter: Reporter, remote: RemoteTarget) ->
 def _allow(job: Job, remote: RemoteTarget, hub: Hub) -> None:
     """Whatever would stop the result from being published stops it before the work."""
     hub.require_write(remote)
-    decided = allow(_parties(job), remote, job.request, overwrite=job.request.overwrite)
+    decided = allow(_parties(job.sources), remote, job.request, overwrite=job.request.overwrite)
     refuse_by_licence(judge_licence(job.sources), remote, decided)
 
 
-def _parties(job: Job) -> tuple[Party, ...]:
-    sources = job.sources
+def _parties(sources: Sources) -> tuple[Party, ...]:
     pins = (sources.base.pinned, *(a.pinned for a in sources.adapters))
     access = {pinned.repo: pinned.access for pinned in pins if pinned.repo is not None}
     records = [source_record(a) for a in sources.adapters]
@@ -181,20 +183,42 @@ def _unchanged_there(job: Job, remote: RemoteTarget) -> Receipt | None:
 
 
 def _refresh_there(job: Job, state: Run, receipt: Receipt, hub: Hub) -> None:
-    """Merge nothing; the card alone is sent, where its sources got new words."""
+    """Merge nothing; the card alone is sent, where its sources got new words, and a tag that got lost is set."""
     remote = job.sources.target.remote
     assert remote is not None  # noqa: S101 - a receipt was read there
     repository = hub.open(RepoRef.model_validate(f"hf://{remote.repo}@{remote.head}"))
+    standing = _standing_tag(job, receipt, remote, hub)
+    tag = standing or _tag_to_come(job, receipt)
     with state.timed("describe"):
-        card = _refreshed(job, state, receipt, Look.of(repository))
+        card = _refreshed(job, state, receipt, Look.of(repository), revision=tag)
         there = repository.pinned.file(README).read_bytes() if README in repository.files else b""
     state.report = replace(state.report, status="unchanged")
-    if job.request.publish == "none" or card.text.encode() == there:
+    if job.request.publish == "none":
         return
+    if card.text.encode() != there:
+        _send_card(job, state, receipt, card, hub)
+    if tag is not None and standing is None:
+        hub.tag(remote.repo, tag, str(remote.head))
+
+
+def _standing_tag(job: Job, receipt: Receipt, remote: RemoteTarget, hub: Hub) -> str | None:
+    def recipe_at(commit: str) -> str | None:
+        found = hub.receipt(remote.repo, commit)
+        return None if found is None else found.recipe
+
+    parties = _parties(job.sources)
+    return standing_tag(job.request, receipt, parties, remote.tags, recipe_at=recipe_at)
+
+
+def _send_card(job: Job, state: Run, receipt: Receipt, card: Card, hub: Hub) -> None:
+    remote = job.sources.target.remote
+    assert remote is not None  # noqa: S101 - its card is sent
     with state.timed("publish"), TemporaryDirectory(prefix="adapter-merge-") as place:
         Path(place, README).write_text(card.text, encoding="utf-8")
         pieces = card_pieces(Path(place))
-        result = Result(receipt=receipt, parties=_parties(job), pieces=pieces, card_only=True)
+        result = Result(
+            receipt=receipt, parties=_parties(job.sources), pieces=pieces, card_only=True
+        )
         published = publish(result, remote, job.request, hub=hub)
     state.report = replace(state.report, published=published)
 
@@ -205,7 +229,7 @@ def _publish(job: Job, state: Run, reporter: Reporter, hub: Hub) -> None:
     assert remote is not None  # noqa: S101 - that is why it is published
     assert receipt is not None  # noqa: S101 - it was sealed
     pieces = pieces_of(target.root, receipt)
-    result = Result(receipt=receipt, parties=_parties(job), pieces=pieces)
+    result = Result(receipt=receipt, parties=_parties(job.sources), pieces=pieces)
     total = sum(piece.size for piece in pieces.values())
     try:
         with state.timed("publish"), reporter.working("publish", total) as advance:
@@ -223,7 +247,7 @@ def _publish(job: Job, state: Run, reporter: Reporter, hub: Hub) -> None:
     state.report = replace(state.report, published=published)
 
 
-def _refreshed(job: Job, state: Run, receipt: Receipt, look: Look) -> Card:
+def _refreshed(job: Job, state: Run, receipt: Receipt, look: Look, *, revision: str | None) -> Card:
     """The card of a result that stands, following its sources."""
     of_words = {f.code: f for f in judge_licence(job.sources)}
     found = (f.finding() for f in receipt.findings if f.code not in _CARD_CODES)
@@ -237,7 +261,7 @@ def _refreshed(job: Job, state: Run, receipt: Receipt, look: Look) -> Card:
         probe=receipt.probe,
     )
     told = receipt.model_copy(update={"findings": finding_records(known)})
-    card = _described(job, told, look)
+    card = _described(job, told, look, revision)
     of_card = judge(card.findings, job.request).findings
     state.report = replace(state.report, findings=(*known, *of_card))
     stop_on_failure(Verdict(findings=state.report.findings))
@@ -254,7 +278,7 @@ def _merge(job: Job, state: Run, reporter: Reporter) -> None:
         _refuse_moved(target)
         made = _make(job, state, reporter, device=device, work=work)
         with state.timed("describe"):
-            card = _described(job, made, Look.at(work.path))
+            card = _described(job, made, Look.at(work.path), _tag_to_come(job, made))
         of_card = judge(card.findings, job.request).findings
         verdict = Verdict(findings=(*state.report.findings, *of_card))
         state.report = replace(state.report, findings=verdict.findings)
@@ -316,7 +340,7 @@ def _standing(target: Target) -> Readme | None:
     return None if target.receipt is None else standing_card(target.root)
 
 
-def _described(job: Job, receipt: Receipt, look: Look) -> Card:
+def _described(job: Job, receipt: Receipt, look: Look, revision: str | None) -> Card:
     target = job.sources.target
     subject = Subject(
         title=target.title,
@@ -325,17 +349,17 @@ def _described(job: Job, receipt: Receipt, look: Look) -> Card:
         standing=_standing(target),
         sources=job.sources,
         repo=None if target.remote is None else target.remote.repo,
-        revision=_revision(job, receipt),
+        revision=revision,
     )
     return describe(subject, text=job.text)
 
 
-def _revision(job: Job, receipt: Receipt) -> str | None:
+def _tag_to_come(job: Job, receipt: Receipt) -> str | None:
     """The tag that the result will have: what people load by it never moves."""
     remote = job.sources.target.remote
     if remote is None:
         return None
-    return chosen_tag(job.request, receipt, _parties(job), remote.tags)
+    return chosen_tag(job.request, receipt, _parties(job.sources), remote.tags)
 
 
 def drafted(request: Request, sources: Sources) -> Plan:
@@ -359,10 +383,30 @@ def drafted(request: Request, sources: Sources) -> Plan:
     return draft(request, sources)
 
 
-def forecast(settings: Settings, target: Path, plan: Plan, *, machine: Machine) -> Forecast:
-    """What the merge will ask of this machine."""
-    workers = settings.workers or machine.workers
-    return foresee(plan, workers=workers, free_bytes=machine.free(target))
+def forecast(request: Request, sources: Sources, plan: Plan, *, machine: Machine) -> Forecast:
+    """What the merge will ask of this machine, and of a Hub."""
+    workers = request.workers or machine.workers
+    encoder = machine.encoder(request)
+    proof = None if encoder is None else encoder.cost(plan)
+    free = machine.free(sources.target.root)
+    guess = foresee(plan, workers=workers, free_bytes=free, proof=proof)
+    return replace(guess, traffic=_traffic(request, sources, plan))
+
+
+def _traffic(request: Request, sources: Sources, plan: Plan) -> Traffic | None:
+    remote = sources.target.remote
+    pulled, stored = pull_sizes(plan, sources)
+    if remote is None or request.publish == "none":
+        return Traffic(pulled_bytes=pulled, stored_bytes=stored) if stored else None
+    decided = audience(_parties(sources), remote, request)
+    return Traffic(
+        pulled_bytes=pulled,
+        stored_bytes=stored,
+        repo=remote.repo,
+        visibility=decided.word(remote),
+        why=decided.why,
+        added_bytes=plan.size,
+    )
 
 
 def _unchanged(job: Job) -> Receipt | None:

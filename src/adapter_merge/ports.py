@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 from adapter_merge.checkpoint import WeightFile
 from adapter_merge.finding import Verdict
-from adapter_merge.forecast import Forecast
+from adapter_merge.forecast import Cost, Forecast
 from adapter_merge.plan import Plan
 from adapter_merge.probed import Probed
 from adapter_merge.receipt import Receipt
@@ -42,6 +42,10 @@ class Reporter(Protocol):
 
 class Encoder(Protocol):
     """Runs models: base with adapters, and what was made of them."""
+
+    def cost(self, plan: Plan) -> Cost | None:
+        """What that would take, guessed before anything is there; None where nothing would be run."""
+        ...
 
     def probe(
         self, plan: Plan, sources: Sources, merged: Path, *, advance: Callable[[int], None]

@@ -150,6 +150,11 @@ class Pinned:
     access: Access | None = None
     have: Have | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def name(self) -> str:
+        """The last part: a folder's name or a repository's."""
+        return self.root.resolve().name if self.repo is None else self.repo.rpartition("/")[2]
+
     def file(self, path: str) -> Path:
         """One of its files, on this disk.
 

@@ -11,6 +11,7 @@ import pytest
 from adapter_merge import assemble
 from adapter_merge.finding import Finding, Outcome
 from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, INDEX
+from adapter_merge.repository import Folder
 from adapter_merge.request import LayoutName, RepoRef, Settings
 from adapter_merge.stages.draft import draft
 from adapter_merge.stages.resolve import resolve
@@ -41,7 +42,7 @@ def case_in(root: Path, to: Path) -> Case:
 
 
 def looked(folder: Path) -> Mapping[str, Finding]:
-    found = inspect(folder, None, None, workers=1, advance=lambda _n: None).findings
+    found = inspect(Folder(folder), None, None, workers=1, advance=lambda _n: None).findings
     return {f.code: f for f in found if f.code in {"F004", "F008", "F009"}}
 
 
@@ -189,7 +190,9 @@ def test_a_bundle_of_somebody_else_is_told_by_its_sources(made: Path, tmp_path: 
 def against_sources(made: Path, folder: Path, layout: LayoutName) -> Mapping[str, Finding]:
     request = case_in(made, folder).request(layout=layout)
     sources = resolve(request, verb="check")
-    found = inspect(folder, draft(request, sources), sources, workers=1, advance=lambda _n: None)
+    found = inspect(
+        Folder(folder), draft(request, sources), sources, workers=1, advance=lambda _n: None
+    )
     worst = sorted(found.findings, key=lambda f: f.outcome is FAIL)
     return {f.code: f for f in worst}
 

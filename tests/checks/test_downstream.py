@@ -12,6 +12,7 @@ from adapter_merge.checks.downstream import DOWNSTREAM
 from adapter_merge.cli.main import main
 from adapter_merge.errors import RequestError
 from adapter_merge.finding import Finding, Outcome
+from adapter_merge.repository import Folder
 from adapter_merge.stages.validate import inspect
 from tests.checks.folders import ADAPTER, BACKEND, BNB, MAKERS, config, delete, llama
 from tests.checks.tiny import Case, outcomes
@@ -20,7 +21,7 @@ from tests.checks.tiny import Case, outcomes
 def inspected(folder: Path, *wanted: str) -> dict[str, Finding]:
     """The findings about programs, by their names."""
     found = inspect(
-        folder, None, None, workers=1, advance=lambda _n: None, wanted=frozenset(wanted)
+        Folder(folder), None, None, workers=1, advance=lambda _n: None, wanted=frozenset(wanted)
     )
     codes = {check.code: check.name for check in DOWNSTREAM}
     return {codes[f.code]: f for f in found.findings if f.code in codes}

@@ -27,7 +27,7 @@ from adapter_merge.plan import (
 from adapter_merge.readme import Readme
 from adapter_merge.receipt import MethodRecord
 from adapter_merge.report import Merged
-from adapter_merge.repository import open_adapter, open_checkpoint
+from adapter_merge.repository import Folder, open_adapter, open_checkpoint
 from adapter_merge.sources import (
     Adapter,
     AdapterConfig,
@@ -72,12 +72,12 @@ class Case:
     def foreign(self) -> tuple[Finding, ...]:
         """Judge the folder as another program's."""
         return inspect(
-            self.folder, self.plan, self.sources, workers=2, advance=lambda _n: None
+            Folder(self.folder), self.plan, self.sources, workers=2, advance=lambda _n: None
         ).findings
 
     def alone(self) -> tuple[Finding, ...]:
         """Judge the folder without knowing its sources."""
-        return inspect(self.folder, None, None, workers=2, advance=lambda _n: None).findings
+        return inspect(Folder(self.folder), None, None, workers=2, advance=lambda _n: None).findings
 
     def change(self, change: Callable[[Tensors], object]) -> None:
         """Let `change` work on the merged tensors, and write them back."""

@@ -21,6 +21,7 @@ FORECAST = Forecast(
     needed_bytes=2_560_000_000,
     free_bytes=80_000_000_000,
     seconds=25.0,
+    proof_seconds=12.0,
 )
 LONG = "a-name-that-never-ends/" * 20
 
@@ -77,7 +78,7 @@ def test_a_plan_says_what_happens_and_what_it_takes(plan: Plan) -> None:
         "modules 2 in 2 layers of `model.layers`: 0-1 mlp: down_proj (1), up_proj (1)",
         "1 weight file (in bf16), 2 other files",
         "disk 2.6 GB needed, 80.0 GB free",
-        "takes about 30 s, more on a slow disk; about 310 MB of memory",
+        "takes about 30 s, more on a slow disk; about 310 MB of memory about 20 s of it to run both models",
         "declared config.json: dtype:",
         "left behind 2 files: the merged weights hold what it says",
         f"recipe {plan.recipe[:12]}",
@@ -103,6 +104,10 @@ def test_whatever_the_plan_it_is_one_screen(plan: Plan) -> None:
 def test_a_disk_without_room_is_said_in_words(plan: Plan) -> None:
     poor = replace(FORECAST, free_bytes=1_000_000)
     assert "disk too little: 1.0 MB free, 2.6 GB needed" in words(plan, poor)
+
+
+def test_nothing_is_said_of_models_that_are_not_run(plan: Plan) -> None:
+    assert "both models" not in words(plan, replace(FORECAST, proof_seconds=0))
 
 
 def test_several_adapters_have_a_line_each(plan: Plan) -> None:

@@ -72,22 +72,32 @@ def test_a_name_that_was_asked_for_is_never_changed(commit: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "tags", "tag"),
+    ("wish", "ours", "others", "tag"),
     [
-        ({}, (), None),
-        ({}, (SHORT,), SHORT),
-        ({}, (SHORT, LONG), LONG),
-        ({}, (SHORT, LONG, f"{LONG}-2"), f"{LONG}-2"),
-        ({}, ("v1",), None),
-        ({"tag": "v1"}, ("v1", SHORT), "v1"),
-        ({"tag": "v2"}, ("v1", SHORT), None),
-        ({"no_tag": True}, (SHORT,), None),
+        ({}, (), (), None),
+        ({}, (SHORT,), (), SHORT),
+        ({}, (LONG,), (SHORT,), LONG),
+        ({}, (f"{LONG}-2",), (SHORT, LONG), f"{LONG}-2"),
+        ({}, (), (SHORT,), None),
+        ({}, ("v1",), (), None),
+        ({"tag": "v1"}, ("v1", SHORT), (), "v1"),
+        ({"tag": "v1"}, (SHORT,), ("v1",), None),
+        ({"tag": "v2"}, ("v1", SHORT), (), None),
+        ({"no_tag": True}, (SHORT,), (), None),
     ],
 )
 def test_a_result_that_stands_keeps_its_tag(
-    wish: dict[str, Any], tags: tuple[str, ...], tag: str | None
+    wish: dict[str, Any], ours: tuple[str, ...], others: tuple[str, ...], tag: str | None
 ) -> None:
+    """`others` are tags at commits of another recipe."""
     told = receipt(files(1))
     parties = parties_of(told.base, told.adapters, OPEN)
-    known = dict.fromkeys(tags, HERE)
-    assert standing_tag(Publishing.model_validate(wish), told, parties, known) == tag
+    known = dict.fromkeys(ours, HERE) | dict.fromkeys(others, THERE)
+    found = standing_tag(
+        Publishing.model_validate(wish),
+        told,
+        parties,
+        known,
+        recipe_at={HERE: told.recipe, THERE: "another"}.get,
+    )
+    assert found == tag

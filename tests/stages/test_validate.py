@@ -16,6 +16,7 @@ from adapter_merge.errors import RequestError
 from adapter_merge.finding import Finding, Outcome
 from adapter_merge.plan import Plan
 from adapter_merge.report import Merged
+from adapter_merge.repository import Folder
 from adapter_merge.request import Request
 from adapter_merge.sources import Sources
 from adapter_merge.stages.draft import draft
@@ -184,7 +185,9 @@ def test_one_bit_of_an_untouched_tensor_is_found(made: Made) -> None:
 def test_folder_that_cannot_be_opened_gives_findings(tmp_path: Path, missing: str) -> None:
     if missing == "a file":
         (tmp_path / "there").mkdir()
-    findings = inspect(tmp_path / "there", None, None, workers=1, advance=lambda _n: None).findings
+    findings = inspect(
+        Folder(tmp_path / "there"), None, None, workers=1, advance=lambda _n: None
+    ).findings
     failed = {f.code for f in findings if f.outcome is Outcome.FAIL}
     assert failed == {"F001", "F005"}
     assert {f.code for f in findings} == {c.code for c in CHECKS}
@@ -193,7 +196,7 @@ def test_folder_that_cannot_be_opened_gives_findings(tmp_path: Path, missing: st
 def test_file_instead_of_a_folder_is_a_wrong_request(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RequestError):
-        inspect(tmp_path / "file", None, None, workers=1, advance=lambda _n: None)
+        inspect(Folder(tmp_path / "file"), None, None, workers=1, advance=lambda _n: None)
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +242,7 @@ def _inspected(root: Path, folder: Path) -> dict[Outcome, set[str]]:
     )
     sources = resolve(request)
     inspection = inspect(
-        folder, draft(request, sources), sources, workers=2, advance=lambda _n: None
+        Folder(folder), draft(request, sources), sources, workers=2, advance=lambda _n: None
     )
     findings = inspection.findings
     return {o: {f.code for f in of_the_merge(findings) if f.outcome is o} for o in Outcome}

@@ -107,15 +107,16 @@ def _existing(ref: RepoRef | str, search: Search, *, by: Adapter | None = None) 
 def _id(ref: RepoRef, whose: str, search: Search, by: Adapter | None) -> RepoRef:
     text = ref.text
     folder = there(text)
+    is_folder = folder is not None and folder.is_dir()
     clear = text.startswith("hf://") or (by is not None and by.pinned.repo is not None)
-    if folder is not None and folder.is_dir() and not clear:
+    if is_folder and not clear:
         raise RequestError(
             f"`{text}`{whose} is a folder here, and could be a Hub id",
             hint=f"For the folder: `{command(search, f'./{text}')}`; "
             f"for the repository: `{command(search, f'hf://{text}')}`.",
         )
     if search.around.hub is not None:
-        return _pinned_by(ref, by, clear=clear)
+        return _pinned_by(ref, by, start="hf://" if is_folder else "")
     written = read_written(ref.repo)
     if written is None or written.repo is None:
         problem = (
@@ -127,13 +128,13 @@ def _id(ref: RepoRef, whose: str, search: Search, by: Adapter | None) -> RepoRef
     raise _unusable(problem, search, told=written.repo)
 
 
-def _pinned_by(ref: RepoRef, by: Adapter | None, *, clear: bool) -> RepoRef:
+def _pinned_by(ref: RepoRef, by: Adapter | None, *, start: str) -> RepoRef:
     """The id, at the revision that the adapter which names it was trained on, where it says one."""
     wanted = by.config.revision if by is not None else None
     bare = ref.text.removeprefix("hf://")
     if ref.revision is None and wanted and wanted != "main":
-        return _ref_of(f"hf://{bare}@{wanted}", by)
-    return _ref_of(f"hf://{bare}", by) if clear else ref
+        return _ref_of(f"{start}{bare}@{wanted}", by)
+    return _ref_of(f"{start}{bare}", by)
 
 
 def _ref_of(text: str, by: Adapter | None) -> RepoRef:

@@ -23,6 +23,7 @@ from adapter_merge.finding import Finding
 from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from adapter_merge.plan import Plan
 from adapter_merge.receipt import RECEIPT_NAME
+from adapter_merge.remote import OF_THE_HUB
 from adapter_merge.sources import INSIDE
 
 # Each of these is read by some loader before, or instead of, `model.safetensors`.
@@ -235,7 +236,7 @@ class SizesRecorded:
             yield skipped(self, seen, f"not checked: the folder has no `{RECEIPT_NAME}`")
             return
         wrong = sorted(p for p, size in seen.recorded.items() if seen.files.get(p) != size)
-        unknown = sorted(seen.files.keys() - seen.recorded.keys() - _NOT_RECORDED)
+        unknown = sorted(seen.files.keys() - seen.recorded.keys() - _NOT_RECORDED - OF_THE_HUB)
         if wrong:
             message = (
                 f"{number(len(wrong), 'file')} with another size than recorded: {listed(wrong)}"

@@ -36,8 +36,7 @@ def plan(
     wanted = request(adapters, settings, publishing, verb="plan")
     from adapter_merge import assemble
 
-    drafted = assemble.plan(wanted)
-    forecast = assemble.forecast(wanted, drafted)
+    drafted, forecast = assemble.dry_run(wanted)
     if output.json:
         write(json.dumps(plan_json(drafted, forecast), indent=2, default=str))
     elif not output.quiet:

@@ -11,7 +11,7 @@ from rich.table import Table
 from adapter_merge.cli.parts import Part, parts_of
 from adapter_merge.cli.show import Cell, labelled, one_line
 from adapter_merge.figures import about, counted, guessed, middle, nbytes, number
-from adapter_merge.forecast import Forecast
+from adapter_merge.forecast import Forecast, Traffic
 from adapter_merge.plan import Change, LeftBehind, Plan, WeighedAdapter
 from adapter_merge.receipt import MethodRecord
 from adapter_merge.request import LayoutName
@@ -36,7 +36,10 @@ def _rows(plan: Plan, forecast: Forecast) -> Iterator[Row]:
     yield from _changed(plan)
     yield "writes", _written(plan)
     yield "disk", _room(forecast)
+    yield from _hub(forecast.traffic)
     yield "takes", _taken(forecast)
+    if forecast.proof_seconds:
+        yield "", one_line(f"{guessed(forecast.proof_seconds)} of it to run both models")
     yield from _some("declared", [one_line(_change(c)) for c in plan.changes], _CHANGES)
     yield from _some("left behind", list(_reasons(plan.left_behind)), _REASONS, "more")
     yield "recipe", plan.recipe[:12]
@@ -108,6 +111,18 @@ def _room(forecast: Forecast) -> Cell:
     if forecast.free_bytes < forecast.needed_bytes:
         return one_line(f"too little: {free} free, {needed} needed")
     return one_line(f"{needed} needed, {free} free")
+
+
+def _hub(traffic: Traffic | None) -> Iterator[Row]:
+    if traffic is None:
+        return
+    if traffic.stored_bytes:
+        pulled, stored = nbytes(traffic.pulled_bytes), nbytes(traffic.stored_bytes)
+        yield "pulls", one_line(f"{pulled} that aren't here yet, of repositories with {stored}")
+    if traffic.repo is not None:
+        why = f" ({traffic.why})" if traffic.why else ""
+        added = f"{nbytes(traffic.added_bytes)} to `{traffic.repo}`"
+        yield "publishes", one_line(f"{added}, {traffic.visibility}{why}")
 
 
 def _taken(forecast: Forecast) -> Cell:

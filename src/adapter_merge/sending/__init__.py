@@ -8,7 +8,12 @@ from adapter_merge.sending.decide import Result, allow, publication
 from adapter_merge.sending.message import REVERTS, same_work, trailers_in, trailers_of
 from adapter_merge.sending.parties import Party, parties_of
 from adapter_merge.sending.pieces import card_pieces, git_oid, pieces_of
-from adapter_merge.sending.tags import AUTOMATIC, automatic_tag, chosen_tag, standing_tag
+from adapter_merge.sending.tags import (
+    AUTOMATIC,
+    automatic_tag,
+    chosen_tag,
+    standing_tag,
+)
 
 __all__ = [
     "AUTOMATIC",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count, takewhile
 
 from adapter_merge.errors import Conflict
@@ -39,6 +39,22 @@ def chosen_tag(
     return wish.tag
 
 
+def standing_tag(
+    wish: Publishing,
+    receipt: Receipt,
+    parties: tuple[Party, ...],
+    tags: Mapping[str, str],
+    *,
+    recipe_at: Callable[[str], str | None],
+) -> str | None:
+    """The tag that a result which stands has already; `recipe_at` tells of a commit what its receipt says."""
+    if wish.no_tag:
+        return None
+    names = _names(receipt, parties) if wish.tag is None else (wish.tag,)
+    standing = takewhile(lambda name: name in tags, names)
+    return next((name for name in standing if recipe_at(tags[name]) == receipt.recipe), None)
+
+
 def automatic_tag(
     receipt: Receipt,
     parties: tuple[Party, ...],
@@ -48,18 +64,6 @@ def automatic_tag(
 ) -> str:
     """`merge-` and the adapter's commit; of several adapters, and where that is taken, the recipe counts."""
     return next(name for name in _names(receipt, parties) if tags.get(name) in {None, commit})
-
-
-def standing_tag(
-    wish: Publishing, receipt: Receipt, parties: tuple[Party, ...], tags: Mapping[str, str]
-) -> str | None:
-    """The tag that a result which stands was given when it was published, for its card; None where it has none."""
-    if wish.no_tag:
-        return None
-    if wish.tag is not None:
-        return wish.tag if wish.tag in tags else None
-    taken = tuple(takewhile(tags.__contains__, _names(receipt, parties)))
-    return taken[-1] if taken else None
 
 
 def _names(receipt: Receipt, parties: tuple[Party, ...]) -> Iterator[str]:

@@ -13,6 +13,17 @@ def pull_size(plan: Plan, sources: Sources) -> int:
     return sum(s.files[p].size for s in _remote(sources) for p in _read(s, plan))
 
 
+def pull_sizes(plan: Plan, sources: Sources) -> tuple[int, int]:
+    """Bytes that aren't here yet of what `pull` sees to, and of all files of those repositories."""
+    missing = sum(
+        s.files[p].size
+        for s in _remote(sources)
+        for p in _read(s, plan)
+        if not (s.pinned.root / p).exists()
+    )
+    return missing, sum(file.size for s in _remote(sources) for file in s.files.values())
+
+
 def pull(plan: Plan, sources: Sources, *, advance: Callable[[int], None]) -> None:
     """Have the weights and the side files of a plan here, whole and with the digests that were planned.
 

@@ -22,6 +22,7 @@ from adapter_merge.errors import AdapterMergeError, SourceError, UnsupportedErro
 from adapter_merge.finding import Finding
 from adapter_merge.folder import ADAPTER_CONFIG, list_files, read_json, read_receipt
 from adapter_merge.plan import Layers, Plan
+from adapter_merge.ports import Repository
 from adapter_merge.probed import Probed
 from adapter_merge.report import Inspection, Merged
 from adapter_merge.repository import open_adapter, open_checkpoint
@@ -63,7 +64,7 @@ def validate(
     """
     recorded = {path: record.size for path, record in merged.files.items()}
     subject = _Subject(
-        name=sources.target.root.name,  # the work folder's name means nothing to anybody
+        name=sources.target.title,  # the work folder's name means nothing to anybody
         folder=merged.folder,
         plan=plan,
         sources=sources,
@@ -77,7 +78,7 @@ def validate(
 
 
 def inspect(  # noqa: PLR0913 - each is a thing of its own
-    folder: Path,
+    repository: Repository,
     plan: Plan | None,
     sources: Sources | None,
     *,
@@ -86,19 +87,20 @@ def inspect(  # noqa: PLR0913 - each is a thing of its own
     wanted: frozenset[str] = frozenset(),
     probed: Probed | None = None,
 ) -> Inspection:
-    """Judge anybody's folder; without plan and sources only what it says about itself.
+    """Judge anybody's result, all of which lies here; without plan and sources only what it says about itself.
 
-    A folder that can't be opened, or is none, gives findings too. `wanted` names the programs that must
+    What can't be opened, or is none, gives findings too. `wanted` names the programs that must
     be able to load it, `probed` is what running it has shown.
 
     Raises:
-        RequestError: `folder` is a file.
+        RequestError: it is a file.
         ShortRead: a file changed while it was read.
     """
+    folder = repository.pinned.root
     receipt = read_receipt(folder)
     recorded = None if receipt is None else {p: r.size for p, r in receipt.files.items()}
     subject = _Subject(
-        name=folder.resolve().name,
+        name=repository.pinned.name,
         folder=folder,
         plan=plan,
         sources=sources,
@@ -114,10 +116,10 @@ def inspect(  # noqa: PLR0913 - each is a thing of its own
 
 def judge_licence(sources: Sources) -> tuple[Finding, ...]:
     """Judge the licence of a result that stands and stays: the sources' cards may say something else now."""
-    target = sources.target
+    target, remote = sources.target, sources.target.remote
     seen = Seen(
-        name=target.root.name,
-        files=target.sizes,
+        name=target.title,
+        files=target.sizes if remote is None else {p: f.size for p, f in remote.files.items()},
         recorded=None,
         checkpoint=None,
         trouble=None,
