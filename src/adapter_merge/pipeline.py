@@ -162,7 +162,7 @@ def _onto_hub(job: Job, state: Run, reporter: Reporter, remote: RemoteTarget) ->
 
 def _allow(job: Job, remote: RemoteTarget, hub: Hub) -> None:
     """Whatever would stop the result from being published stops it before the work."""
-    hub.require_write(remote)
+    hub.require_write(remote, pull_request=job.request.publish == "pr")
     decided = allow(_parties(job.sources), remote, job.request, overwrite=job.request.overwrite)
     refuse_by_licence(judge_licence(job.sources), remote, decided)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -505,6 +506,27 @@ def test_a_file_that_arrives_as_another_one_is_named(plain: Stand, tmp_path: Pat
     act = meanwhile(lambda: (tmp_path / "one/config.json").write_text('{"model_type": "lllll"}'))
     with pytest.raises(Refused, match=r"`config.json` in `org/merged` at .* isn't what was sent"):
         plain.publish(result, advance=act)
+
+
+def test_a_large_file_that_the_hub_has_as_another_one_is_named(
+    plain: Stand, tmp_path: Path
+) -> None:
+    result = sealed(tmp_path / "one", files(1))
+    there = [
+        {
+            "type": "file",
+            "path": path,
+            "size": piece.size,
+            "oid": piece.oid,
+            **({"lfs": {"oid": digest("x"), "size": piece.size}} if "model-" in path else {}),
+        }
+        for path, piece in result.pieces.items()
+    ]
+    # The first list is asked for when the repository is made, the second once it has the commit.
+    wrong = Status(status=200, body=json.dumps(there).encode())
+    plain.hub.fail(Fault(on="GET .*/tree/", does=wrong, skip=1))
+    with pytest.raises(Refused, match=r"`model-00001-of-00001.safetensors` in .* isn't what was"):
+        plain.publish(result)
 
 
 def test_a_large_file_that_changed_is_not_published(stand: Stand, tmp_path: Path) -> None:
