@@ -162,9 +162,9 @@ def safetensors_metadata(user: User) -> None:
 
 def commit_on_a_parent(user: User) -> None:
     head = user.api.model_info(REPO).sha
-    changes = [CommitOperationAdd("a.txt", b"hello"), CommitOperationDelete("sub/note.txt")]
+    add, remove = CommitOperationAdd("a.txt", b"hello"), CommitOperationDelete("sub/note.txt")
     made = user.api.create_commit(
-        REPO, changes, commit_message="m", commit_description="why", parent_commit=head
+        REPO, [add, remove], commit_message="m", commit_description="why", parent_commit=head
     )
     assert made.commit_url.endswith(made.oid)
     newest = user.api.list_repo_commits(REPO)[0]
@@ -270,7 +270,11 @@ def discussion(user: User) -> None:
     user.api.change_discussion_status(REPO, made.num, "closed", comment="done")
     found = user.api.get_discussion_details(REPO, made.num)
     assert (found.title, found.status) == ("u", "closed")
-    assert [e.content for e in found.events if e.type == "comment"] == ["d", "ho", "done"]
+    assert [e.content for e in found.events if isinstance(e, hf.DiscussionComment)] == [
+        "d",
+        "ho",
+        "done",
+    ]
     assert [d.num for d in user.api.get_repo_discussions(REPO, discussion_status="open")] == []
     requests = user.api.get_repo_discussions(REPO, discussion_type="pull_request")
     assert [d.num for d in requests] == [1]
@@ -348,8 +352,8 @@ def squash(user: User) -> None:
 
 def webhook(user: User) -> None:
     assert user.api.list_webhooks() == []
-    watched = [hf.WebhookWatchedItem(type="model", name=REPO)]
-    made = user.api.create_webhook(url="http://127.0.0.1:9/", watched=watched, secret="s")
+    watched = hf.WebhookWatchedItem(type="model", name=REPO)
+    made = user.api.create_webhook(url="http://127.0.0.1:9/", watched=[watched], secret="s")
     assert [w.id for w in user.api.list_webhooks()] == [made.id]
     assert user.api.disable_webhook(made.id).disabled
     user.api.delete_webhook(made.id)

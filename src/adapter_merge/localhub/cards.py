@@ -75,7 +75,7 @@ def parameters(paths: list[Path]) -> dict[str, int]:
     found: Counter[str] = Counter()
     for path in paths:
         # A file that is none is no reason to show nothing of the repository.
-        with suppress(ValueError, KeyError, TypeError):
+        with suppress(AttributeError, KeyError, TypeError, ValueError):
             found.update(_counted(path))
     return dict(found)
 

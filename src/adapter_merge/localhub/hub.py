@@ -156,13 +156,15 @@ class LocalHub:
 
         It is linked, so it may be sparse and of any size, and must stay as it is. Nobody checks its
         digest but the clients that download it.
+
+        Raises:
+            NotFound: the file or the repository isn't there.
         """
+        if not source.is_file():
+            raise NotFound(f"`{source}` isn't there", hint="Make the file first.")
         with self._state.lock:
-            self._state.objects.adopt(source, sha256)
-            file = self._state.objects.large(sha256)
+            file = self._state.objects.adopt(source, sha256)
             held = self._repo(repo, kind)
-            if file is None:
-                raise NotFound(f"`{source}` isn't there", hint="Make the file first.")
             held = replace(held, lfs=held.lfs | {sha256})
             return self._commit(held, {path: file}, f"refs/heads/{branch}")
 

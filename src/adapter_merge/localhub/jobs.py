@@ -87,11 +87,11 @@ class Jobs:
     def cancel(self, name: str) -> None:
         """Stop a job, with all that it started."""
         with self._lock:
-            job, process = self._kept.value[name], self._running.get(name)
+            if name in self._running:
+                _kill(self._running[name])
+            job = self._kept.value[name]
             if job.stage not in ENDED:
                 self._put(replace(job, stage="CANCELED", finished=time.time()))
-        if process is not None:
-            _kill(process)
 
     def stop(self) -> None:
         """Stop all jobs."""

@@ -72,27 +72,28 @@ class Objects:
         for path in paths:
             path.unlink()
 
-    def adopt(self, path: Path, sha256: str) -> None:
+    def adopt(self, path: Path, sha256: str) -> File:
         """Take a file that lies elsewhere, by a hard link, or a symbolic one from another disk.
 
         It is not read: whoever calls vouches for its digest.
         """
-        try:
-            os.link(path, self._at(sha256))
-        except FileExistsError:
-            return
-        except OSError:
-            self._at(sha256).symlink_to(path.resolve())
+        there = self._at(sha256)
+        if not there.exists():
+            try:
+                os.link(path, there)
+            except OSError:
+                there.symlink_to(path.resolve())
+        return self._entry(sha256, self._at(sha256).stat().st_size)
 
     def large(self, sha256: str) -> File | None:
         """A large file as an entry of a tree; None where nobody has sent it."""
-        held = self._xet.find(sha256)
         if self.has(sha256):
-            size = self._at(sha256).stat().st_size
-        elif held is not None:
-            size = held.size
-        else:
-            return None
+            return self._entry(sha256, self._at(sha256).stat().st_size)
+        held = self._xet.find(sha256)
+        return self._entry(sha256, held.size) if held is not None else None
+
+    def _entry(self, sha256: str, size: int) -> File:
+        held = self._xet.find(sha256)
         xet = held.hash if held is not None else None
         return File(size=size, oid=pointer_oid(sha256, size), sha256=sha256, xet=xet)
 

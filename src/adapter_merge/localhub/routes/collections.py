@@ -7,7 +7,10 @@ import re
 from adapter_merge.localhub.repos import identity, iso
 from adapter_merge.localhub.routes.route import route
 from adapter_merge.localhub.state import State
+from adapter_merge.localhub.users import Scope, namespace
 from adapter_merge.localhub.wire import Answer, Ask, Body, Problem, reply
+
+Shelf = dict[str, object]
 
 
 class _Create(Body):
@@ -28,46 +31,68 @@ class _Add(Body):
 
 
 def listed(state: State, ask: Ask) -> Answer:
-    """All collections, of one owner where they are asked for."""
+    """The collections that the caller sees, of one owner where they are asked for."""
     owner = ask.only("owner")
     shelves = state.shelves.value
     return reply(
-        [shelf for name, shelf in shelves.items() if owner in (None, name.split("/", 1)[0])]
+        [
+            shelf
+            for name, shelf in shelves.items()
+            if owner in (None, namespace(name)) and _seen(state, ask, shelf)
+        ]
     )
+
+
+def _seen(state: State, ask: Ask, shelf: Shelf) -> bool:
+    return not shelf["private"] or _reaches(state, ask, str(shelf["slug"]), "read")
+
+
+def _reaches(state: State, ask: Ask, name: str, scope: Scope) -> bool:
+    return ask.token is not None and state.people.value.reaches(ask.token, name, scope)
 
 
 def create(state: State, ask: Ask) -> Answer:
     """Make a collection."""
     wish = ask.json(_Create)
-    ask.user()
+    _check(state, ask, wish.namespace)
     words = re.sub(r"[^a-z0-9]+", "-", wish.title.lower()).strip("-")
     name = f"{wish.namespace}/{words}-{identity()}"
-    shelf: dict[str, object] = {
+    shelf: Shelf = {
         "slug": name,
         "title": wish.title,
         "owner": {"name": wish.namespace, "type": "user"},
         "description": wish.description,
         "items": [],
         "lastUpdated": iso(),
-        "position": 0,
         "private": wish.private,
         "theme": "blue",
         "upvotes": 0,
         "url": f"{state.url}/collections/{name}",
     }
     state.shelves.put({**state.shelves.value, name: shelf})
-    return reply(shelf)
+    return _said(shelf)
+
+
+def _check(state: State, ask: Ask, name: str) -> None:
+    user = ask.user()
+    if not _reaches(state, ask, name, "write"):
+        raise Problem(403, f"`{user}` may not write to the collections of `{namespace(name)}`")
+
+
+def _said(shelf: Shelf) -> Answer:
+    """A collection alone; in a list its position is where it stands there."""
+    return reply({**shelf, "position": 0})
 
 
 def details(state: State, ask: Ask) -> Answer:
     """One collection."""
-    return reply(_found(state, ask))
+    return _said(_found(state, ask))
 
 
 def add(state: State, ask: Ask) -> Answer:
     """Put something into a collection."""
-    ask.user()
     shelf, wish = _found(state, ask), ask.json(_Add)
+    _check(state, ask, str(shelf["slug"]))
     items = shelf["items"]
     if not isinstance(items, list) or any(item["id"] == wish.item.id for item in items):
         raise Problem(409, "the collection has that already")
@@ -75,13 +100,13 @@ def add(state: State, ask: Ask) -> Answer:
     noted = {**new, "note": {"text": wish.note}} if wish.note else new
     kept = {**shelf, "items": [*items, noted]}
     state.shelves.put({**state.shelves.value, str(shelf["slug"]): kept})
-    return reply(kept)
+    return _said(kept)
 
 
-def _found(state: State, ask: Ask) -> dict[str, object]:
+def _found(state: State, ask: Ask) -> Shelf:
     (name,) = ask.parts
     shelf = state.shelves.value.get(name)
-    if shelf is None:
+    if shelf is None or not _seen(state, ask, shelf):
         raise Problem(404, "Collection not found")
     return shelf
 
