@@ -38,6 +38,9 @@ class Told:
         self.probed = probed
         self.folders: list[Path] = []
 
+    def cost(self, plan: Plan) -> None:
+        return None
+
     def probe(
         self, plan: Plan, sources: Sources, merged: Path, *, advance: Callable[[int], None]
     ) -> Probed:

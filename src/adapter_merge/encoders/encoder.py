@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from adapter_merge.checkpoint import TensorInfo
 from adapter_merge.encoders import room
 from adapter_merge.encoders.answer import read_answer
 from adapter_merge.encoders.child import Start, run_child
 from adapter_merge.encoders.grafts import grafts_of
 from adapter_merge.encoders.inputs import OwnInputs
 from adapter_merge.encoders.job import STEPS, Graft, Job, Place
-from adapter_merge.encoders.overlay import lay, led_home
+from adapter_merge.encoders.overlay import lay, led_home, planned_look
 from adapter_merge.encoders.probes import inputs, towers
 from adapter_merge.encoders.runners import Runner, runner_of
+from adapter_merge.encoders.runners.vectors import Engine
 from adapter_merge.figures import guessed
 from adapter_merge.flavours import Look
+from adapter_merge.forecast import Cost
 from adapter_merge.plan import Plan
 from adapter_merge.probed import NotRun, Probed, Ran, Side
 from adapter_merge.sources import Sources
@@ -47,6 +50,17 @@ class ModelEncoder:
     threads: int
     patient: bool
     start: Start = run_child
+
+    def cost(self, plan: Plan) -> Cost | None:
+        """See `ports.Encoder`; what an adapter alone forbids is only seen when it comes to it."""
+        look = planned_look(plan)
+        runner = runner_of(look)
+        tensors = [t.info for t in plan.tensors.values()]
+        if runner is None or runner.lacks(look) or self._too_much(tensors):
+            return None
+        # Its own form (`--native`) is compared with the class that it was.
+        packages = runner.packages if "native" not in plan.settings else Engine.packages
+        return None if room.lacking(packages) else room.cost(tensors)
 
     def probe(
         self, plan: Plan, sources: Sources, merged: Path, *, advance: Callable[[int], None]
@@ -80,7 +94,7 @@ class ModelEncoder:
         place = Place(root=scratch / "out")
         place.root.mkdir()
         share = sum(t.info.nbytes for t in plan.tensors.values()) // STEPS
-        seconds = max(_LEAST, _LONGER * room.seconds_needed(sources.base.checkpoint))
+        seconds = max(_LEAST, _LONGER * room.seconds_needed(_tensors(sources)))
         code = self.start(job, place, seconds=seconds, done=lambda n: advance(n * share))
         if code is None:
             return NotRun(needs=f"more than {seconds:.0f} seconds, after which it was stopped")
@@ -93,7 +107,7 @@ class ModelEncoder:
         if one is None or other is None:
             return NotRun(needs="a runner for this kind of model, which isn't built")
         why = one.lacks(look) or room.lacking({*one.packages, *other.packages})
-        why = why or self._too_much(sources)
+        why = why or self._too_much(_tensors(sources))
         if why is not None:
             return NotRun(needs=why)
         grafts = grafts_of(sources)
@@ -113,19 +127,23 @@ class ModelEncoder:
             native="native" in plan.settings,
             inputs=inputs(self.own, sees=one.sees),
             device=self.device,
-            memory=room.memory_needed(sources.base.checkpoint) * _SPARE,
+            memory=room.memory_needed(_tensors(sources)) * _SPARE,
             threads=self.threads,
         )
 
-    def _too_much(self, sources: Sources) -> str | None:
-        needed = room.memory_needed(sources.base.checkpoint)
+    def _too_much(self, tensors: Collection[TensorInfo]) -> str | None:
+        needed = room.memory_needed(tensors)
         if (why := room.refusal(needed, self.free())) is not None:
             return why
-        seconds = room.seconds_needed(sources.base.checkpoint)
+        seconds = room.seconds_needed(tensors)
         if seconds <= (_PATIENT if self.patient else _SECONDS):
             return None
         more = "" if self.patient else ": `--probe require` takes the time"
         return f"{guessed(seconds)}{more}"
+
+
+def _tensors(sources: Sources) -> Collection[TensorInfo]:
+    return sources.base.checkpoint.tensors.values()
 
 
 def _towers(grafts: tuple[Graft, ...]) -> frozenset[str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from adapter_merge.flavours import Look
 from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, list_files
 from adapter_merge.layouts import Choices, Repo
 from adapter_merge.layouts.template import JINJA, LEGACY
@@ -50,6 +51,13 @@ def led_home(bundle: Path, root: Path) -> Path:
         values = json.loads(config.read_bytes())
         config.write_text(json.dumps({**values, "base_model_name_or_path": str(root)}))
     return root
+
+
+def planned_look(plan: Plan) -> Look:
+    """The result from outside, before it is there."""
+    files = {file.path: file for file in plan.side_files}
+    found = json.loads(_content(files[_CONFIG])) if _CONFIG in files else {}
+    return Look(config=found, files=frozenset(files), chats=JINJA in files)
 
 
 def _files(sources: Sources) -> Mapping[str, Path]:
