@@ -35,6 +35,7 @@ MISTAKES = [
     ("schema card", "`NAME` doesn't take `card`", "schema --help"),
     ("verif ./a", "adapter-merge has no command `verif`", "Did you mean `verify`?"),
     ("xyz", "adapter-merge has no command `xyz`", "`run`, `plan`, `check`, `verify`"),
+    ("localhub serv", "adapter-merge localhub has no command `serv`", "Did you mean `serve`?"),
 ]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 from adapter_merge.cli.main import build
 from tests.docs.folders import make_folders
@@ -121,16 +122,19 @@ def test_the_commands_of_a_page_do_what_it_says(
                 exec(block.text, {})  # noqa: S102 - it is what is tested
 
 
+def options_of(command: App) -> set[str]:
+    """The options of a command, and of those below it."""
+    if command.default_command is not None:
+        return {name for a in command.assemble_argument_collection() for name in a.names}
+    below = [name for name in command if not name.startswith("-")]
+    return {option for name in below for option in options_of(command[name])}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_verbs_and_options_in_sentences_exist(page: str) -> None:
     app = build()
     verbs = {name for name in app if not name.startswith("-")}
-    options = {
-        name
-        for verb in verbs
-        for argument in app[verb].assemble_argument_collection()
-        for name in argument.names
-    }
+    options = {name for verb in verbs for name in options_of(app[verb])}
     text = _BLOCK.sub("", (ROOT / page).read_text(encoding="utf-8"))
     for code in re.findall(r"`([^`]+)`", text):
         assert set(re.findall(r"^adapter-merge (\w+)", code)) <= verbs, code

@@ -95,10 +95,13 @@ def _unknown_option(error: cyclopts.UnknownOptionError) -> RequestError:
 
 def _unknown_command(error: cyclopts.UnknownCommandError, app: App) -> RequestError:
     word = (error.unused_tokens or [""])[0]
+    for verb in error.command_chain or ():
+        app = app[verb]
     names = [name for name in app if not name.startswith("-")]
     listed = ", ".join(f"`{name}`" for name in names)
+    asked = " ".join(("adapter-merge", *(error.command_chain or ())))
     return RequestError(
-        f"adapter-merge has no command `{word}`",
+        f"{asked} has no command `{word}`",
         hint=_nearest(word, names) or f"The commands are {listed}.",
     )
 
