@@ -39,6 +39,36 @@ def test_norms_and_logits() -> None:
     assert measures.divergence(most, most) == pytest.approx(0, abs=1e-9)
 
 
+NEVER = -math.inf
+
+
+@pytest.mark.parametrize(
+    ("merged", "equal"),
+    [
+        ([3.0, NEVER, 1.0], True),
+        ([3.0, 1.0, NEVER], False),
+        ([3.0, 0.0, 1.0], False),
+        ([NEVER, NEVER, 1.0], False),
+        ([3.0, math.inf, 1.0], False),
+        ([1.0, NEVER, 3.0], False),
+    ],
+)
+def test_a_token_that_the_class_never_says(merged: list[float], equal: bool) -> None:
+    """Minus infinity counts as equal where all states have it; the finite numbers are compared."""
+    right, base = Rows.single(_of([3, NEVER, 1])), Rows.single(_of([2, NEVER, 2]))
+    states = {
+        "base": base,
+        "reference": right,
+        "rounded": right,
+        "merged": Rows.single(_of(merged)),
+    }
+    (found,), _ = compare({s: {"text.logits": rows} for s, rows in states.items()})
+    assert found.effect > 0.1
+    assert (found.gap == 0) is equal
+    if equal:
+        assert (found.kl, found.top, found.cosine) == (0, 1, 1)
+
+
 def test_late_interaction() -> None:
     queries = Rows(values=_of([1, 0], [0, 1], [2, 0]), counts=np.array([2, 1]))
     pages = Rows(values=_of([1, 0], [0, 3], [1, 1]), counts=np.array([2, 1]))

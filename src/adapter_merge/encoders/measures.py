@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -37,9 +37,9 @@ def norm(one: Floats, reference: Floats) -> float:
 
 
 def divergence(one: Floats, reference: Floats) -> float:
-    """The largest KL(reference || one) of rows of logits, in nats."""
+    """The largest KL(reference || one) of rows of logits, in nats; what both rule out adds nothing."""
     p, q = _log_softmax(reference), _log_softmax(one)
-    return float((np.exp(p) * (p - q)).sum(axis=1).max())
+    return float(np.where(p == q, 0.0, np.exp(p) * (p - q)).sum(axis=1).max())
 
 
 def same_top(one: Floats, reference: Floats) -> float:
@@ -75,9 +75,8 @@ def overlap(one: Floats, reference: Floats, k: int) -> float:
 
 def distance(group: str, states: Mapping[str, Rows]) -> Distance:
     """Compare the merged model's rows of one group; all states have the same shape."""
-    base, reference, rounded, merged = (
-        states[s].values for s in ("base", "reference", "rounded", "merged")
-    )
+    given = [states[s].values for s in ("base", "reference", "rounded", "merged")]
+    base, reference, rounded, merged = _counted(given)
     size, moved = max(length(reference), TINY), length(reference, base)
     effect = max(moved, TINY)
     logits = group.endswith(("logits", "labels")) and merged.size > 0
@@ -88,19 +87,29 @@ def distance(group: str, states: Mapping[str, Rows]) -> Distance:
         gap=length(merged, rounded) / size,
         error=length(merged, reference) / effect,
         rounding=length(rounded, reference) / effect,
-        cosines=_least(merged, states["reference"]),
-        base_cosines=_least(base, states["reference"]),
+        cosines=_least(merged, reference, states["reference"].counts),
+        base_cosines=_least(base, reference, states["reference"].counts),
         norm=norm(merged, reference),
         masked=None if np.isnan(masked) else masked,
-        kl=divergence(merged, reference) if logits else None,
-        top=same_top(merged, reference) if logits else None,
+        kl=divergence(given[3], given[1]) if logits else None,
+        top=same_top(given[3], given[1]) if logits else None,
     )
 
 
-def _least(one: Floats, reference: Rows) -> tuple[float, ...]:
+def _counted(states: Sequence[Floats]) -> list[Floats]:
+    """The values, the merged model's last, without what the class never says: minus infinity in all states.
+
+    Where the merged model says it all the same, its number is infinite.
+    """
+    never = np.logical_and.reduce([np.isneginf(values) for values in states[:-1]])
+    *others, merged = (np.where(never, np.float32(0), values) for values in states)
+    return [*others, np.where(never & ~np.isneginf(states[-1]), np.float32(np.inf), merged)]
+
+
+def _least(one: Floats, reference: Floats, counts: npt.NDArray[np.int64]) -> tuple[float, ...]:
     """The smallest cosine of each input."""
-    found = cosines(one, reference.values)
-    parts = np.split(found, np.cumsum(reference.counts)[:-1])
+    found = cosines(one, reference)
+    parts = np.split(found, np.cumsum(counts)[:-1])
     return tuple(float(part.min(initial=1.0)) for part in parts)
 
 
