@@ -42,7 +42,7 @@ def labels(shown: list[str]) -> list[str]:
 def test_a_failure_is_three_lines() -> None:
     assert lines(FAILED, 100) == [
         "failed       the base has no `x.weight` (MissingTarget, exit code 5)",
-        "with         ./a (weight 0.5) onto ./b, to ./a-merged; nothing was written there",
+        "with         ./a (weight 0.5) onto ./b, to ./a-merged; nothing was changed there",
         "next         Try `--base ./b`.",
     ]
 
@@ -101,7 +101,7 @@ def test_a_mistake_on_the_command_line_shows_the_line(command: Command) -> None:
 def test_a_failed_run_ends_with_its_three_lines(command: Command) -> None:
     ended = command("run", "./nowhere", "--base", "./b")
     assert labels(ended.err.splitlines()) == ["failed", "with", "next"]
-    assert "./nowhere onto ./b, to ./nowhere-merged; nothing was written there" in ended.talk
+    assert "./nowhere onto ./b, to ./nowhere-merged; nothing was changed there" in ended.talk
 
 
 def test_nothing_is_said_by_colour_alone() -> None:

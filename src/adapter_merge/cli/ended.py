@@ -41,7 +41,7 @@ def about(report: Report) -> str:
         return f"{report.to}; nothing was changed"
     adapters = " and ".join(weighed(a.source, a.weight) for a in report.adapters)
     base = report.base.source if report.base is not None else "the base that it names"
-    return f"{adapters} onto {base}, to {report.to}; nothing was written there"
+    return f"{adapters} onto {base}, to {report.to}; nothing was changed there"
 
 
 def _rows(report: Report) -> Iterator[Row]:
