@@ -82,8 +82,9 @@ class OutputsEqual:
         if ran.merged is None or not ran.distances:
             yield skipped(self, seen, "outputs were not compared: see `E002`")
         elif wrong:
+            # Not milder for another program's result: its own way of rounding is allowed for already.
             worst = _worst(wrong, lambda d: d.lost)
-            yield milder(self, seen, _what(worst, len(wrong)), **evidence)
+            yield failed(self, seen, _what(worst, len(wrong)), **evidence)
         else:
             equal = f"{number(len(vectors), 'group')} of outputs equal those of base and adapter"
             yield passed(self, seen, f"{equal}; {_widest(_moved(ran))}", **evidence)
@@ -165,24 +166,26 @@ class LoadsAlike:
     def judge(self, seen: Seen, ran: Ran) -> Iterable[Finding]:
         """Class, labels, filled parameters, dimensions and token counts, one after the other."""
         native = seen.plan is not None and "native" in seen.plan.settings
-        trouble = next(iter(_troubles(ran, native=native)), None)
-        if trouble is not None:
-            merged = None if ran.merged is None else ran.merged.kind
-            facts = {} if ran.merged is None else {"merged_facts": ran.merged.facts}
-            yield milder(
-                self,
-                seen,
-                trouble,
-                reference=ran.reference.kind,
-                merged=merged,
-                reference_facts=ran.reference.facts,
-                **facts,
-            )
-        else:
+        broken = next(iter(_breaks(ran, native=native)), None)
+        trouble = broken or next(iter(_differs(ran)), None)
+        if trouble is None:
             yield passed(self, seen, f"it loads as {_kind(ran)}, and every parameter is filled")
+            return
+        merged = None if ran.merged is None else ran.merged.kind
+        facts = {} if ran.merged is None else {"merged_facts": ran.merged.facts}
+        yield (milder if broken is None else failed)(
+            self,
+            seen,
+            trouble,
+            reference=ran.reference.kind,
+            merged=merged,
+            reference_facts=ran.reference.facts,
+            **facts,
+        )
 
 
-def _troubles(ran: Ran, *, native: bool) -> Iterable[str]:
+def _breaks(ran: Ran, *, native: bool) -> Iterable[str]:
+    """What no other way of merging explains."""
     merged, reference = ran.merged, ran.reference
     if merged is None:
         yield f"base and adapter run, the merged folder doesn't: {ran.trouble}"
@@ -194,9 +197,15 @@ def _troubles(ran: Ran, *, native: bool) -> Iterable[str]:
         yield f"no file fills {listed(lost)}: a loader fills them with noise"
     for group, (one, other) in ran.misfits.items():
         yield f"`{group}`: {_shapes(one, other)}"
-    for fact, value in reference.facts.items():
-        if merged.facts.get(fact) != value:
-            yield f"its {fact} are {merged.facts.get(fact)}, and {value} with base and adapter"
+
+
+def _differs(ran: Ran) -> Iterable[str]:
+    """What another program may have meant."""
+    if ran.merged is None:
+        return
+    for fact, value in ran.reference.facts.items():
+        if ran.merged.facts.get(fact) != value:
+            yield f"its {fact} are {ran.merged.facts.get(fact)}, and {value} with base and adapter"
     dirty = [d.group for d in ran.distances if d.masked]
     if dirty:
         yield f"{listed(dirty)}: rows of padding aren't zero"
@@ -268,7 +277,7 @@ class RoundingShown:
         "Half precision swallows small changes: the merged model drifts back to the base."
     )
     fix: ClassVar[str] = "Merge with `--dtype fp32`."
-    look: ClassVar[str] = "`T011` says it of the weights; `evidence` has every group of outputs."
+    look: ClassVar[str] = "`T010` says it of the weights; `evidence` has every group of outputs."
     ignore: ClassVar[str] = WARNS_ONLY
 
     @_against_run

@@ -99,7 +99,9 @@ def load(folder: Path) -> Any:
     return SentenceTransformer(str(folder), device="cpu")
 
 
-def train(base: Path, folder: Path, say: Callable[[int, float], None]) -> None:
+def train(
+    base: Path, folder: Path, say: Callable[[int, float], None], *, steps: int = STEPS
+) -> None:
     """Train a LoRA on `PAIRS` and save it in `folder`; `say` gets each step and its loss.
 
     The loss is the cross-entropy of cosine similarities in the batch (InfoNCE), at temperature 0.05.
@@ -116,7 +118,7 @@ def train(base: Path, folder: Path, say: Callable[[int, float], None]) -> None:
     model = get_peft_model(encoder[0].auto_model, config)
     encoder.eval()  # no dropout: the same adapter each time
     optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-3)
-    for step in range(STEPS):
+    for step in range(steps):
         loss = _loss(encoder)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
