@@ -61,7 +61,7 @@ def refusal(needed: int, free: int) -> str | None:
 
 def free_memory() -> int:
     """Bytes that this process and its children may still take: the machine's, or the container's if fewer."""
-    found = [_available(), *_containers()]
+    found = [_available(), *containers()]
     return max(0, min(n for n in found if n is not None))
 
 
@@ -73,8 +73,8 @@ def _available() -> int:
     return int(line.split()[1]) * 1024
 
 
-def _containers() -> list[int | None]:
-    """Cgroup 2, then 1: limit less use."""
+def containers(root: Path = Path("/sys/fs/cgroup")) -> list[int | None]:
+    """Cgroup 2, then 1: limit less use; None where there is no limit."""
     pairs = (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
@@ -82,7 +82,7 @@ def _containers() -> list[int | None]:
     found: list[int | None] = []
     for limit, used in pairs:
         try:
-            texts = [Path("/sys/fs/cgroup", p).read_text().strip() for p in (limit, used)]
+            texts = [(root / p).read_text().strip() for p in (limit, used)]
         except OSError:
             continue
         found.append(None if texts[0] == "max" else int(texts[0]) - int(texts[1]))
