@@ -181,6 +181,14 @@ def a_stale_parent_is_refused(user: User) -> None:
         user.api.create_commit(REPO, [change], commit_message="m", parent_commit=oldest)
 
 
+def an_identical_commit_is_none(user: User) -> None:
+    head = user.api.model_info(REPO).sha
+    path = user.folder / "model.safetensors"
+    changes = [CommitOperationAdd(path.name, path), CommitOperationAdd("a.txt", b"hello")]
+    assert user.api.create_commit(REPO, changes, commit_message="again").oid == head
+    assert user.api.model_info(REPO).sha == head
+
+
 def delete_a_folder(user: User) -> None:
     user.api.create_commit(REPO, [CommitOperationAdd("f/a", b"1")], commit_message="m")
     user.api.delete_folder("f", REPO)
@@ -252,10 +260,16 @@ def pull_request(user: User) -> None:
     assert "pr.txt" not in user.api.list_repo_files(REPO)
 
 
+def commit_on_a_pull_request(user: User) -> None:
+    change = CommitOperationAdd("pr2.txt", b"pr")
+    user.api.create_commit(REPO, [change], commit_message="more", revision="refs/pr/1")
+    assert "pr2.txt" in user.api.list_repo_files(REPO, revision="refs/pr/1")
+
+
 def merge_a_pull_request(user: User) -> None:
     user.api.upload_file(path_or_fileobj=b"2", path_in_repo="since.txt", repo_id=REPO)
     user.api.merge_pull_request(REPO, 1)
-    assert {"pr.txt", "since.txt"} <= set(user.api.list_repo_files(REPO))
+    assert {"pr.txt", "pr2.txt", "since.txt"} <= set(user.api.list_repo_files(REPO))
     details = user.api.get_discussion_details(REPO, 1)
     assert (details.status, details.merge_commit_oid) == ("merged", user.api.model_info(REPO).sha)
     with refused(400):
@@ -399,6 +413,7 @@ STEPS: tuple[Callable[[User], None], ...] = (
     safetensors_metadata,
     commit_on_a_parent,
     a_stale_parent_is_refused,
+    an_identical_commit_is_none,
     delete_a_folder,
     copy_within,
     copy_across,
@@ -408,6 +423,7 @@ STEPS: tuple[Callable[[User], None], ...] = (
     make_a_tag,
     download_at_a_tag,
     pull_request,
+    commit_on_a_pull_request,
     merge_a_pull_request,
     discussion,
     push_a_card,

@@ -61,6 +61,28 @@ def test_rights(hub: LocalHub, token: str | None, repo: str) -> None:
     assert (read.status, write.status) == (gets.status, writes.status)
 
 
+@pytest.mark.parametrize(
+    ("token", "repo", "status"),
+    [
+        (None, "team/open", 401),
+        ("hf_stranger", "team/open", 200),
+        ("hf_stranger", "team/private", 404),
+        ("hf_stranger", "team/gated", 403),
+        ("hf_allowed", "team/gated", 200),
+        ("hf_reader", "team/private", 200),
+        ("hf_writer_reads", "team/open", 403),
+        ("hf_fine_read", "team/private", 403),
+    ],
+)
+def test_who_may_open_a_pull_request(
+    hub: LocalHub, token: str | None, repo: str, status: int
+) -> None:
+    line = f"POST /api/models/{repo}/commit/main?create_pr=1"
+    assert ask(hub.url, line, token=token, body=commit({"c": b"c"})).status == status
+    line = f"GET /api/models/{repo}/xet-write-token/main?create_pr=1"
+    assert ask(hub.url, line, token=token).status == status
+
+
 def test_what_is_private_looks_to_strangers_as_if_it_was_not_there(hub: LocalHub) -> None:
     private = ask(hub.url, "GET /api/models/team/private", token="hf_stranger")
     missing = ask(hub.url, "GET /api/models/team/missing", token="hf_stranger")

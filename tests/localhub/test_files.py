@@ -7,6 +7,7 @@ import json
 import os
 import struct
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,25 @@ def test_a_commit_that_is_none_is_not_taken(hub: LocalHub, body: bytes) -> None:
     hub.add_repo(REPO)
     got = ask(hub.url, f"POST /api/models/{REPO}/commit/main", token=TOKEN, body=body)
     assert got.status == 400
+
+
+def test_of_commits_on_one_parent_one_is_made(hub: LocalHub) -> None:
+    parent = hub.add_repo(REPO)
+    line = f"POST /api/models/{REPO}/commit/main"
+
+    def push(n: int) -> int:
+        body = commit({f"{n}.txt": b"x"}, parent=parent)
+        return ask(hub.url, line, token=TOKEN, body=body).status
+
+    with ThreadPoolExecutor(8) as pool:
+        found = sorted(pool.map(push, range(8)))
+    assert found == [200, *[412] * 7]
+
+
+def test_an_error_can_be_about_any_name(hub: LocalHub) -> None:
+    hub.add_repo(REPO)
+    got = ask(hub.url, f"GET /api/models/{REPO}/revision/%E2%82%AC%0A")
+    assert (got.status, got.headers["x-error-code"]) == (404, "RevisionNotFound")
 
 
 def test_an_id_may_lack_an_owner(hub: LocalHub, api: HfApi) -> None:

@@ -95,8 +95,8 @@ class Jobs:
 
     def stop(self) -> None:
         """Stop all jobs."""
-        for name in list(self._running):
-            self.cancel(name)
+        for job in self.all():
+            self.cancel(job.id)
 
     def log(self, name: str) -> list[str]:
         """The lines that a job has written so far."""

@@ -238,6 +238,8 @@ def _asked(
         return route.handle(state, ask)
     inflow.whole()  # so that nobody waits for a slow client
     with state.lock:
+        if state.closed:
+            raise ConnectionAbortedError
         return route.handle(state, ask)
 
 

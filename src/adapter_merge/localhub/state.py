@@ -34,7 +34,7 @@ from adapter_merge.localhub.webhooks import (
 from adapter_merge.localhub.wire import Ask, Problem
 from adapter_merge.localhub.xet import XetStore
 
-Need = Literal["read", "files", "write"]
+Need = Literal["read", "files", "propose", "write"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,11 +50,12 @@ class State:
     """Everything that outlives a request. What changes it holds `lock`; the values that it has are frozen."""
 
     def __init__(self, data: Path, settings: Settings) -> None:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)  # tokens lie there
         self._held = _hold(data)
         self.settings = settings
         self.url = ""
         self.lock = threading.RLock()
+        self.closed = False
         self.xet = XetStore(data)
         self.objects = Objects(data, self.xet)
         self.repos = Repos(data / "repos")
@@ -69,6 +70,8 @@ class State:
 
     def close(self) -> None:
         """Stop what runs, and let another server have the folder."""
+        with self.lock:
+            self.closed = True
         self.post.stop()
         self.jobs.stop()
         os.close(self._held)
@@ -89,15 +92,15 @@ class State:
         if repo is None or allowed is None or not allowed.read:
             status = 404 if ask.token is not None else 401
             raise Problem(status, "Repository not found", "RepoNotFound")
-        if need == "write" and not allowed.write:
-            ask.user()
-            raise Problem(403, f"Forbidden: no permission to write to `{repo.id}`")
-        if need == "files" and not allowed.files:
+        if need != "read" and not allowed.files:
             raise Problem(
                 403 if ask.token is not None else 401,
                 f"Access to {repo.kind} {repo.id} is restricted and you are not in the authorized list. Visit {self.url}/{repo.where} to ask for access.",
                 "GatedRepo",
             )
+        if (need == "write" and not allowed.write) or (need == "propose" and not allowed.propose):
+            ask.user()
+            raise Problem(403, f"Forbidden: no permission to write to `{repo.id}`")
         return repo
 
     def resolve(self, repo: Repo, revision: str) -> str:

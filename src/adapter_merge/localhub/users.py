@@ -98,10 +98,15 @@ IDENTITY = "[identity]"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Access:
-    """What somebody may do with one repository; `files` is what a gate holds back."""
+    """What somebody may do with one repository.
+
+    `files` is what a gate holds back; to `propose` is to open a pull request, for which one needs no
+    rights there, but a token that may write.
+    """
 
     read: bool
     files: bool
+    propose: bool
     write: bool
 
 
@@ -111,7 +116,9 @@ def access(people: People, token: Token | None, repo: Repo) -> Access:
     write = token is not None and people.reaches(token, repo.id, "write")
     read = own or not repo.private
     let_in = own or (token is not None and token.user in repo.allowed)
-    return Access(read=read, files=read and (not repo.gated or let_in), write=write)
+    files = read and (not repo.gated or let_in)
+    propose = files and token is not None and token.covers(repo.id, "write")
+    return Access(read=read, files=files, propose=propose, write=write)
 
 
 def namespace(repo: str) -> str:

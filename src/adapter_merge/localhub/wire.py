@@ -48,7 +48,8 @@ class Problem(Exception):
 
     def answer(self) -> Answer:
         """The problem as it goes over the wire."""
-        headers = {**self.headers, "X-Error-Message": " ".join(self.message.split())}
+        line = " ".join(self.message.split()).encode("ascii", "replace").decode()
+        headers = {**self.headers, "X-Error-Message": line}
         if self.code is not None:
             headers["X-Error-Code"] = self.code
         return reply(self.body or {"error": self.message}, status=self.status, headers=headers)

@@ -103,7 +103,7 @@ _LINE: TypeAdapter[_Header | _Change] = TypeAdapter(
 def preupload(state: State, ask: Ask) -> Answer:
     """Which files shall come in the commit itself, and which before it as large ones."""
     kind, name, revision = ask.parts
-    repo = state.reach(ask, kind, name, "write")
+    repo = state.reach(ask, kind, name, "propose" if ask.asks("create_pr") else "write")
     commit, held = state.at(repo, revision)
     wish = ask.json(_Preupload)
     ignored = [line for line in wish.gitIgnore.split() if not line.startswith("#")]
@@ -125,8 +125,8 @@ def _is_large(file: _Announced) -> bool:
 def commit(state: State, ask: Ask) -> Answer:
     """Make one commit on a branch, or on a new pull request."""
     kind, name, revision = ask.parts
-    repo = state.reach(ask, kind, name, "write")
     ref, request = full_ref(revision), ask.asks("create_pr")
+    repo = state.reach(ask, kind, name, "propose" if request else "write")
     if ref not in repo.refs:
         raise Problem(404, f"Invalid rev id: {revision}", "RevisionNotFound")
     message, changes = _parsed(ask.body.whole())

@@ -18,7 +18,7 @@ def read(state: State, ask: Ask) -> Answer:
 
 def write(state: State, ask: Ask) -> Answer:
     """Where to write."""
-    return _token(state, ask, "write")
+    return _token(state, ask, "propose" if ask.asks("create_pr") else "write")
 
 
 def _token(state: State, ask: Ask, need: Need) -> Answer:
