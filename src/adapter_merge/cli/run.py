@@ -45,6 +45,8 @@ def request(
         RequestError: the parts don't make one, such as two adapters without a target.
     """
     try:
-        return Request.model_validate({**given(settings), **given(publishing), "adapters": adapters})
+        return Request.model_validate(
+            {**given(settings), **given(publishing), "adapters": adapters}
+        )
     except ValidationError as e:
         raise usage.explain_value(e, verb=verb) from e
