@@ -13,7 +13,7 @@ from safetensors.numpy import save
 
 from adapter_merge.hub import client, snapshot
 from adapter_merge.hub.client import Client
-from adapter_merge.hub.retry import Patience
+from adapter_merge.hub.retry import Limits, Patience
 from adapter_merge.hub.snapshot import Snapshot
 from adapter_merge.localhub import LocalHub
 from adapter_merge.request import RepoRef
@@ -35,6 +35,7 @@ class Stocked:
         self.server = server
         self.cache = tmp / "cache"
         self.waits: list[float] = []
+        self.limits = Limits()
         self._tmp = tmp
         self._xet = xet
         server.add_user("org", TOKEN)
@@ -70,7 +71,7 @@ class Stocked:
             cache=self.cache,
             offline=offline,
             token=token,
-            patience=Patience(tries=tries, sleep=self.waits.append),
+            patience=Patience(tries=tries, sleep=self.waits.append, limits=self.limits),
         )
 
     def open(self, text: str, *, token: str | bool = False, offline: bool = False) -> Snapshot:

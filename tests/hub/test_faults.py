@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from adapter_merge.errors import Corrupt, DiskFull, HubUnavailable
-from adapter_merge.hub import cache, client
+from adapter_merge.hub import cache
+from adapter_merge.hub.retry import Limits
 from adapter_merge.hub.snapshot import Snapshot
 from adapter_merge.localhub import Cut, Fault, Flipped, Short, Slow, Status
 from tests.hub.stock import WEIGHTS, Stocked, weights
@@ -103,11 +104,10 @@ def test_a_download_does_not_sleep_for_an_hour_either(plain: Stocked, patient: l
 
 
 @pytest.mark.parametrize("line", READS)
-def test_a_hub_that_says_nothing_has_an_end(
-    line: str, plain: Stocked, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = _open(plain)
-    monkeypatch.setattr(client, "_READ", 0.1)
+def test_a_hub_that_says_nothing_has_an_end(line: str, plain: Stocked) -> None:
+    _open(plain)
+    plain.limits = Limits(read=0.1)
+    found = plain.open("org/base")
     plain.server.fail(Fault(on=line, does=Slow(seconds=0.6), times=3))
     with pytest.raises(HubUnavailable, match="doesn't answer"):
         READS[line](plain, found)

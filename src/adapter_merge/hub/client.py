@@ -11,7 +11,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache as once
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,10 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, logging
 from huggingface_hub.utils._http import hf_request_event_hook
 
 from adapter_merge.errors import Corrupt, RequestError
-from adapter_merge.hub.retry import Patience
+from adapter_merge.hub.retry import Limits, Patience
 from adapter_merge.hub.translate import Asked, httpx, pause_of, said
 
 LIBRARY = "adapter-merge"
-_CONNECT = 15.0  # seconds
-_READ = 30.0  # seconds of silence while something is read
-_WRITE = (
-    300.0  # the same where the Hub has work to do first: a commit of many files takes it minutes
-)
 _LONGEST_PAUSE = 60  # seconds
 _PLAIN_TAG = re.compile(r'(?:W/)?"?\w[\w.-]{0,200}"?', re.ASCII)
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -102,13 +97,16 @@ def connect(
 ) -> Client:
     """A client; what is left out is what the environment says.
 
+    The patience's limits hold for all that this process asks of any Hub, until it connects anew.
+
     That is `HF_ENDPOINT`, `HF_HOME` and `HF_HUB_CACHE`, `HF_HUB_OFFLINE`, `HF_TOKEN` and its like, and
     `HF_WRITE_TOKEN`.
 
     Raises:
         RequestError: the address or the certificates that the environment names can't be used.
     """
-    _install()
+    patient = patience or Patience()
+    _install(patient.limits)
     address = (endpoint or constants.ENDPOINT).rstrip("/")
     if not address.startswith(("https://", "http://")):
         raise RequestError(
@@ -121,19 +119,19 @@ def connect(
         offline=constants.is_offline_mode() if offline is None else offline,
         token=token,
         write_token=write_token or os.environ.get("HF_WRITE_TOKEN") or None,
-        patience=patience or Patience(),
+        patience=patient,
     )
 
 
-@once
-def _install() -> None:
-    """Give the Hub's client our HTTP client; once, as that closes the one in use."""
+@lru_cache(maxsize=1)
+def _install(limits: Limits) -> None:
+    """Give the Hub's client our HTTP client; not twice the same, as that closes the one in use."""
     verify = certificates(os.environ)
 
     def factory() -> Any:
         return httpx.Client(
             event_hooks={
-                "request": [hf_request_event_hook, _bound],
+                "request": [hf_request_event_hook, partial(_bound, limits)],
                 "response": [_hurry, _require_plain_tag],
             },
             follow_redirects=True,
@@ -168,12 +166,12 @@ def certificates(environ: Mapping[str, str]) -> ssl.SSLContext | bool:
         ) from e
 
 
-def _bound(request: Any) -> None:
+def _bound(limits: Limits, request: Any) -> None:
     """Set the time limits that a call left open; the Hub's client leaves most open, even against ours."""
-    read = _READ if request.method in {"GET", "HEAD"} else _WRITE
-    limits = {"connect": _CONNECT, "read": read, "write": read, "pool": read}
+    read = limits.read if request.method in {"GET", "HEAD"} else limits.write
+    ours = {"connect": limits.connect, "read": read, "write": read, "pool": read}
     given = request.extensions.get("timeout", {})
-    request.extensions["timeout"] = {k: given.get(k) or v for k, v in limits.items()}
+    request.extensions["timeout"] = {k: given.get(k) or v for k, v in ours.items()}
 
 
 def _hurry(response: Any) -> None:
