@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, BinaryIO, cast
-from urllib.parse import parse_qs, urlsplit
 
+from adapter_merge.localhub.dispatch import Incoming, answered
 from adapter_merge.localhub.faults import (
     Cut,
     Effect,
@@ -27,16 +25,12 @@ from adapter_merge.localhub.faults import (
 )
 from adapter_merge.localhub.journal import Journal, Logged
 from adapter_merge.localhub.limits import Limits
-from adapter_merge.localhub.repos import KINDS, identity
-from adapter_merge.localhub.routes import find
+from adapter_merge.localhub.repos import identity
 from adapter_merge.localhub.state import State
 from adapter_merge.localhub.users import Token
-from adapter_merge.localhub.wire import Answer, Ask, Inflow, Problem
+from adapter_merge.localhub.wire import Answer, Inflow
 
 HOST = "127.0.0.1"
-_FIRST_PART = re.compile(
-    r"(?P<start>/api/(?P<kind>models|datasets|spaces)/|/(?:(?P<at>datasets|spaces)/)?)(?P<name>[^/]+?)(?=/|\.git/|$)"
-)
 
 
 class Server(ThreadingHTTPServer):
@@ -99,10 +93,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def _exchange(self, server: Server) -> Logged:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        inflow = Inflow(cast("BinaryIO", self.rfile), headers)
+        body = Inflow(cast("BinaryIO", self.rfile), headers)
+        incoming = Incoming(method=self.command, target=self.path, headers=headers, body=body)
         effect = server.faults.take(f"{self.command} {self.path}")
         try:
-            answer, token = self._answer(server, effect, headers, inflow)
+            answer, token = _answer(server, effect, incoming)
         except ConnectionError:
             self._cut()
             answer, token = Answer(status=0), None
@@ -111,30 +106,9 @@ class Handler(BaseHTTPRequestHandler):
             path=self.path,
             status=answer.status,
             user=token.user if token is not None else None,
-            received=inflow.received,
+            received=body.received,
             sent=self._send(answer, effect) if answer.status else 0,
         )
-
-    def _answer(
-        self, server: Server, effect: Effect | None, headers: dict[str, str], inflow: Inflow
-    ) -> tuple[Answer, Token | None]:
-        """What to answer, and to whose token.
-
-        Raises:
-            ConnectionError: the client has gone, or shall think that we have.
-        """
-        token: Token | None = None
-        if isinstance(effect, Cut):
-            raise ConnectionAbortedError
-        if isinstance(effect, Status):
-            answer = Answer(status=effect.status, headers=effect.headers, body=effect.body)
-        else:
-            answer, token = answered(server, self.command, self.path, headers, inflow)
-        for _ in inflow.chunks():
-            pass  # what nobody read would be taken for the next request
-        if isinstance(effect, Lost):
-            raise ConnectionAbortedError
-        return answer, token
 
     do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_GET  # noqa: N815
 
@@ -166,6 +140,28 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
 
 
+def _answer(
+    server: Server, effect: Effect | None, incoming: Incoming
+) -> tuple[Answer, Token | None]:
+    """What to answer, and to whose token.
+
+    Raises:
+        ConnectionError: the client has gone, or shall think that we have.
+    """
+    token: Token | None = None
+    if isinstance(effect, Cut):
+        raise ConnectionAbortedError
+    if isinstance(effect, Status):
+        answer = Answer(status=effect.status, headers=effect.headers, body=effect.body)
+    else:
+        answer, token = answered(server.state, server.limits, incoming)
+    for _ in incoming.body.chunks():
+        pass  # what nobody read would be taken for the next request
+    if isinstance(effect, Lost):
+        raise ConnectionAbortedError
+    return answer, token
+
+
 def _broken(answer: Answer, effect: Effect | None) -> Iterable[bytes]:
     if isinstance(effect, Flipped):
         return flipped(answer.chunks(), answer.size)
@@ -178,77 +174,3 @@ def _first(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
         size -= len(chunk)
         if size <= 0:
             return
-
-
-def answered(
-    server: Server, method: str, target: str, headers: dict[str, str], inflow: Inflow
-) -> tuple[Answer, Token | None]:
-    """What the Hub answers, and to whose token."""
-    token: Token | None = None
-    limited: dict[str, str] = {}
-    try:
-        token = _token(server.state, headers.get("authorization"))
-        standing = server.limits.count(headers.get("authorization", ""))
-        limited = dict(standing.headers)
-        if not standing.within:
-            raise Problem(429, "You have been rate-limited")  # noqa: TRY301 - all are answered alike
-        answer = _asked(server.state, method, target, headers, inflow, token)
-    except Problem as e:
-        answer = e.answer()
-    except ConnectionError:
-        raise
-    except Exception:  # the one place where a bug becomes an answer
-        traceback.print_exc(file=sys.stderr)
-        answer = Problem(500, "this is a bug in the local Hub").answer()
-    said = {**answer.headers, **limited}
-    return Answer(status=answer.status, headers=said, body=answer.body), token
-
-
-def _token(state: State, header: str | None) -> Token | None:
-    try:
-        return state.people.value.bearer(header)
-    except PermissionError as e:
-        raise Problem(401, "Invalid credentials in Authorization header") from e
-
-
-def _asked(
-    state: State,
-    method: str,
-    target: str,
-    headers: dict[str, str],
-    inflow: Inflow,
-    token: Token | None,
-) -> Answer:
-    url = urlsplit(target)
-    path = _two_parts(state, url.path)
-    found = find(method, path)
-    if found is None:
-        raise Problem(404, f"This Hub has no `{method} {url.path}`")
-    route, parts = found
-    ask = Ask(
-        method=method,
-        path=path,
-        parts=parts,
-        query=parse_qs(url.query, keep_blank_values=True),
-        headers=headers,
-        body=inflow,
-        token=token,
-    )
-    if route.streams or method in ("GET", "HEAD"):
-        return route.handle(state, ask)
-    inflow.whole()  # so that nobody waits for a slow client
-    with state.lock:
-        if state.closed:
-            raise ConnectionAbortedError
-        return route.handle(state, ask)
-
-
-def _two_parts(state: State, path: str) -> str:
-    """A path whose repository has an owner: `gpt2` becomes `_/gpt2`, where there is one of that name."""
-    found = _FIRST_PART.match(path)
-    if found is None:
-        return path
-    kind = KINDS[found["kind"] or found["at"] or "models"]
-    if state.repos.get(kind, found["name"]) is None:
-        return path
-    return f"{found['start']}_/{path[found.start('name') :]}"
