@@ -242,7 +242,7 @@ def test_a_check_runs_what_others_merged(merge_of: MergeOf, tmp_path: Path) -> N
         adapters=request.adapters,
         settings=Settings.model_validate({"probe": "require"}),
     )
-    assert _outcomes(report)["E001"] == "warn"
+    assert _outcomes(report)["E001"] == "fail"
 
 
 def test_a_failed_check_keeps_its_proof(case: Case) -> None:
