@@ -22,7 +22,7 @@ from adapter_merge.remote import Access, RemoteFile, RemoteTarget
 from adapter_merge.report import Published
 from adapter_merge.request import RepoRef
 from adapter_merge.sending import Result, card_pieces, git_oid, parties_of, pieces_of
-from adapter_merge.stages.publish import publish
+from adapter_merge.stages.publish import publish, tagged
 
 BASE, ADAPTER, TARGET = "org/base", "org/adapter", "org/merged"
 OPEN = {BASE: Access.OPEN, ADAPTER: Access.OPEN}
@@ -168,7 +168,8 @@ class Stand:
         """Publish to the target as it stands, or as it was seen."""
         wanted = Publishing.model_validate(wish)
         seen = at or self.target(branch=wanted.branch)
-        return publish(result, seen, wanted, hub=self.edge, overwrite=overwrite, advance=advance)
+        made = publish(result, seen, wanted, hub=self.edge, overwrite=overwrite, advance=advance)
+        return tagged(made, result, seen, wanted, hub=self.edge)
 
     def read(self, path: str, revision: str = "main") -> bytes:
         return self.hub.read(TARGET, path, revision=revision)

@@ -45,7 +45,7 @@ from adapter_merge.stages.describe import Card, Subject, describe
 from adapter_merge.stages.draft import draft
 from adapter_merge.stages.foresee import foresee
 from adapter_merge.stages.merge import merge
-from adapter_merge.stages.publish import publish
+from adapter_merge.stages.publish import publish, tagged
 from adapter_merge.stages.pull import pull, pull_size, pull_sizes
 from adapter_merge.stages.resolve import resolve
 from adapter_merge.stages.seal import seal
@@ -156,6 +156,7 @@ def _onto_hub(job: Job, state: Run, reporter: Reporter, remote: RemoteTarget) ->
             card = _refreshed(job, state, receipt, Look.at(root), revision=tag)
             put_card(root, card.text)
         state.report = replace(state.report, status="merged")
+    state.report = replace(state.report, waits=str(job.sources.target.root))
     if sends:
         _publish(job, state, reporter, hub)
 
@@ -220,6 +221,8 @@ def _send_card(job: Job, state: Run, receipt: Receipt, card: Card, hub: Hub) -> 
             receipt=receipt, parties=_parties(job.sources), pieces=pieces, card_only=True
         )
         published = publish(result, remote, job.request, hub=hub)
+        state.report = replace(state.report, published=published)
+        published = tagged(published, result, remote, job.request, hub=hub)
     state.report = replace(state.report, published=published)
 
 
@@ -244,6 +247,9 @@ def _publish(job: Job, state: Run, reporter: Reporter, hub: Hub) -> None:
     except (PublishError, HubUnavailable) as e:
         raise type(e)(e.message, hint=f"{e.hint} The result waits in `{target.root}`.") from e
     discard(target.root)
+    state.report = replace(state.report, published=published, waits=None)
+    with state.timed("tag"):
+        published = tagged(published, result, remote, job.request, hub=hub)
     state.report = replace(state.report, published=published)
 
 

@@ -16,7 +16,7 @@ _REF_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.+/-]*[A-Za-z0-9_+-])?")
 
 
 class Publishing(BaseModel):
-    """What a run does with a result whose target is on a Hub."""
+    """How a result gets to its target on a Hub."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,10 +38,6 @@ class Publishing(BaseModel):
         description="Make a new target public; left out, it is as open as base, adapters and its owner's default.",
     )
     gated: bool = Field(False, description="Let readers of a new target ask for access first.")
-    work_dir: Path | None = Field(
-        None,
-        description="Folder in which a result for a Hub is made; left out, it lies beside the Hub's cache.",
-    )
 
     @field_validator("branch", "tag")
     @classmethod
@@ -68,3 +64,12 @@ class Publishing(BaseModel):
     def visibility(self) -> Visibility:
         """Who may read a new target."""
         return "private" if self.private else "public" if self.public else "auto"
+
+
+class Delivery(Publishing):
+    """What a run does with a result whose target is on a Hub."""
+
+    work_dir: Path | None = Field(
+        None,
+        description="Folder in which a result for a Hub is made; left out, it lies beside the Hub's cache.",
+    )

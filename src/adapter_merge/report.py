@@ -83,6 +83,7 @@ class Published:
         found: whether it stood there already.
         visibility: who may read the repository.
         why: why it is so, for people; empty where there is nothing to say.
+        title: the commit's first line.
     """
 
     repo: str
@@ -97,6 +98,7 @@ class Published:
     found: bool
     visibility: Visible
     why: str = ""
+    title: str = ""
 
 
 Status = Literal["merged", "unchanged", "failed", "skipped", "done"]
@@ -115,7 +117,8 @@ class Report:
         adapters, base: without digests where they were not read.
         changes: the plan's declared changes.
         left_behind: files of the sources that the result doesn't get.
-        published: what was sent to a Hub; None for a folder.
+        published: what was sent to a Hub, of a failure too; None where nothing was.
+        waits: the folder in which a result waits to be sent to a Hub; None where none does.
         relative_changes: see `Inspection`; how far each edited tensor moved.
         probe: what running the result has shown; None where nobody asked to run it.
         files: every file of the result with size and sha256; empty unless merged or unchanged.
@@ -131,6 +134,7 @@ class Report:
     layout: LayoutName = "merged"
     recipe: str | None = None
     published: Published | None = None
+    waits: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
     left_behind: tuple[LeftBehind, ...] = ()
@@ -143,3 +147,8 @@ class Report:
     peak_rss_bytes: int = 0
     error: ErrorRecord | None = None
     schema: Literal[1] = 1
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether a command that failed surely left the target as it was: nothing was sent, nor tried to be."""
+        return self.published is None and "publish" not in self.seconds

@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from adapter_merge.publishing import Publishing
+from adapter_merge.publishing import Delivery
 
 _NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _HUB_REF = re.compile(
@@ -264,7 +264,7 @@ class Settings(_Value):
         return value
 
 
-class Request(Settings, Publishing):
+class Request(Settings, Delivery):
     """One merge: adapters onto a base, into a target."""
 
     adapters: tuple[AdapterRef, ...] = Field(
@@ -301,10 +301,8 @@ class Request(Settings, Publishing):
 
     @model_validator(mode="after")
     def _publishes_on_a_hub(self) -> Self:
-        asked = self.model_fields_set & Publishing.model_fields.keys()
-        wished = [
-            f for f in sorted(asked) if getattr(self, f) != Publishing.model_fields[f].default
-        ]
+        asked = self.model_fields_set & Delivery.model_fields.keys()
+        wished = [f for f in sorted(asked) if getattr(self, f) != Delivery.model_fields[f].default]
         if wished and self.target.folder is not None:
             flag = f"--{wished[0].replace('_', '-')}"
             message = f"`{flag}` is for a target on a Hub, and `{self.target.text}` is a folder"

@@ -49,7 +49,7 @@ def test_the_state_before_comes_again(stand: Stand, tmp_path: Path) -> None:
     assert stand.read("README.md") == b"# One\n"
     assert published.commit == stand.hub.head(TARGET)
     last = next(stand.edge.history(TARGET, "main"))
-    assert last.title == f"Revert to {one.tag}" == published.why
+    assert last.title == f"Revert to {one.tag}" == published.title
     assert trailers_in(last.message)[0] == ("Adapter-Merge-Recipe", digest("one"))
     assert trailers_in(last.message)[-1] == ("Adapter-Merge-Reverts", two.commit)
     assert (published.moved, published.tag, published.visibility) == (0, None, "public")

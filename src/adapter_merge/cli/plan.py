@@ -14,14 +14,14 @@ from adapter_merge.cli.screen import plan_screen
 from adapter_merge.cli.show import on_stdout
 from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan, PlannedTensor, ShardPlan, SideFile, WeighedAdapter
-from adapter_merge.publishing import Publishing
+from adapter_merge.publishing import Delivery
 from adapter_merge.request import AdapterRef, Settings
 
 
 def plan(
     *adapters: Annotated[AdapterRef, Parameter(name="ADAPTER")],
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),
-    publishing: Annotated[Publishing, OnAHub] = Publishing(),
+    publishing: Annotated[Delivery, OnAHub] = Delivery(),
     output: Annotated[Output, Parameter(name="*")] = Output(),
 ) -> None:
     """Show what `run` would do, without reading a weight.

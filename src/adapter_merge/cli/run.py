@@ -9,14 +9,14 @@ from pydantic import ValidationError
 
 from adapter_merge.cli import usage
 from adapter_merge.cli.options import KeptOutput, OnAHub, given
-from adapter_merge.publishing import Publishing
+from adapter_merge.publishing import Delivery
 from adapter_merge.request import AdapterRef, Request, Settings
 
 
 def run(
     *adapters: Annotated[AdapterRef, Parameter(name="ADAPTER")],
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),
-    publishing: Annotated[Publishing, OnAHub] = Publishing(),
+    publishing: Annotated[Delivery, OnAHub] = Delivery(),
     output: Annotated[KeptOutput, Parameter(name="*")] = KeptOutput(),
 ) -> int:
     """Merge adapters into their base model, check the result and seal it.
@@ -37,7 +37,7 @@ def run(
 
 
 def request(
-    adapters: tuple[AdapterRef, ...], settings: Settings, publishing: Publishing, *, verb: str
+    adapters: tuple[AdapterRef, ...], settings: Settings, publishing: Delivery, *, verb: str
 ) -> Request:
     """The request that the command line spells.
 

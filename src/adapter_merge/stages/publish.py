@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from adapter_merge.errors import Refused, SourceError
@@ -34,9 +35,9 @@ def publish(
     overwrite: bool = False,
     advance: Callable[[int], None] | None = None,
 ) -> Published:
-    """Send what differs in one commit, and tag it; where nothing differs, nothing is sent.
+    """Send what differs in one commit, and read it back; where nothing differs, nothing is sent.
 
-    `advance` gets bytes, all of the result's by the end.
+    `tagged` comes after it. `advance` gets bytes, all of the result's by the end.
 
     Raises:
         RequestError: the target is one of the sources.
@@ -57,14 +58,28 @@ def publish(
         commit=sent.commit,
         url=sent.url,
         pull_request=sent.pull_request,
-        tag=None if result.card_only else _tagged(result, target, wish, sent, hub),
-        since_tag=_since(sent.files, target, hub),
+        tag=None,
+        since_tag=None,
         moved=sent.moved,
         kept=kept,
         found=sent.found,
         visibility=visibility(sent.access),
         why=allow(result.parties, target, wish, overwrite=overwrite).why,
+        title=decided.title,
     )
+
+
+def tagged(
+    published: Published, result: Result, target: RemoteTarget, wish: Publishing, *, hub: Hub
+) -> Published:
+    """Tag what stands there now, and find since which tag the weights are other ones.
+
+    Raises:
+        Conflict: somebody has set that tag meanwhile.
+        HubUnavailable: the Hub doesn't answer; the commit stands, and the next run tags it.
+    """
+    tag = None if result.card_only else _tagged(published, result, target, wish, hub)
+    return replace(published, tag=tag, since_tag=_since(published, target, hub))
 
 
 def _origins(result: Result, target: RemoteTarget, hub: Hub) -> Mapping[str, Origin]:
@@ -102,19 +117,21 @@ def _compare(result: Result, sent: Sent, target: RemoteTarget) -> None:
 
 
 def _tagged(
-    result: Result, target: RemoteTarget, wish: Publishing, sent: Sent, hub: Hub
+    published: Published, result: Result, target: RemoteTarget, wish: Publishing, hub: Hub
 ) -> str | None:
-    if sent.pull_request is not None:
+    if published.pull_request is not None:
         return None
-    name = chosen_tag(wish, result.receipt, result.parties, target.tags, commit=sent.commit)
+    name = chosen_tag(wish, result.receipt, result.parties, target.tags, commit=published.commit)
     if name is not None:
-        hub.tag(target.repo, name, sent.commit)
+        hub.tag(target.repo, name, published.commit)
     return name
 
 
-def _since(files: Mapping[str, RemoteFile], target: RemoteTarget, hub: Hub) -> str | None:
+def _since(published: Published, target: RemoteTarget, hub: Hub) -> str | None:
     """The newest tag of ours at which the weights were other ones."""
-    weights = _weights(files)
+    if not any(name.startswith(AUTOMATIC) for name in target.tags):
+        return None
+    weights = _weights(hub.files(target.repo, published.commit))
     for name, commit in _newest(target, hub):
         if _weights(hub.files(target.repo, commit)) != weights:
             return name

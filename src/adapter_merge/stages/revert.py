@@ -45,7 +45,7 @@ def revert(
         kept=sum(file.size for path, file in state.items() if path in _listed(then)) - sent.moved,
         found=sent.found,
         visibility=visibility(sent.access),
-        why=decided.title,
+        title=decided.title,
     )
 
 
