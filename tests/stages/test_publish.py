@@ -254,6 +254,13 @@ def test_doors_are_set_before_anything_is_inside(plain: Stand, tmp_path: Path) -
     assert plain.commits() == ["initial commit"]
 
 
+def test_a_hub_that_sets_no_door_gets_nothing(plain: Stand, tmp_path: Path) -> None:
+    plain.hub.fail(Fault(on="PUT .*/settings", does=Status(status=200, body=b"{}")))
+    with pytest.raises(Refused, match="has made `org/merged`, but not gated"):
+        plain.publish(sealed(tmp_path / "one", files(1)), gated=True)
+    assert plain.commits() == ["initial commit"]
+
+
 def test_a_target_that_others_can_read_gets_nothing_private(plain: Stand, tmp_path: Path) -> None:
     plain.publish(sealed(tmp_path / "one", files(1)))
     result = sealed(
@@ -323,6 +330,15 @@ def test_a_target_that_moved_since_it_was_seen_costs_no_bytes(plain: Stand, tmp_
     assert plain.asked("preupload") == before
 
 
+def test_the_same_result_may_have_been_told_in_other_words(plain: Stand, tmp_path: Path) -> None:
+    plain.publish(sealed(tmp_path / "one", files(1)))
+    seen = plain.target()
+    first = plain.publish(sealed(tmp_path / "two", files(2), recipe="two", card="# Two\n"))
+    again = plain.publish(sealed(tmp_path / "b", files(2), recipe="two", card="# B\n"), at=seen)
+    assert (again.commit, again.found) == (first.commit, True)
+    assert plain.read("README.md") == b"# Two\n"
+
+
 def test_words_alone_make_no_commit_ours(plain: Stand, tmp_path: Path) -> None:
     """Anybody can write trailers."""
     plain.publish(sealed(tmp_path / "one", files(1)))
@@ -339,6 +355,15 @@ def test_a_repository_that_came_meanwhile_is_a_conflict(plain: Stand, tmp_path: 
     with pytest.raises(Conflict):
         plain.publish(sealed(tmp_path / "one", files(1)), at=seen)
     assert plain.commits() == ["initial commit"]
+
+
+def test_what_came_meanwhile_is_not_taken_for_ours(plain: Stand, tmp_path: Path) -> None:
+    seen = plain.target()
+    plain.hub.add_repo(TARGET, {"config.json": b"mine"})
+    plain.hub.fail(Fault(on="POST /api/repos/create", does=Cut()))
+    with pytest.raises(Conflict, match="was made by somebody else meanwhile"):
+        plain.publish(sealed(tmp_path / "one", files(1)), at=seen)
+    assert plain.read("config.json") == b"mine"
 
 
 def test_a_repository_that_the_token_can_not_see_is_refused(plain: Stand, tmp_path: Path) -> None:

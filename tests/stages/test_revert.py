@@ -73,6 +73,15 @@ def test_a_card_alone_is_no_earlier_state(plain: Stand, tmp_path: Path) -> None:
     assert tree(plain, published.commit) == tree(plain, one.commit)
 
 
+def test_the_same_files_by_another_recipe_are_no_earlier_state(
+    plain: Stand, tmp_path: Path
+) -> None:
+    plain.publish(sealed(tmp_path / "one", files(1)))
+    plain.publish(sealed(tmp_path / "two", files(1), recipe="two"))
+    with pytest.raises(RevisionMissing, match="has no earlier result"):
+        revert(plain.target(), hub=plain.edge)
+
+
 @pytest.mark.parametrize("named", ["tag", "commit", "short"])
 def test_a_state_can_be_named(plain: Stand, tmp_path: Path, named: str) -> None:
     one, _ = two_states(plain, tmp_path)

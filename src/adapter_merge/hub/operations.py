@@ -114,7 +114,7 @@ def _once(client: Client, publication: Publication, parent: str, ready: Operatio
             create_pr=publication.pull_request,
             parent_commit=parent,
         )
-    return Made(commit=made.oid, pull_request=made.pr_num, found=made.oid == parent)
+    return Made(commit=made.oid, pull_request=made.pr_num)
 
 
 def _is_of_copies(error: Exception) -> bool:
