@@ -38,7 +38,7 @@ class LocalHub:
     def __init__(
         self, data: Path, *, port: int = 0, xet: bool = True, settings: Settings | None = None
     ) -> None:
-        self._data = data
+        self._data = data.absolute()  # clients elsewhere are told where its store is
         self._port = port
         self._settings = settings or Settings(xet=xet)
         self.url = ""
