@@ -17,6 +17,7 @@ from pathlib import Path
 from adapter_merge import audit, pipeline
 from adapter_merge.encoders import ModelEncoder, free_memory, read_inputs
 from adapter_merge.forecast import Forecast
+from adapter_merge.pickles import Converter
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Encoder, Hub, Reporter, Silent, Surroundings
 from adapter_merge.report import Report
@@ -135,7 +136,9 @@ def this_machine() -> Machine:
 
 def _around() -> Surroundings:
     cache = _hub_cache()
-    return Surroundings(cache=cache, hub=_hub, work=cache.parent / "adapter-merge")
+    own = cache.parent / "adapter-merge"
+    convert = Converter(place=own / "converted")
+    return Surroundings(cache=cache, hub=_hub, work=own, unpickle=convert)
 
 
 @once

@@ -19,6 +19,7 @@ from adapter_merge.receipt import RECEIPT_NAME, FileRecord, Receipt
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_PICKLE = "adapter_model.bin"
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 MOST_BYTES = 64_000_000  # of a small file; the largest `tokenizer.json` has half of that

@@ -158,6 +158,19 @@ class Hub(Protocol):
         ...
 
 
+class Unpickle(Protocol):
+    """Makes safetensors of an adapter's weights that are a pickle, without running anything of it."""
+
+    def __call__(self, pickle: Path, *, label: str) -> Path:
+        """Where the safetensors file lies; `label` is what messages call the adapter.
+
+        Raises:
+            NotSafetensors: there is more in it than tensors, or it can't be read.
+            MergeError: the result can't be written, or a library that this needs isn't there.
+        """
+        ...
+
+
 # A Hub's client takes half a second to import: who merges folders never waits for it.
 Connect: TypeAlias = Callable[[], Hub]
 
@@ -170,11 +183,13 @@ class Surroundings:
         cache: the folder of the Hub's cache on this machine; None where nothing says which.
         hub: connects, once it is needed; None where there is none to ask.
         work: the folder in which a result for a Hub is made, where the request doesn't say.
+        unpickle: converts what a request allows; None where nothing does.
     """
 
     cache: Path | None = None
     hub: Connect | None = None
     work: Path | None = None
+    unpickle: Unpickle | None = None
 
     def connected(self) -> Hub:
         """The Hub, where something was read there already."""

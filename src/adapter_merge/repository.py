@@ -13,6 +13,7 @@ from typing import Any
 from adapter_merge.checkpoint import Checkpoint, Index, WeightFile
 from adapter_merge.errors import Corrupt, Layout, NotFound, NotSafetensors, RequestError
 from adapter_merge.folder import (
+    ADAPTER_PICKLE,
     ADAPTER_WEIGHTS,
     INDEX,
     MOST_BYTES,
@@ -131,6 +132,11 @@ def checkpoint_of(repository: Repository) -> Checkpoint:
     raise _no_weights(repository.pinned.source, top)
 
 
+def has_pickle(repository: Repository) -> bool:
+    """Whether an adapter's weights are there as a pickle alone."""
+    return ADAPTER_WEIGHTS not in repository.files and ADAPTER_PICKLE in repository.files
+
+
 def adapter_of(repository: Repository) -> Checkpoint:
     """The header of an adapter's weights.
 
@@ -139,11 +145,11 @@ def adapter_of(repository: Repository) -> Checkpoint:
         NotSafetensors: they are a pickle.
         Corrupt: the header is wrong.
     """
-    files = repository.files
-    if ADAPTER_WEIGHTS not in files and "adapter_model.bin" in files:
+    if has_pickle(repository):
         raise NotSafetensors(
-            f"`adapter_model.bin` in `{repository.pinned.source}` is a pickle, which can run code when it is read",
-            hint="Load and save the adapter with a current PEFT to get `adapter_model.safetensors`.",
+            f"`{ADAPTER_PICKLE}` in `{repository.pinned.source}` is a pickle, which can run code when it is read",
+            hint="Load and save the adapter with a current PEFT, or run the same command with `--allow-pickle`: "
+            "tensors alone are read then, by a process without tokens.",
         )
     return Checkpoint(files=(repository.header(ADAPTER_WEIGHTS),), index=None)
 

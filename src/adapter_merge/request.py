@@ -167,6 +167,10 @@ class Settings(_Value):
     workers: int | None = Field(
         None, ge=1, le=256, description="Threads that merge; left out, one a processor, at most 8."
     )
+    allow_pickle: bool = Field(
+        False,
+        description="Convert an adapter's `adapter_model.bin`; tensors alone are read, by a process without tokens.",
+    )
     chat_template: Path | None = Field(
         None,
         description="File with the chat template of the result; left out, the sources' counts.",

@@ -168,7 +168,13 @@ class Pinned:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Adapter:
-    """One adapter; `weight` is the factor on its scale, `readme` its card where it has one."""
+    """One adapter.
+
+    Attributes:
+        weight: the factor on its scale.
+        readme: its card where it has one.
+        converted: where its weights lie as safetensors; None where they are such in its repository.
+    """
 
     pinned: Pinned
     weight: float
@@ -176,6 +182,12 @@ class Adapter:
     checkpoint: Checkpoint
     files: Mapping[str, RepoFile]
     readme: Readme | None
+    converted: Path | None = None
+
+    @property
+    def weights(self) -> Path:
+        """The file of its weights, on this disk once it was pulled."""
+        return self.converted or self.pinned.root / self.checkpoint.files[0].name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -72,8 +72,7 @@ def _is_nothing(claim: Claim) -> bool:
 def _is_zero(adapter: Adapter, name: str) -> bool:
     info = adapter.checkpoint.tensors[name]
     buffer = bytearray(info.nbytes)
-    path = adapter.pinned.root / adapter.checkpoint.file_of[name].name
-    fd = os.open(path, os.O_RDONLY)
+    fd = os.open(adapter.weights, os.O_RDONLY)
     try:
         read_span(fd, memoryview(buffer), info.start, name=name)
     finally:

@@ -83,8 +83,7 @@ def loader(sources: Sources) -> Load64:
 
     def stored(wanted: AdapterTensor) -> Stored:
         adapter = sources.adapters[wanted.adapter]
-        path = adapter.pinned.root / adapter.checkpoint.file_of[wanted.name].name
-        return Stored(path=path, info=adapter.checkpoint.tensors[wanted.name])
+        return Stored(path=adapter.weights, info=adapter.checkpoint.tensors[wanted.name])
 
     @cache
     def whole(wanted: AdapterTensor) -> Array:

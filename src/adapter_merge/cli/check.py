@@ -48,6 +48,9 @@ class Against(BaseModel):
     device: str = Field(
         "auto", description="Where it is run: `cpu`, `cuda` or `cuda:N`; `auto` is the CPU."
     )
+    allow_pickle: Annotated[bool, Parameter(negative="")] = Field(
+        False, description="Convert an adapter's `adapter_model.bin`, as `run` does."
+    )
     ignore: tuple[str, ...] = Field(
         (), description="Check codes whose failure only warns, such as `T010,C004`."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -10,18 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from adapter_merge.children import environment
 from adapter_merge.encoders.job import STEPS, Job, Place
 
-# What an interpreter and its libraries may need to start. No token and no proxy is among them.
-_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 _OF_CUDA = ("CUDA_HOME", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
-_OFFLINE = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-}
 _WAIT = 0.2
 
 
@@ -73,9 +64,4 @@ def _wait(
 
 
 def _environment(home: Path, device: str) -> Mapping[str, str]:
-    """What the child gets: libraries from where this process has them, an empty home, no network."""
-    names = _PASSED_ON if device == "cpu" else (*_PASSED_ON, *_OF_CUDA)
-    passed_on = {name: os.environ[name] for name in names if name in os.environ}
-    path = os.pathsep.join(p for p in sys.path if p)
-    own = {name: str(home) for name in ("HOME", "HF_HOME", "TMPDIR")}
-    return {**passed_on, **_OFFLINE, **own, "PYTHONPATH": path}
+    return environment(home, also=() if device == "cpu" else _OF_CUDA)

@@ -38,6 +38,7 @@ def _graft(adapter: Adapter, claims: Sequence[Claim], settled: Settled, sources:
     return Graft(
         label=adapter.pinned.source,
         folder=str(adapter.pinned.root),
+        converted=None if adapter.converted is None else str(adapter.converted),
         weight=adapter.weight,
         modules=dict(_modules(claims)),
         saved=tuple(_whole(c) for c in whole),

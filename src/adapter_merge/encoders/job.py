@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from adapter_merge.encoders.inputs import Inputs
+from adapter_merge.folder import ADAPTER_WEIGHTS
 
 STATES = ("base", "reference", "rounded", "merged")
 # Steps that the child tells when they are done: loaded, base, reference, rounded, merged.
@@ -52,6 +53,7 @@ class Graft:
         rows: the adapter's tensors of single rows.
         untied: whether what the base ties stands apart with the adapter.
         parameters: whether it adapts parameters of modules, which PEFT finds by their names alone.
+        converted: the file of its weights, where they aren't in the folder as safetensors.
     """
 
     label: str
@@ -63,6 +65,12 @@ class Graft:
     rows: tuple[tuple[str, Rows], ...] = ()
     untied: bool = False
     parameters: bool = False
+    converted: str | None = None
+
+    @property
+    def file(self) -> Path:
+        """The file of its weights."""
+        return Path(self.converted or Path(self.folder, ADAPTER_WEIGHTS))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

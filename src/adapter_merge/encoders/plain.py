@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adapter_merge.encoders.job import Graft
-from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from adapter_merge.folder import ADAPTER_CONFIG
 
 
 def plain_load(model: Any, graft: Graft) -> dict[str, object] | None:
@@ -46,7 +46,7 @@ def _stand_ins(model: Any) -> dict[int, Any]:
 def _count(graft: Graft) -> int:
     from safetensors import safe_open
 
-    with safe_open(Path(graft.folder, ADAPTER_WEIGHTS), framework="pt") as file:
+    with safe_open(graft.file, framework="pt") as file:
         return len(file.keys())
 
 

@@ -18,7 +18,7 @@ from adapter_merge.adapters.hollow.empty import hollow_like
 from adapter_merge.adapters.hollow.inject import Misfit, inject
 from adapter_merge.encoders.job import Graft, Target
 from adapter_merge.encoders.probes import towers
-from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from adapter_merge.folder import ADAPTER_CONFIG
 from adapter_merge.skeleton import Skeleton
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _put(model: nn.Module, live: str, value: torch.Tensor, *, alone: bool) -> No
 def _tensor(graft: Graft, key: str) -> torch.Tensor:
     from safetensors import safe_open
 
-    with safe_open(Path(graft.folder, ADAPTER_WEIGHTS), framework="pt") as file:
+    with safe_open(graft.file, framework="pt") as file:
         found: torch.Tensor = file.get_tensor(key)
     return found
 
@@ -143,7 +143,7 @@ def _renamed(graft: Graft, names: Names) -> tuple[Mapping[str, Any], Mapping[str
     other = {w.key for w in graft.saved} | {key for key, _ in graft.rows}
     tensors = {
         key: value
-        for key, value in load_file(Path(graft.folder, ADAPTER_WEIGHTS)).items()
+        for key, value in load_file(graft.file).items()
         if key not in other and not _is_beside(key)
     }
     values = json.loads(Path(graft.folder, ADAPTER_CONFIG).read_bytes())

@@ -19,7 +19,7 @@ from adapter_merge.layouts.rewrite import Assignment, Rewrite, rewrite
 from adapter_merge.layouts.side import Side
 from adapter_merge.layouts.wishes import Wishes
 from adapter_merge.plan import SideFile
-from adapter_merge.sources import Sources
+from adapter_merge.sources import Adapter, Sources
 
 _ITSELF = frozenset({ADAPTER_CONFIG, ADAPTER_WEIGHTS})
 
@@ -49,7 +49,7 @@ class Bundled:
         adapter = Repo.of(sources.adapters[0])
         rewrites = rewrite(adapter, _leading(**self.settings(sources, wishes)))
         files = [f for f in side.files if f.path not in _ITSELF]
-        files += _adapter(adapter, rewrites)
+        files += _adapter(sources.adapters[0], rewrites)
         return replace(
             side,
             files=tuple(sorted(files, key=lambda f: f.path)),
@@ -68,14 +68,18 @@ def _leading(bundle_as: str) -> Iterator[Assignment]:
     )
 
 
-def _adapter(adapter: Repo, rewrites: tuple[Rewrite, ...]) -> Iterator[SideFile]:
+def _adapter(adapter: Adapter, rewrites: tuple[Rewrite, ...]) -> Iterator[SideFile]:
     made = {r.path: r.content for r in rewrites}
-    for path in sorted(_ITSELF):
+    lies = {
+        ADAPTER_CONFIG: (adapter.pinned.root / ADAPTER_CONFIG, adapter.files[ADAPTER_CONFIG].size),
+        ADAPTER_WEIGHTS: (adapter.weights, adapter.checkpoint.files[0].size),
+    }
+    for path, (source, size) in sorted(lies.items()):
         content = made.get(path)
         yield SideFile(
             path=path,
-            source=adapter.root / path if content is None else None,
+            source=source if content is None else None,
             content=content,
-            size=adapter.files[path] if content is None else len(content),
-            origin=adapter.origin,
+            size=size if content is None else len(content),
+            origin=adapter.pinned.source,
         )

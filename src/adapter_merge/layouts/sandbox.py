@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from adapter_merge.children import environment
+
 _PROGRAM = Path(__file__).with_name("render.py")
 _SECONDS = 5
-# What an interpreter may need to start. No token of this process's is among them.
-_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 
 MARKER = "WhatTheAssistantSays"
 _ROLES = (("user", "WhatTheUserSays"), ("assistant", MARKER))
@@ -44,12 +44,6 @@ def after_answer(template: str, tokens: Mapping[str, str]) -> str | None:
     return (_ask(template, tokens, chats=_CHATS) or {}).get("after")
 
 
-def _environment() -> Mapping[str, str]:
-    """What the child gets: it finds jinja where this process found it, wherever that was installed."""
-    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return {**passed_on, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-
-
 def _ask(template: str, tokens: Mapping[str, str], *, chats: list[Any]) -> dict[str, str] | None:
     asked = {"template": template, "tokens": dict(tokens), "chats": chats, "marker": MARKER}
     try:
@@ -59,7 +53,7 @@ def _ask(template: str, tokens: Mapping[str, str], *, chats: list[Any]) -> dict[
             capture_output=True,
             check=True,
             timeout=_SECONDS,
-            env=_environment(),
+            env=environment(Path(os.devnull)),
         )
         answer = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):

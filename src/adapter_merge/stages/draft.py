@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from adapter_merge.adapters import (
@@ -28,7 +28,7 @@ from adapter_merge.errors import (
     ShapeMismatch,
     UnsupportedError,
 )
-from adapter_merge.folder import INDEX
+from adapter_merge.folder import ADAPTER_PICKLE, INDEX
 from adapter_merge.layouts import (
     LAYOUTS,
     ConfigEdits,
@@ -46,6 +46,7 @@ from adapter_merge.layouts import (
 from adapter_merge.plan import (
     AdapterTensor,
     BaseTensor,
+    Change,
     Edit,
     Plan,
     PlannedTensor,
@@ -90,6 +91,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
         "dtype": settings.dtype,
         "max_shard_size": str(settings.shard_bytes or "keep"),
         **({"native": "true"} if settings.native else {}),
+        **_leave(sources),
         **wishes.recipe,
         **layout.settings(sources, wishes),
     }
@@ -105,7 +107,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
         shards=weights.shards,
         side_files=(*_index(weights, base), *side.files),
         left_behind=side.left_behind,
-        changes=side.changes,
+        changes=(*side.changes, *_conversions(sources)),
         adapter_tensors=_adapter_tensors(sources),
         recipe=_recipe(kept, sources),
         settings=kept,
@@ -184,6 +186,23 @@ def _refuse(base: Base) -> None:
             f"the base `{label}` brings Python code of its own (`auto_map` in `config.json`)",
             hint="Such a base is refused; take one whose class is part of transformers.",
         )
+
+
+def _leave(sources: Sources) -> Mapping[str, str]:
+    """What the request had to allow, and was made use of."""
+    pickled = any(a.converted is not None for a in sources.adapters)
+    return {"allow_pickle": "true"} if pickled else {}
+
+
+def _conversions(sources: Sources) -> Iterator[Change]:
+    for adapter in sources.adapters:
+        if adapter.converted is not None:
+            yield Change(
+                subject=f"weights of `{adapter.pinned.source}`",
+                before="a pickle",
+                after="safetensors",
+                why=f"`{ADAPTER_PICKLE}` was converted from a pickle, of which tensors alone were read",
+            )
 
 
 def _out_dtype(info: TensorInfo | None, base: Base, dtype: str) -> str:

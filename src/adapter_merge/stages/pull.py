@@ -46,7 +46,7 @@ def _remote(sources: Sources) -> Iterator[Base | Adapter]:
 
 def _read(source: Base | Adapter, plan: Plan) -> tuple[str, ...]:
     root = source.pinned.root
-    weights = {file.name for file in source.checkpoint.files}
+    weights = {f.name for f in source.checkpoint.files if f.name in source.files}
     copied = {
         file.source.relative_to(root).as_posix()
         for file in plan.side_files

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from adapter_merge.bases import Search, Verb, choose_base, no_such_base, refuse_quantised
 from adapter_merge.checkpoint import Checkpoint, WeightFile
 from adapter_merge.errors import Gated, Layout, NotFound, RequestError
 from adapter_merge.folder import (
     ADAPTER_CONFIG,
+    ADAPTER_PICKLE,
     ADAPTER_WEIGHTS,
     INDEX,
     read_json,
@@ -20,9 +21,15 @@ from adapter_merge.folder import (
 from adapter_merge.layouts import Repo, counting_files, deciding_files
 from adapter_merge.layouts.chain import require_whole
 from adapter_merge.naming import tied_tensors
-from adapter_merge.ports import Connect, Repository, Surroundings
+from adapter_merge.ports import Connect, Repository, Surroundings, Unpickle
 from adapter_merge.readme import README, Readme
-from adapter_merge.repository import adapter_of, checkpoint_of, opened, small_files
+from adapter_merge.repository import (
+    adapter_of,
+    checkpoint_of,
+    has_pickle,
+    opened,
+    small_files,
+)
 from adapter_merge.request import AdapterRef, RepoRef, Request
 from adapter_merge.sources import (
     Adapter,
@@ -35,6 +42,7 @@ from adapter_merge.sources import (
     parsed,
 )
 from adapter_merge.targets import target_of
+from adapter_merge.weights import read_header
 
 CONFIG = "config.json"
 _CHUNK = 4 << 20
@@ -54,7 +62,8 @@ def resolve(request: Request, *, verb: Verb = "run", around: Surroundings = _ANY
         QuantisedBase: the base's weights are quantised.
         HubUnavailable: a Hub doesn't answer.
     """
-    adapters = tuple(resolve_adapter(a, around.hub) for a in request.adapters)
+    unpickle = around.unpickle if request.allow_pickle else None
+    adapters = tuple(resolve_adapter(a, around.hub, unpickle) for a in request.adapters)
     search = Search(request=request, adapters=adapters, verb=verb, around=around)
     base = _base_of(search)
     refuse_quantised(search, base)
@@ -74,8 +83,10 @@ def _base_of(search: Search) -> Base:
         raise no_such_base(search, ref, e) from e
 
 
-def resolve_adapter(wanted: AdapterRef, hub: Connect | None = None) -> Adapter:
-    """Read one adapter's config and header."""
+def resolve_adapter(
+    wanted: AdapterRef, hub: Connect | None = None, unpickle: Unpickle | None = None
+) -> Adapter:
+    """Read one adapter's config and header; with `unpickle` its weights may be a pickle, which is converted."""
     repository = opened(wanted.ref, hub)
     if ADAPTER_CONFIG not in repository.files:
         raise _no_adapter(wanted.ref, repository.files)
@@ -83,14 +94,29 @@ def resolve_adapter(wanted: AdapterRef, hub: Connect | None = None) -> Adapter:
     root = repository.pinned.root
     repo = _repo(repository, wanted.ref.text)
     _bring(repository, repo)
+    converted = _converted(repository, unpickle)
     return Adapter(
         pinned=repository.pinned,
         weight=wanted.weight,
         config=parsed(AdapterConfig, read_json(root, ADAPTER_CONFIG), label=wanted.ref.text),
-        checkpoint=adapter_of(repository),
-        files=_adapter_files(repository, repo),
+        checkpoint=adapter_of(repository) if converted is None else _checkpoint(converted),
+        files=_adapter_files(repository, repo, pickled=converted is not None),
         readme=_card(repository),
+        converted=converted,
     )
+
+
+def _converted(repository: Repository, unpickle: Unpickle | None) -> Path | None:
+    """Where weights lie that were converted from a pickle; None where there was nothing to convert, or no leave."""
+    if unpickle is None or not has_pickle(repository):
+        return None
+    repository.have((ADAPTER_PICKLE,))
+    pinned = repository.pinned
+    return unpickle(pinned.root / ADAPTER_PICKLE, label=pinned.source)
+
+
+def _checkpoint(converted: Path) -> Checkpoint:
+    return Checkpoint(files=(read_header(converted, name=ADAPTER_WEIGHTS),), index=None)
 
 
 def _repo(repository: Repository, origin: str) -> Repo:
@@ -133,8 +159,9 @@ def _by_number(path: str) -> list[tuple[int, str]]:
     return [(int(digits or 0), word) for word, digits in re.findall(r"(\D+)(\d*)", path)]
 
 
-def _adapter_files(repository: Repository, repo: Repo) -> Mapping[str, RepoFile]:
-    read = counting_files(repo) | {ADAPTER_CONFIG, ADAPTER_WEIGHTS}
+def _adapter_files(repository: Repository, repo: Repo, *, pickled: bool) -> Mapping[str, RepoFile]:
+    weights = ADAPTER_PICKLE if pickled else ADAPTER_WEIGHTS
+    read = counting_files(repo) | {ADAPTER_CONFIG, weights}
     return {p: _file(repository, p, counts=p in read) for p in repository.files}
 
 

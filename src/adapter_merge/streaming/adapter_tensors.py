@@ -49,9 +49,7 @@ class AdapterReader:
         """Open every adapter's weights."""
         fds: list[int] = []
         try:
-            for adapter in sources.adapters:
-                path = adapter.pinned.root / adapter.checkpoint.files[0].name
-                fds.append(open_source(path))
+            fds.extend(open_source(adapter.weights) for adapter in sources.adapters)
             yield cls(sources=sources, files=tuple(fds), device=device)
         finally:
             for fd in fds:
