@@ -70,12 +70,11 @@ def _leading(bundle_as: str) -> Iterator[Assignment]:
 
 def _adapter(adapter: Adapter, rewrites: tuple[Rewrite, ...]) -> Iterator[SideFile]:
     made = {r.path: r.content for r in rewrites}
-    lies = {
-        ADAPTER_CONFIG: (adapter.pinned.root / ADAPTER_CONFIG, adapter.files[ADAPTER_CONFIG].size),
-        ADAPTER_WEIGHTS: (adapter.weights, adapter.checkpoint.files[0].size),
-    }
-    for path, (source, size) in sorted(lies.items()):
-        content = made.get(path)
+    root = adapter.pinned.root
+    for path in sorted(_ITSELF):
+        content, file = made.get(path), adapter.files.get(path)
+        source = root / path if file is not None else adapter.weights
+        size = file.size if file is not None else adapter.checkpoint.files[0].size
         yield SideFile(
             path=path,
             source=source if content is None else None,
