@@ -177,10 +177,15 @@ def _parties(sources: Sources) -> tuple[Party, ...]:
 
 def _unchanged_there(job: Job, remote: RemoteTarget) -> Receipt | None:
     """The receipt that stands on the Hub, where it is of the same recipe and all its files are there."""
-    if remote.receipt is None or remote.foreign:
+    receipt = remote.receipt
+    if receipt is None or remote.foreign:
         return None
     sizes = {path: file.size for path, file in remote.files.items() if path not in OF_THE_HUB}
-    return remote.receipt if _holds(remote.receipt, sizes, job) else None
+    told = {path: file.sha256 for path, file in remote.files.items() if file.sha256 is not None}
+    same = all(
+        told.get(path, record.sha256) == record.sha256 for path, record in receipt.files.items()
+    )
+    return receipt if same and _holds(receipt, sizes, job) else None
 
 
 def _refresh_there(job: Job, state: Run, receipt: Receipt, hub: Hub) -> None:
