@@ -171,6 +171,11 @@ class Settings(_Value):
         False,
         description="Convert an adapter's `adapter_model.bin`; tensors alone are read, by a process without tokens.",
     )
+    allow_remote_code: bool = Field(
+        False,
+        description="Carry the Python code that the base's `auto_map` names; it is never run here. A base on a Hub "
+        "has to be named with its full commit.",
+    )
     chat_template: Path | None = Field(
         None,
         description="File with the chat template of the result; left out, the sources' counts.",

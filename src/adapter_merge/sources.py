@@ -199,6 +199,7 @@ class Base:
         tied: names of tensors that share storage in the model, whether or not the file has them all;
             empty where input and output embeddings are apart.
         readme: its card; None where it has none.
+        code: its Python files that the request lets the result have.
     """
 
     pinned: Pinned
@@ -207,6 +208,7 @@ class Base:
     files: Mapping[str, RepoFile]
     tied: tuple[str, ...]
     readme: Readme | None
+    code: frozenset[str] = frozenset()
 
 
 class TargetState(StrEnum):

@@ -51,6 +51,9 @@ class Against(BaseModel):
     allow_pickle: Annotated[bool, Parameter(negative="")] = Field(
         False, description="Convert an adapter's `adapter_model.bin`, as `run` does."
     )
+    allow_remote_code: Annotated[bool, Parameter(negative="")] = Field(
+        False, description="The base may bring Python code, as for `run`."
+    )
     ignore: tuple[str, ...] = Field(
         (), description="Check codes whose failure only warns, such as `T010,C004`."
     )

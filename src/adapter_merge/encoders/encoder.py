@@ -54,7 +54,7 @@ class ModelEncoder:
     def cost(self, plan: Plan) -> Cost | None:
         """See `ports.Encoder`; what an adapter alone forbids is only seen when it comes to it."""
         look = planned_look(plan)
-        runner = runner_of(look)
+        runner = None if look.config.get("auto_map") else runner_of(look)
         tensors = [t.info for t in plan.tensors.values()]
         if runner is None or runner.lacks(look) or self._too_much(tensors):
             return None
@@ -66,6 +66,8 @@ class ModelEncoder:
         self, plan: Plan, sources: Sources, merged: Path, *, advance: Callable[[int], None]
     ) -> Probed:
         """See `ports.Encoder`."""
+        if sources.base.config.get("auto_map"):
+            return NotRun(needs="to run Python code that the base brings, which is never done")
         try:
             with TemporaryDirectory(prefix="adapter-merge-") as scratch:
                 return self._probe(plan, sources, merged, Path(scratch), advance)

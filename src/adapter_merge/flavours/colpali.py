@@ -61,7 +61,7 @@ class Native:
         """A query and a page, scored."""
         model = look.architecture
         processor = model.replace("ForRetrieval", "Processor")
-        head = _load("transformers", model, processor, arguments(source, revision))
+        head = _load("transformers", model, processor, arguments(source, revision, look))
         places = _PLACES if model in UNPLACED else ""
         return f"""{head}{places}\
 with torch.inference_mode():
@@ -87,7 +87,7 @@ class Engine:
     def snippet(self, look: Look, source: str, revision: str | None) -> str:
         """A query and a page, scored."""
         model = look.architecture
-        where = arguments(source, revision)
+        where = arguments(source, revision, look)
         score = "score_single_vector" if model.startswith("Bi") else "score_multi_vector"
         return f"""{_load("colpali_engine.models", model, PROCESSORS[model], where)}\
 with torch.inference_mode():

@@ -35,7 +35,7 @@ class Headed:
         return f"""\
 {pillow}from transformers import pipeline
 
-ask = pipeline("{task}", model={arguments(source, revision)})
+ask = pipeline("{task}", model={arguments(source, revision, look)})
 print(ask({question}))
 """
 
@@ -55,7 +55,7 @@ class Answering:
 
     def snippet(self, look: Look, source: str, revision: str | None) -> str:
         """The best span of one text."""
-        where = arguments(source, revision)
+        where = arguments(source, revision, look)
         return f"""\
 import torch
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
@@ -89,7 +89,7 @@ class Bare:
 
     def snippet(self, look: Look, source: str, revision: str | None) -> str:
         """Vectors of a text, or the bare model where no text goes in."""
-        where = arguments(source, revision)
+        where = arguments(source, revision, look)
         if not _reads_text(look):
             return f"""\
 from transformers import AutoModel

@@ -28,6 +28,7 @@ class Flavour(Protocol):
         ...
 
 
-def arguments(source: str, revision: str | None) -> str:
+def arguments(source: str, revision: str | None, look: Look) -> str:
     """The arguments of `from_pretrained`."""
-    return repr(source) if revision is None else f"{source!r}, revision={revision!r}"
+    said = repr(source) if revision is None else f"{source!r}, revision={revision!r}"
+    return f"{said}, trust_remote_code=True" if look.config.get("auto_map") else said

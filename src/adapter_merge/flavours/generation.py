@@ -24,7 +24,7 @@ class CausalLM:
     def snippet(self, look: Look, source: str, revision: str | None) -> str:
         """A chat where the model knows how to chat, else a text to go on with."""
         head = _load(
-            "AutoModelForCausalLM", "AutoTokenizer", "tokenizer", arguments(source, revision)
+            "AutoModelForCausalLM", "AutoTokenizer", "tokenizer", arguments(source, revision, look)
         )
         if look.chats:
             return f"""{head}\
@@ -60,7 +60,7 @@ class VisionLanguage:
 
     def snippet(self, look: Look, source: str, revision: str | None) -> str:
         """A question about a page."""
-        where = arguments(source, revision)
+        where = arguments(source, revision, look)
         head = _load("AutoModelForImageTextToText", "AutoProcessor", "processor", where)
         return f"""\
 from PIL import Image
@@ -95,7 +95,7 @@ class Seq2Seq:
 
     def snippet(self, look: Look, source: str, revision: str | None) -> str:
         """One text into another."""
-        where = arguments(source, revision)
+        where = arguments(source, revision, look)
         return f"""{_load("AutoModelForSeq2SeqLM", "AutoTokenizer", "tokenizer", where)}\
 inputs = tokenizer("translate English to German: Good morning.", return_tensors="pt")
 output = model.generate(**inputs, max_new_tokens=64)

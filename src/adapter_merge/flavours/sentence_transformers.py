@@ -53,7 +53,7 @@ class SentenceTransformers:
         return f"""\
 {pillow}from sentence_transformers import {kind}
 
-model = {kind}({arguments(source, revision)})
+model = {kind}({arguments(source, revision, look)})
 {use}"""
 
 

@@ -8,6 +8,12 @@ from typing import Protocol
 from adapter_merge.layouts.bundled import Bundled
 from adapter_merge.layouts.carried import why_left
 from adapter_merge.layouts.choices import Choices, counting_files, deciding_files
+from adapter_merge.layouts.code import (
+    carried,
+    code_of,
+    refuse_code_of_adapters,
+    require_leave,
+)
 from adapter_merge.layouts.config import ConfigEdits, edited_config, untied
 from adapter_merge.layouts.merged import Merged
 from adapter_merge.layouts.native import Form, native_form
@@ -31,6 +37,8 @@ __all__ = [
     "Weights",
     "Wishes",
     "as_native",
+    "carried",
+    "code_of",
     "counting_files",
     "cut_files",
     "deciding_files",
@@ -38,7 +46,9 @@ __all__ = [
     "indexed",
     "keep_files",
     "native_form",
+    "refuse_code_of_adapters",
     "renamed",
+    "require_leave",
     "untied",
     "why_left",
 ]

@@ -72,7 +72,10 @@ _RULES = (
         folders=("original", "onnx", "openvino", "coreml"),
     ),
     _Rule(why="it describes the `consolidated` weights", names=("params.json",), top_only=True),
-    _Rule(why="Python code is never carried", names=("*.py",)),
+    _Rule(
+        why="Python code is never carried, unless a base's config names it and the request allows it",
+        names=("*.py",),
+    ),
     _Rule(why="it belongs to the repository it lies in, not to the model", names=(".*",)),
     _Rule(why="the merged model gets a card of its own", names=("readme.md",), top_only=True),
     _Rule(
@@ -89,14 +92,19 @@ _LOOSE_WEIGHTS = _Rule(
 _ADAPTER_ITSELF = ("adapter_config.json", "adapter_model.safetensors")
 
 
-def why_left(path: str, origin: str, modules: Collection[str] = ()) -> str | None:
+def why_left(
+    path: str, origin: str, modules: Collection[str] = (), code: Collection[str] = ()
+) -> str | None:
     """Why a file is left behind; None where no rule speaks against it.
 
     Args:
         path: path in its repository, with `/`.
         origin: `base`, or the adapter as the user wrote it.
         modules: folders that the repository's `modules.json` names; weights in them are kept.
+        code: Python files that the request lets the result have.
     """
+    if path in code:
+        return None
     if origin != BASE and path in _ADAPTER_ITSELF:
         return "the merged weights hold what it says"
     for rule in _RULES:

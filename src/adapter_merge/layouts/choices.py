@@ -66,7 +66,7 @@ class Choices:
         replaced = () if self.template is not None else TEMPLATE.files(repo)
         given = dict.fromkeys(replaced, "`--chat-template` is used in its place")
         return {
-            path: why_left(path, repo.origin, folders)
+            path: why_left(path, repo.origin, folders, repo.code)
             or given.get(path)
             or _why_lost(deciding.get(path), repo)
             for path in repo.files
@@ -111,7 +111,7 @@ def counting_files(repo: Repo) -> frozenset[str]:
         Corrupt: its `modules.json` isn't valid.
     """
     folders = module_folders(repo)
-    kept = {p for p in repo.files if why_left(p, repo.origin, folders) is None}
+    kept = {p for p in repo.files if why_left(p, repo.origin, folders, repo.code) is None}
     if repo.is_base:
         return frozenset(kept)
     of_families = {path for family in FAMILIES for path in family.files(repo) if path in kept}

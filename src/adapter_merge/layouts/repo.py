@@ -22,18 +22,21 @@ class Repo:
         origin: `base`, or the adapter as the user wrote it.
         pinned: where it is from; its files are read below its `root`.
         files: path -> bytes.
+        code: its Python files that a result may have.
     """
 
     origin: str
     pinned: Pinned
     files: Mapping[str, int]
+    code: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, source: Base | Adapter) -> Repo:
         """The files of a source."""
-        origin = BASE if isinstance(source, Base) else source.pinned.source
         sizes = {path: file.size for path, file in source.files.items()}
-        return cls(origin=origin, pinned=source.pinned, files=sizes)
+        if isinstance(source, Base):
+            return cls(origin=BASE, pinned=source.pinned, files=sizes, code=source.code)
+        return cls(origin=source.pinned.source, pinned=source.pinned, files=sizes)
 
     @property
     def root(self) -> Path:

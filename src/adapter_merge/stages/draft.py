@@ -24,7 +24,6 @@ from adapter_merge.bases import (
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import (
     AdapterKind,
-    RemoteCode,
     ShapeMismatch,
     UnsupportedError,
 )
@@ -36,12 +35,15 @@ from adapter_merge.layouts import (
     Weights,
     Wishes,
     as_native,
+    carried,
     cut_files,
     edited_config,
     indexed,
     keep_files,
     native_form,
+    refuse_code_of_adapters,
     renamed,
+    require_leave,
 )
 from adapter_merge.plan import (
     AdapterTensor,
@@ -70,7 +72,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
         PlanError: adapter and base don't fit together.
     """
     base = sources.base
-    _refuse(base)
+    require_leave(base, settings.base, allowed=settings.allow_remote_code)
     layout = LAYOUTS[settings.layout]
     form = native_form(base) if settings.native else None
     joined = _merging(settings, sources, form) if layout.merges else _beside(sources)
@@ -82,6 +84,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
     own = {f.name for f in base.checkpoint.files} | {INDEX}
     wishes = Wishes.of(settings)
     side = layout.side(sources, joined.config, frozenset(own), wishes)
+    refuse_code_of_adapters(side.files, sources)
     if form is not None:
         side = as_native(side, form, form.dimension(tensors))
     if joined.live:
@@ -107,7 +110,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
         shards=weights.shards,
         side_files=(*_index(weights, base), *side.files),
         left_behind=side.left_behind,
-        changes=(*side.changes, *_conversions(sources)),
+        changes=(*side.changes, *_conversions(sources), *carried(base)),
         adapter_tensors=_adapter_tensors(sources),
         recipe=_recipe(kept, sources),
         settings=kept,
@@ -179,19 +182,11 @@ def _read(adapter: Adapter, base: Base) -> None:
         ) from e
 
 
-def _refuse(base: Base) -> None:
-    label = base.pinned.source
-    if base.config.get("auto_map"):
-        raise RemoteCode(
-            f"the base `{label}` brings Python code of its own (`auto_map` in `config.json`)",
-            hint="Such a base is refused; take one whose class is part of transformers.",
-        )
-
-
 def _leave(sources: Sources) -> Mapping[str, str]:
     """What the request had to allow, and was made use of."""
     pickled = any(a.converted is not None for a in sources.adapters)
-    return {"allow_pickle": "true"} if pickled else {}
+    used = {"allow_pickle": pickled, "allow_remote_code": bool(sources.base.code)}
+    return {option: "true" for option, was_used in used.items() if was_used}
 
 
 def _conversions(sources: Sources) -> Iterator[Change]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from adapter_merge.bases import Search, Verb, choose_base, no_such_base, refuse_quantised
@@ -18,7 +19,7 @@ from adapter_merge.folder import (
     read_json,
     read_readme,
 )
-from adapter_merge.layouts import Repo, counting_files, deciding_files
+from adapter_merge.layouts import Repo, code_of, counting_files, deciding_files
 from adapter_merge.layouts.chain import require_whole
 from adapter_merge.naming import tied_tensors
 from adapter_merge.ports import Connect, Repository, Surroundings, Unpickle
@@ -76,7 +77,7 @@ def resolve(request: Request, *, verb: Verb = "run", around: Surroundings = _ANY
 def _base_of(search: Search) -> Base:
     ref = choose_base(search)
     try:
-        return resolve_base(ref, search.around.hub)
+        return resolve_base(ref, search.around.hub, allow_code=search.request.allow_remote_code)
     except (NotFound, Gated) as e:
         if ref.folder is not None:
             raise
@@ -165,8 +166,8 @@ def _adapter_files(repository: Repository, repo: Repo, *, pickled: bool) -> Mapp
     return {p: _file(repository, p, counts=p in read) for p in repository.files}
 
 
-def resolve_base(ref: RepoRef, hub: Connect | None = None) -> Base:
-    """Read the base's config and headers."""
+def resolve_base(ref: RepoRef, hub: Connect | None = None, *, allow_code: bool = False) -> Base:
+    """Read the base's config and headers; with `allow_code` the result may have the code that it names."""
     repository = opened(ref, hub)
     repo = _repo(repository, "base")
     if CONFIG not in repository.files:
@@ -176,6 +177,7 @@ def resolve_base(ref: RepoRef, hub: Connect | None = None) -> Base:
     config = read_json(repository.pinned.root, CONFIG)
     checkpoint = checkpoint_of(repository)
     _bring(repository, repo)
+    repo = replace(repo, code=code_of(repo)) if allow_code else repo
     return Base(
         pinned=repository.pinned,
         config=config,
@@ -185,6 +187,7 @@ def resolve_base(ref: RepoRef, hub: Connect | None = None) -> Base:
             config, checkpoint, equal=lambda a, b: _equal(repository, checkpoint, a, b)
         ),
         readme=_card(repository),
+        code=repo.code,
     )
 
 
