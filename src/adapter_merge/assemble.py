@@ -14,12 +14,13 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from adapter_merge import audit, pipeline
+from adapter_merge import audit, pipeline, sendoff, undo
 from adapter_merge.encoders import ModelEncoder, free_memory, read_inputs
 from adapter_merge.forecast import Forecast
 from adapter_merge.pickles import Converter
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Encoder, Hub, Reporter, Silent, Surroundings
+from adapter_merge.publishing import Publishing
 from adapter_merge.report import Report
 from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
 from adapter_merge.running import Machine, reported
@@ -97,6 +98,30 @@ def verify(folder: RepoRef) -> Report:
     machine = this_machine()
     work = partial(audit.verify, folder, machine=machine)
     return reported(folder.text, work, machine=machine, hint=audit.RESTORE)
+
+
+def publish(
+    folder: RepoRef,
+    to: RepoRef,
+    wish: Publishing,
+    *,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+) -> Report:
+    """Send a folder that a run made to a Hub, under the rules of a run that publishes."""
+    return sendoff.publish(
+        folder,
+        to,
+        wish,
+        overwrite=overwrite,
+        reporter=reporter or Silent(),
+        machine=this_machine(),
+    )
+
+
+def revert(ref: RepoRef, wish: Publishing) -> Report:
+    """Restore an earlier result in a repository on a Hub: the one at the ref's revision, or the one before."""
+    return undo.revert(ref, wish, machine=this_machine())
 
 
 def _processors() -> int:

@@ -103,7 +103,9 @@ def failures(state: Run) -> Iterator[None]:
     except AdapterMergeError as e:
         _note_failure(state, e)
     except KeyboardInterrupt:
-        stop = Interrupted("the run was stopped", hint="Run it again; nothing was left behind.")
+        waits = state.report.waits
+        left = "nothing was left behind" if waits is None else f"the result waits in `{waits}`"
+        stop = Interrupted("the run was stopped", hint=f"Run it again; {left}.")
         _note_failure(state, stop)
 
 

@@ -10,6 +10,7 @@ from adapter_merge.folder import all_files, read_receipt
 from adapter_merge.ports import Connect, Surroundings
 from adapter_merge.readme import README
 from adapter_merge.receipt import RECEIPT_NAME
+from adapter_merge.remote import RemoteTarget
 from adapter_merge.request import RepoRef, Request
 from adapter_merge.sources import Target, TargetState
 from adapter_merge.weights import write_error
@@ -24,15 +25,36 @@ def target_of(request: Request, around: Surroundings, *, rewritten: bool) -> Tar
         AdapterMergeError: a Hub says no, or nothing.
     """
     ref = request.target
+    _refuse_either(ref)
+    if ref.folder is None:
+        return _remote(request, around, rewritten=rewritten)
+    # A link is followed, so that renames happen where it leads.
+    return _local(ref.text, ref.folder.expanduser().absolute().resolve(), rewritten=rewritten)
+
+
+def remote_of(ref: RepoRef, branch: str | None, around: Surroundings) -> RemoteTarget:
+    """A target on a Hub as it stands, where nothing is made for it here.
+
+    Raises:
+        RequestError: it can't be one.
+        AdapterMergeError: the Hub says no, or nothing.
+    """
+    _refuse_either(ref)
+    if ref.folder is not None:
+        raise RequestError(
+            f"`{ref.text}` is a folder, and only a repository on a Hub is published to",
+            hint="Write its id: `org/name`.",
+        )
+    connect, _ = _asked(ref, around.hub)
+    return connect().target(ref, branch)
+
+
+def _refuse_either(ref: RepoRef) -> None:
     if ref.folder is None and Path(ref.text).is_dir():
         raise RequestError(
             f"`{ref.text}` is a folder here, and could be a Hub id",
             hint=f"Write `./{ref.text}` for the folder, or `hf://{ref.text}` for the repository.",
         )
-    if ref.folder is None:
-        return _remote(request, around, rewritten=rewritten)
-    # A link is followed, so that renames happen where it leads.
-    return _local(ref.text, ref.folder.expanduser().absolute().resolve(), rewritten=rewritten)
 
 
 def _remote(request: Request, around: Surroundings, *, rewritten: bool) -> Target:

@@ -9,6 +9,7 @@ from statistics import median
 from rich.table import Table
 from rich.text import Text
 
+from adapter_merge.cli.delivered import delivered, next_step
 from adapter_merge.cli.screen import tensors, weighed
 from adapter_merge.cli.show import Cell, labelled
 from adapter_merge.figures import at_least, counted, nbytes, percent, printable
@@ -35,13 +36,20 @@ def failure(error: ErrorRecord, inputs: Cell) -> Table:
 
 def about(report: Report) -> str:
     """What a failure was about, and what is left of it."""
+    if report.published is not None:
+        commit, url = report.published.commit[:7], report.published.url
+        return f"{report.to}, which has the result in commit {commit}: {url}"
+    if report.waits is not None:
+        return f"{report.to}, whose result waits in {report.waits}"
     if report.status in ("merged", "unchanged"):
         return f"{report.to}, which is {_word(report)} and in its place"
     if report.status == "done" or not report.adapters:
         return f"{report.to}; nothing was changed"
     adapters = " and ".join(weighed(a.source, a.weight) for a in report.adapters)
     base = report.base.source if report.base is not None else "the base that it names"
-    return f"{adapters} onto {base}, to {report.to}; nothing was changed there"
+    # A Hub whose answer got lost may have done what it was asked for.
+    left = "; nothing was changed there" if report.is_untouched else ""
+    return f"{adapters} onto {base}, to {report.to}{left}"
 
 
 def _rows(report: Report) -> Iterator[Row]:
@@ -50,8 +58,9 @@ def _rows(report: Report) -> Iterator[Row]:
         adapters = " and ".join(weighed(a.source, a.weight) for a in report.adapters)
         yield "from", f"{adapters} onto {report.base.source}"
     yield from _numbers(report)
-    if report.status in ("merged", "unchanged"):
-        yield "next", f"adapter-merge verify {report.to}"
+    yield from delivered(report)
+    if step := next_step(report):
+        yield "next", step
 
 
 def _word(report: Report) -> str:

@@ -14,7 +14,20 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 import adapter_merge
-from adapter_merge.cli import card, check, codes, demo, localhub, plan, run, schema, usage, verify
+from adapter_merge.cli import (
+    card,
+    check,
+    codes,
+    demo,
+    localhub,
+    plan,
+    publish,
+    revert,
+    run,
+    schema,
+    usage,
+    verify,
+)
 from adapter_merge.cli.options import Output
 from adapter_merge.errors import AdapterMergeError, Interrupted, RequestError
 from adapter_merge.report import ErrorRecord, Report
@@ -22,7 +35,8 @@ from adapter_merge.report import ErrorRecord, Report
 _HELP = """\
 Merge a PEFT adapter into its base model, prove the result, and say where it came from.
 
-Adapters and bases are folders: a path that starts with `.`, `/` or `~`.
+Adapters, bases and targets are folders or repositories on a Hub: a path that starts with `.`, `/` or `~`,
+or an id such as `org/name`, `org/name@revision` or `org/name/sub/folder`.
 """
 
 
@@ -40,10 +54,12 @@ def build() -> App:
     app.command(plan.plan, sort_key=2, usage=_usage("plan ADAPTER[=WEIGHT]... [OPTIONS]"))
     app.command(check.check, sort_key=3)
     app.command(verify.verify, sort_key=4)
-    app.command(card.card, sort_key=5)
-    app.command(codes.codes, sort_key=6)
-    app.command(schema.schema, sort_key=7)
-    app.command(demo.demo, sort_key=8)
+    app.command(publish.publish, sort_key=5)
+    app.command(revert.revert, sort_key=6)
+    app.command(card.card, sort_key=7)
+    app.command(codes.codes, sort_key=8)
+    app.command(schema.schema, sort_key=9)
+    app.command(demo.demo, sort_key=10)
     app.command(localhub.app)
     return app
 

@@ -140,7 +140,7 @@ def _option(error: CycloptsError) -> str:
         return str(keyword)
     if error.argument is None or error.argument.name == "*":
         return ""
-    return error.argument.name.lstrip("-") if error.argument.name else ""
+    return error.argument.name
 
 
 def _help(verb: str) -> str:

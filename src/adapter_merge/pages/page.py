@@ -22,6 +22,7 @@ _STATUS = {
     "bundled": ("✓", "bundled and in its place"),
     "unchanged": ("✓", "unchanged: the target is this very merge already"),
     "done": ("✓", "looked at, and all is well"),
+    "published": ("✓", "published"),
     "skipped": ("○", "not tried"),
     "failed": ("✕", "failed"),
 }
@@ -46,7 +47,7 @@ class _Bar:
 def page(report: Report) -> str:
     """One HTML file that loads nothing and runs nothing."""
     of_page, of_pictures = style("page.css"), (style("picture.css"), style("probes.css"))
-    sign, status = _STATUS[report.layout if report.status == "merged" else report.status]
+    sign, status = _STATUS[_word(report)]
     return (
         environment()
         .get_template("report.html.jinja")
@@ -68,6 +69,12 @@ def page(report: Report) -> str:
             shown=_shown,
         )
     )
+
+
+def _word(report: Report) -> str:
+    if report.status == "done" and report.published is not None:
+        return "published"
+    return report.layout if report.status == "merged" else report.status
 
 
 def _sources(report: Report) -> list[_Source]:

@@ -31,6 +31,7 @@ class Subject:
         sources: what it was made from; None leaves the metadata and the licence as they stand.
         repo: its id on a Hub; None for a folder.
         revision: the tag or commit of it that people should load.
+        around: the card that takes its place, where people may have written too; None where `standing` does.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Subject:
     sources: Sources | None
     repo: str | None = None
     revision: str | None = None
+    around: Readme | None = None
 
     @property
     def address(self) -> str:
@@ -87,7 +89,7 @@ def _content(subject: Subject, people: str) -> str:
         citations=_citations(subject),
     )
     line, block = card.line(facts), card.block(facts)
-    standing = subject.standing
+    standing = subject.around or subject.standing
     body = (
         card.first(people, line=line, block=block, title=subject.title)
         if standing is None
@@ -100,6 +102,8 @@ def _content(subject: Subject, people: str) -> str:
 def _keys(subject: Subject, terms: Terms, task: Mapping[str, str | None]) -> Mapping[str, object]:
     sources = subject.sources
     if sources is None:
+        if subject.around is not None and subject.standing is not None:
+            return subject.standing.metadata
         return {} if subject.standing is not None else {k: v for k, v in task.items() if v}
     keys = card.keys_of(sources, task=task, terms=terms, bundled=subject.receipt.bundles)
     if subject.standing is not None:
