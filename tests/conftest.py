@@ -1,4 +1,4 @@
-"""What every test may ask for: the folder of real adapters, where one is named."""
+"""What every test may ask for: the folder of real adapters, where one is named, and no Hub but its own."""
 
 from __future__ import annotations
 
@@ -7,11 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
 
 from tests.cost import measured
+
+# No test asks a Hub that it didn't start, nor reads this machine's cache and tokens: nobody listens at that
+# port. The Hub's client reads its environment when it is imported, so that is done here, before any test.
+_HOME = TemporaryDirectory(prefix="adapter-merge-tests-")
+for _name in [n for n in os.environ if n.startswith(("HF_", "HUGGING"))]:
+    del os.environ[_name]
+os.environ |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": _HOME.name}
+
+from huggingface_hub import constants  # noqa: E402
+
+from adapter_merge import assemble  # noqa: E402
 
 settings.register_profile("fuzz", max_examples=10_000)
 
@@ -37,6 +49,16 @@ def corpus() -> Path:
     """The folder of real adapters and configs."""
     assert CORPUS is not None
     return Path(CORPUS)
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this process and its children ask no Hub at all, as with `HF_HUB_OFFLINE=1`."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assemble._hub.cache_clear()
+    yield
+    assemble._hub.cache_clear()
 
 
 @pytest.fixture(autouse=True)

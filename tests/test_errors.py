@@ -191,9 +191,9 @@ def test_each_fault_has_its_error(case: Case, fault: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "kind", "part"),
     [
-        ({"adapters": ("gpt2",)}, "RequestError", "Hub"),
-        ({"base": "org/name"}, "RequestError", "Hub"),
-        ({"to": "org/name"}, "RequestError", "Hub"),
+        ({"adapters": ("gpt2",)}, "NotFound", "HF_HUB_OFFLINE"),
+        ({"base": "org/name"}, "NotFound", "HF_HUB_OFFLINE"),
+        ({"to": "org/name"}, "RequestError", "HF_HUB_OFFLINE"),
         ({"to": "merged"}, "RequestError", "owner"),
         ({"base": None}, "RequestError", "names no base"),
         ({"base": "./nowhere"}, "NotFound", "nowhere"),
@@ -203,6 +203,7 @@ def test_each_fault_has_its_error(case: Case, fault: str) -> None:
     ],
     ids=str,
 )
+@pytest.mark.usefixtures("offline")
 def test_each_wrong_setting_has_its_error(
     case: Case, settings: dict[str, object], kind: str, part: str
 ) -> None:

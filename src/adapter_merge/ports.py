@@ -108,8 +108,8 @@ class Hub(Protocol):
     Every method raises `HubUnavailable` where the Hub doesn't answer, `Gated` or `NotFound` where it says no.
     """
 
-    def open(self, ref: RepoRef) -> Repository:
-        """Pin a ref and list its files.
+    def open(self, ref: RepoRef, *, hasty: bool = False) -> Repository:
+        """Pin a ref and list its files; `hasty` where an answer is welcome, and not worth a wait.
 
         Raises:
             RevisionMissing: the repository has no such branch, tag or commit.

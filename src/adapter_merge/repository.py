@@ -92,9 +92,12 @@ def opened(ref: RepoRef, hub: Connect | None) -> Repository:
             hint=f"Write `./{ref.text}` for the folder, or `hf://{ref.text}` for the repository.",
         )
     if hub is None:
+        folder = f"./{str(ref.repo).rpartition('/')[2]}"
+        revision = f"--revision {ref.revision} " if ref.revision else ""
+        named = f"{folder}/{ref.subfolder}" if ref.subfolder else folder
         raise RequestError(
             f"`{ref.text}` is a Hub id, and only folders are read here",
-            hint=f"`hf download {ref.repo} --local-dir ./{ref.name}`, then name that folder.",
+            hint=f"`hf download {ref.repo} {revision}--local-dir {folder}`, then name `{named}`.",
         )
     return hub().open(ref)
 

@@ -250,6 +250,7 @@ def test_an_adapter_that_names_no_base_agrees_with_the_others(case: Case) -> Non
     assert sources("./adapter", "./second", to="./out").base.pinned.root == case.base
 
 
+@pytest.mark.usefixtures("offline")
 def test_the_verb_is_the_one_that_asked(case: Case, command: Command) -> None:
     writes(case, ID)
     shutil.copytree(case.base, "Llama-1B")
@@ -314,7 +315,7 @@ def test_auto_asks_where_several_fit(case: Case) -> None:
         shutil.copytree(case.base, folder)
     found = error(base="auto")
     assert type(found) is RequestError
-    assert "found 2 folders that fit: `./org/Llama-1B`, `./Llama-1B`" in found.message
+    assert "found 2 models that fit: `./org/Llama-1B`, `./Llama-1B`" in found.message
     assert [c[-1] for c in commands(found.hint)] == [f"./{ID}", "./Llama-1B"]
 
 

@@ -169,11 +169,13 @@ def test_verify_and_check_find_a_changed_byte(home: Path, command: Command) -> N
     assert checked.code == 7
 
 
+@pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize(
     ("line", "code", "kind"),
     [
-        ("run gpt2", 2, "RequestError"),
-        ("plan gpt2", 2, "RequestError"),
+        ("run gpt2", 3, "NotFound"),
+        ("plan gpt2", 3, "NotFound"),
+        ("run ./adapter --base ./base --to gpt2", 2, "RequestError"),
         ("run ./missing --base ./base", 3, "NotFound"),
         ("plan ./missing --base ./base", 3, "NotFound"),
         ("run ./adapter --base ./adapter", 4, None),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from adapter_merge.bases.choose import choose_base, no_such_base, refuse_quantised
+from adapter_merge.bases.chains import refuse_chain
+from adapter_merge.bases.choose import choose_base, no_such_base, out_of_reach, refuse_quantised
 from adapter_merge.bases.fit import claims_on
 from adapter_merge.bases.grown import grown_vocabulary
 from adapter_merge.bases.live import live_modules
@@ -19,6 +20,8 @@ __all__ = [
     "grown_vocabulary",
     "live_modules",
     "no_such_base",
+    "out_of_reach",
+    "refuse_chain",
     "refuse_quantised",
     "refuse_unread",
 ]

@@ -16,10 +16,18 @@ _REVISION = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)*", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """One model that may be the base; `origin` says in words who names it, and how it was read."""
+    """One model that may be the base.
+
+    Attributes:
+        base: its name, without what speaks of quantised weights.
+        origin: in words who names it, and how it was read.
+        stranger: whether a repository on a Hub names it, not the request or a folder.
+        revision: the one that is wanted, where its name came with one.
+    """
 
     base: Written
     origin: str
+    stranger: bool = False
     revision: str | None = None
 
     @property
@@ -52,23 +60,34 @@ def _named(
         yield from _read(text, "given as `--base`", revision=given.revision)
     for adapter in adapters:
         config = adapter.config
-        who = f"named by `{adapter.pinned.source}`"
-        yield from _read(config.base_model_name_or_path, who, revision=config.revision)
+        who, stranger = f"named by `{adapter.pinned.source}`", adapter.pinned.repo is not None
+        wrote = config.base_model_name_or_path
+        yield from _read(wrote, who, stranger=stranger, revision=config.revision)
     for source in (quantised, *adapters):
         if source is not None and source.readme is not None:
+            who = f"`base_model` in the card of `{source.pinned.source}`"
             for text in source.readme.texts("base_model"):
-                yield from _read(text, f"`base_model` in the card of `{source.pinned.source}`")
+                yield from _read(text, who, stranger=source.pinned.repo is not None)
 
 
-def _read(text: str | None, who: str, *, revision: str | None = None) -> Iterator[Candidate]:
+def _read(
+    text: str | None, who: str, *, stranger: bool = False, revision: str | None = None
+) -> Iterator[Candidate]:
     written = read_written(text)
     if written is None:
         return
     how = ["the end of a path"] if written.path else []
     how += [f"without `{written.quantised}`"] if written.quantised else []
-    pinned = revision not in {None, "main"} and not how and _REVISION.fullmatch(revision or "")
     yield Candidate(
         base=written.plain,
         origin=", ".join([who, *how]),
-        revision=revision if pinned else None,
+        stranger=stranger,
+        revision=None if how else safe_revision(revision),
     )
+
+
+def safe_revision(revision: str | None) -> str | None:
+    """A revision as a config may name one; None for the main branch, and for what can't be one."""
+    if revision in {None, "main"} or _REVISION.fullmatch(revision or "") is None:
+        return None
+    return revision

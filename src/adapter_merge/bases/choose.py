@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import ValidationError
 
 from adapter_merge.bases.advice import Survey, command
+from adapter_merge.bases.candidates import safe_revision
 from adapter_merge.bases.fit import why_quantised
 from adapter_merge.bases.nearby import there
 from adapter_merge.bases.search import AUTO, Search
-from adapter_merge.errors import Corrupt, NotFound, QuantisedBase, RequestError, SourceError
+from adapter_merge.errors import (
+    Corrupt,
+    HubUnavailable,
+    NotFound,
+    QuantisedBase,
+    RequestError,
+    RevisionMissing,
+    SourceError,
+)
 from adapter_merge.request import RepoRef
 from adapter_merge.sources import Adapter, Base
-from adapter_merge.written import read_written
+from adapter_merge.written import Written, read_written
 
 
 def choose_base(search: Search) -> RepoRef:
@@ -20,6 +31,7 @@ def choose_base(search: Search) -> RepoRef:
     Raises:
         RequestError: no base is named, several are, or an id where there is no Hub to ask.
         NotFound: the folder that is named isn't there, or none fits `--base auto`.
+        HubUnavailable: nothing here fits `--base auto`, and the Hub doesn't answer.
     """
     given = search.request.base
     if given is None:
@@ -30,9 +42,23 @@ def choose_base(search: Search) -> RepoRef:
 
 def no_such_base(search: Search, ref: RepoRef, error: SourceError) -> SourceError:
     """The error for a base that the Hub doesn't have or doesn't give, with what may be it instead."""
-    survey = Survey.of(search)
+    if isinstance(error, RevisionMissing):
+        bare = f"hf://{ref.repo}" if there(ref.repo or "") is not None else str(ref.repo)
+        return RevisionMissing(
+            error.message, hint=f"For its main branch: `{command(search, bare)}`. {error.hint}"
+        )
+    survey = Survey.of(search, known=True)
     told, hint = survey.told(besides=ref.repo), survey.hint()
     return type(error)(f"{error.message}{told}", hint=hint if survey.found else error.hint)
+
+
+def out_of_reach(search: Search, error: HubUnavailable) -> HubUnavailable:
+    """The error for a base on a Hub that doesn't answer, with what is here instead."""
+    here = replace(search, around=replace(search.around, hub=None))
+    survey = Survey.of(here)
+    if not survey.found:
+        return error
+    return HubUnavailable(error.message, hint=f"{error.hint} What is here may do: {survey.hint()}")
 
 
 def refuse_quantised(search: Search, base: Base) -> None:
@@ -43,7 +69,7 @@ def refuse_quantised(search: Search, base: Base) -> None:
     """
     why = why_quantised(base.config, base.checkpoint)
     if why is not None:
-        survey = Survey.of(search, quantised=base)
+        survey = Survey.of(search, quantised=base, known=base.pinned.repo is not None)
         raise QuantisedBase(
             f"the base `{base.pinned.source}` is quantised ({why}){survey.told()}",
             hint=survey.hint(),
@@ -115,37 +141,42 @@ def _id(ref: RepoRef, whose: str, search: Search, by: Adapter | None) -> RepoRef
             hint=f"For the folder: `{command(search, f'./{text}')}`; "
             f"for the repository: `{command(search, f'hf://{text}')}`.",
         )
-    if search.around.hub is not None:
-        return _pinned_by(ref, by, start="hf://" if is_folder else "")
-    written = read_written(ref.repo)
+    written = read_written(ref.repo if by is None else text)
+    if search.around.hub is not None and (by is None or _is_id(text, written)):
+        return _pinned_by(ref, by, search, start="hf://" if is_folder else "")
     if written is None or written.repo is None:
         problem = (
             f"`{text}`{whose} is not on this machine, and says not who published it on the Hub"
         )
         raise _unusable(problem, search)
+    if written.path:
+        raise _unusable(f"`{text}`{whose} is a path that isn't on this machine", search)
     what = "the Hub id of a quantised model" if written.quantised else "a Hub id"
     problem = f"`{text}`{whose} is {what}, and there is no Hub to ask"
     raise _unusable(problem, search, told=written.repo)
 
 
-def _pinned_by(ref: RepoRef, by: Adapter | None, *, start: str) -> RepoRef:
+def _is_id(text: str, written: Written | None) -> bool:
+    """Whether what an adapter wrote can be an id: a path of several parts is its machine's own business."""
+    bare = text.removeprefix("hf://")
+    return "/" not in bare or (
+        written is not None and written.repo is not None and not written.path
+    )
+
+
+def _pinned_by(ref: RepoRef, by: Adapter | None, search: Search, *, start: str) -> RepoRef:
     """The id, at the revision that the adapter which names it was trained on, where it says one."""
     wanted = by.config.revision if by is not None else None
-    bare = ref.text.removeprefix("hf://")
-    if ref.revision is None and wanted and wanted != "main":
-        return _ref_of(f"{start}{bare}@{wanted}", by)
-    return _ref_of(f"{start}{bare}", by)
-
-
-def _ref_of(text: str, by: Adapter | None) -> RepoRef:
-    try:
-        return RepoRef.model_validate(text)
-    except ValidationError as e:
-        source = "" if by is None else f" of `{by.pinned.source}`"
+    bare = f"{start}{ref.text.removeprefix('hf://')}"
+    if by is None or ref.revision is not None or wanted in {None, "", "main"}:
+        return ref.model_copy(update={"text": bare})
+    revision = safe_revision(wanted)
+    if revision is None:
         raise Corrupt(
-            f"`adapter_config.json`{source} names a revision that is none: `{text[:200]}`",
-            hint="Name the base with `--base`.",
-        ) from e
+            f"`adapter_config.json` of `{by.pinned.source}` names a revision that is none: {ascii(wanted)[:200]}",
+            hint=f"For the main branch of its base: `{command(search, bare)}`.",
+        )
+    return ref.model_copy(update={"text": f"{bare}@{revision}", "revision": revision})
 
 
 def _unusable(problem: str, search: Search, *, told: str | None = None) -> RequestError:
@@ -163,6 +194,8 @@ def _automatic(search: Search) -> RepoRef:
             f"`--base auto` found {len(survey.found)} models that fit: {listed}",
             hint=survey.hint(),
         )
+    if survey.hosted.silent is not None:
+        raise survey.hosted.silent
     raise NotFound(
         f"`--base auto` found no model that is the base and fits{survey.told()}",
         hint=survey.hint(),

@@ -17,7 +17,7 @@ from adapter_merge.adapters import (
 )
 from adapter_merge.bases.ties import Settled, settle
 from adapter_merge.checkpoint import FLOATS, Checkpoint
-from adapter_merge.errors import AdapterMergeError
+from adapter_merge.errors import AdapterMergeError, QuantisedBase
 from adapter_merge.folder import read_json
 from adapter_merge.naming import Target, tied_tensors, with_tied
 from adapter_merge.naming import resolve as resolve_names
@@ -83,24 +83,35 @@ def _claims(
 def fits(repository: Repository, adapters: tuple[Adapter, ...]) -> bool:
     """Whether it opens as a base, isn't quantised, and takes every adapted module; by headers alone."""
     try:
-        repository.have([p for p in ("config.json",) if p in repository.files])
-        config = read_json(repository.pinned.root, "config.json")
-        checkpoint = checkpoint_of(repository)
-        base = Base(
-            pinned=repository.pinned,
-            config=config,
-            checkpoint=checkpoint,
-            files={},
-            tied=tied_tensors(config, checkpoint, equal=lambda _a, _b: False),
-            readme=None,
-        )
-        if why_quantised(base.config, base.checkpoint):
-            return False
-        settled, _ = claims_on(adapters, base)
-        edits_of(settled.claims, dtype=lambda _info: "F32")
+        require_fit(repository, adapters)
     except AdapterMergeError:
         return False
     return True
+
+
+def require_fit(repository: Repository, adapters: tuple[Adapter, ...]) -> None:
+    """The same, with the reason.
+
+    Raises:
+        AdapterMergeError: it doesn't, or can't be read.
+    """
+    repository.have([p for p in ("config.json",) if p in repository.files])
+    config = read_json(repository.pinned.root, "config.json")
+    checkpoint = checkpoint_of(repository)
+    base = Base(
+        pinned=repository.pinned,
+        config=config,
+        checkpoint=checkpoint,
+        files={},
+        tied=tied_tensors(config, checkpoint, equal=lambda _a, _b: False),
+        readme=None,
+    )
+    if why := why_quantised(base.config, base.checkpoint):
+        raise QuantisedBase(
+            f"`{repository.pinned.source}` is quantised ({why})", hint="Name another base."
+        )
+    settled, _ = claims_on(adapters, base)
+    edits_of(settled.claims, dtype=lambda _info: "F32")
 
 
 def why_quantised(config: Mapping[str, Any], checkpoint: Checkpoint) -> str | None:

@@ -2,33 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from adapter_merge.bases.candidates import Candidate
-from adapter_merge.bases.fit import fits
-from adapter_merge.bases.search import Search
-from adapter_merge.errors import AdapterMergeError
-from adapter_merge.repository import opened
+from adapter_merge.bases.fit import require_fit
+from adapter_merge.bases.nearby import there
+from adapter_merge.bases.search import AUTO, Search
+from adapter_merge.errors import (
+    AdapterMergeError,
+    Gated,
+    HubUnavailable,
+    NotFound,
+    RevisionMissing,
+)
+from adapter_merge.ports import Hub
 from adapter_merge.request import RepoRef
 
 _MOST = 6  # candidates that are asked for; each costs some requests
 
 
-def hosted(search: Search, candidates: tuple[Candidate, ...]) -> tuple[str, ...]:
-    """The ids that exist and fit every adapter, as refs that can be written; none where the Hub is silent."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hosted:
+    """What a Hub has of the candidates that it was asked for.
+
+    Attributes:
+        found: those that fit every adapter, as refs that can be written.
+        ruled_out: title of a candidate -> in words why it isn't the base.
+        gated: title -> the error of one that is there, and not for this account.
+        silent: the error where the Hub stopped answering; the others weren't asked for then.
+    """
+
+    found: tuple[str, ...] = ()
+    ruled_out: Mapping[str, str] = field(default_factory=dict)
+    gated: Mapping[str, Gated] = field(default_factory=dict)
+    silent: HubUnavailable | None = None
+
+
+def hosted(search: Search, candidates: tuple[Candidate, ...], *, known: bool) -> Hosted:
+    """Ask the Hub which of the candidates it has, and whether they fit; `known` where it was asked for the base.
+
+    What only files of this machine say is kept from it: a path of theirs names people, projects and
+    customers. `--base auto` is leave to ask.
+    """
     if search.around.hub is None:
-        return ()
-    asked = [c for c in candidates if c.base.repo is not None][:_MOST]
-    return tuple(ref for c in asked if _fits(ref := _ref(c), search))
+        return Hosted()
+    asked = [c for c in candidates if c.base.repo is not None and _may_ask(c, search, known)]
+    found: list[str] = []
+    ruled_out: dict[str, str] = {}
+    gated: dict[str, Gated] = {}
+    for candidate in asked[:_MOST]:
+        try:
+            why = _misfit(candidate, search, search.around.hub())
+        except Gated as e:
+            gated[candidate.title] = e
+        except HubUnavailable as e:
+            return Hosted(found=tuple(found), ruled_out=ruled_out, gated=gated, silent=e)
+        else:
+            if why is None:
+                found.append(ref_of(candidate))
+            else:
+                ruled_out[candidate.title] = why
+    return Hosted(found=tuple(found), ruled_out=ruled_out, gated=gated)
 
 
-def _ref(candidate: Candidate) -> str:
+def ref_of(candidate: Candidate) -> str:
+    """A candidate with an id as a ref, which no folder here is taken for."""
     revision = f"@{candidate.revision}" if candidate.revision else ""
-    return f"{candidate.base.repo}{revision}"
+    ref = f"{candidate.base.repo}{revision}"
+    return f"hf://{ref}" if there(ref) is not None else ref
 
 
-def _fits(text: str, search: Search) -> bool:
+def _may_ask(candidate: Candidate, search: Search, known: bool) -> bool:
+    given = search.request.base
+    if candidate.stranger or (given is not None and given.text == AUTO):
+        return True
+    return known and not candidate.base.path
+
+
+def _misfit(candidate: Candidate, search: Search, hub: Hub) -> str | None:
+    """Why a candidate isn't the base; None where it fits."""
+    ref = RepoRef(
+        text=f"hf://{candidate.title}", repo=candidate.base.repo, revision=candidate.revision
+    )
     try:
-        return fits(
-            opened(RepoRef.model_validate(f"hf://{text}"), search.around.hub), search.adapters
-        )
+        repository = hub.open(ref, hasty=True)
+    except NotFound:
+        return "not on the Hub"
+    except RevisionMissing:
+        return f"without a revision `{candidate.revision}`"
+    try:
+        require_fit(repository, search.adapters)
+    except (Gated, HubUnavailable):
+        raise
     except AdapterMergeError:
-        return False
+        return "doesn't fit"
+    return None

@@ -24,8 +24,8 @@ def fitting(search: Search, candidates: tuple[Candidate, ...]) -> tuple[str, ...
     """The folders that may be the base and fit every adapter, as refs that can be written.
 
     Looked at are the paths that are written, and what is called like a candidate in the current folder,
-    beside the adapters, beside the written paths and in the cache. A path that an adapter on a Hub wrote
-    is a path of somebody else's machine.
+    beside the adapters and beside the written paths. A path that an adapter on a Hub wrote is a path of
+    somebody else's machine: not even its end leads to a folder of this one.
     """
     here = Path.cwd().resolve()
     roots = [a.pinned.root for a in search.adapters if a.pinned.repo is None]
@@ -33,9 +33,24 @@ def fitting(search: Search, candidates: tuple[Candidate, ...]) -> tuple[str, ...
     themselves = [path for text in written if (path := there(text)) is not None]
     homes = [home for text in written if (home := there(str(Path(text).parent))) is not None]
     places = dict.fromkeys(p.resolve() for p in (here, *(root.parent for root in roots), *homes))
+    named = [c for c in candidates if not (c.stranger and c.base.path)]
+    return _fitting((*themselves, *_called(named, places)), search)
+
+
+def cached(search: Search, candidates: tuple[Candidate, ...]) -> tuple[str, ...]:
+    """The same of what the Hub's cache on this machine holds of the candidates."""
+    cache = search.around.cache
+    if cache is None:
+        return ()
+    return _fitting([folder for c in candidates for folder in _cached(c, cache)], search)
+
+
+def _fitting(folders: Iterable[Path], search: Search) -> tuple[str, ...]:
+    here = Path.cwd().resolve()
+    roots = [a.pinned.root for a in search.adapters if a.pinned.repo is None]
     others = {p.resolve() for p in (*roots, there(search.request.target.text)) if p is not None}
     found: dict[Path, str] = {}
-    for folder in (*themselves, *_called(candidates, places, search.around.cache)):
+    for folder in folders:
         real = folder.resolve()
         if real not in others and real not in found and fits(Folder(folder), search.adapters):
             found[real] = _ref(folder, here)
@@ -62,9 +77,7 @@ def _written_paths(search: Search) -> Iterator[str]:
             yield text.strip()
 
 
-def _called(
-    candidates: tuple[Candidate, ...], places: Iterable[Path], cache: Path | None
-) -> Iterator[Path]:
+def _called(candidates: Iterable[Candidate], places: Iterable[Path]) -> Iterator[Path]:
     # Tools change the case of ids: `unsloth/llama-3.2-1b` was published as `Llama-3.2-1B`.
     for place in places:
         for candidate in candidates:
@@ -75,9 +88,6 @@ def _called(
                 yield from (
                     deep for folder in _below(place, owner) for deep in _below(folder, name)
                 )
-    if cache is not None:
-        for candidate in candidates:
-            yield from _cached(candidate, cache)
 
 
 def _below(place: Path, name: str) -> list[Path]:

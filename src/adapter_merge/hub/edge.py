@@ -14,6 +14,8 @@ from adapter_merge.receipt import Receipt
 from adapter_merge.remote import Commit, Publication, RemoteFile, RemoteTarget, Sent
 from adapter_merge.request import RepoRef
 
+_HASTY = 2  # tries: one lost answer is no silence
+
 
 class HubEdge:
     """Implements `ports.Hub`."""
@@ -23,9 +25,12 @@ class HubEdge:
         # The token that only reads may not see a private target.
         self._writing = replace(client, token=client.write_token or client.token)
 
-    def open(self, ref: RepoRef) -> Repository:
+    def open(self, ref: RepoRef, *, hasty: bool = False) -> Repository:
         """Pin a ref and list its files."""
-        return snapshot.opened(self._client, ref)
+        client = self._client
+        if hasty:
+            client = replace(client, patience=replace(client.patience, tries=_HASTY))
+        return snapshot.opened(client, ref)
 
     def target(self, ref: RepoRef, branch: str | None) -> RemoteTarget:
         """A target as it stands."""

@@ -8,9 +8,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from adapter_merge.bases import Search, Verb, choose_base, no_such_base, refuse_quantised
+from adapter_merge.bases import (
+    Search,
+    Verb,
+    choose_base,
+    no_such_base,
+    out_of_reach,
+    refuse_chain,
+    refuse_quantised,
+)
 from adapter_merge.checkpoint import Checkpoint, WeightFile
-from adapter_merge.errors import Gated, Layout, NotFound, RequestError
+from adapter_merge.errors import (
+    Gated,
+    HubUnavailable,
+    NotFound,
+    NotSafetensors,
+    RequestError,
+    RevisionMissing,
+)
 from adapter_merge.folder import (
     ADAPTER_CONFIG,
     ADAPTER_PICKLE,
@@ -77,11 +92,15 @@ def resolve(request: Request, *, verb: Verb = "run", around: Surroundings = _ANY
 def _base_of(search: Search) -> Base:
     ref = choose_base(search)
     try:
-        return resolve_base(ref, search.around.hub, allow_code=search.request.allow_remote_code)
-    except (NotFound, Gated) as e:
+        repository = opened(ref, search.around.hub)
+        refuse_chain(search, ref, repository)
+        return _read_base(repository, allow_code=search.request.allow_remote_code)
+    except (NotFound, Gated, NotSafetensors, RevisionMissing) as e:
         if ref.folder is not None:
             raise
         raise no_such_base(search, ref, e) from e
+    except HubUnavailable as e:
+        raise out_of_reach(search, e) from e
 
 
 def resolve_adapter(
@@ -143,7 +162,10 @@ def _no_adapter(ref: RepoRef, files: Mapping[str, int]) -> Exception:
         key=_by_number,
     )
     if below:
-        paths = [f"{ref.text.rstrip('/')}/{b}" for b in below]
+        # Of an id without an owner the folder would be read as the name.
+        lone = ref.repo is not None and "/" not in ref.repo and ref.revision is None
+        start = f"{ref.text}@main" if lone else ref.text
+        paths = [f"{start.rstrip('/')}/{b}" for b in below]
         found = ", ".join(f"`{p}`" for p in paths[-8:])
         return NotFound(
             f"`{ref.text}` has no `{ADAPTER_CONFIG}`, but there are adapters below it: {found}",
@@ -151,7 +173,7 @@ def _no_adapter(ref: RepoRef, files: Mapping[str, int]) -> Exception:
         )
     return NotFound(
         f"`{ref.text}` has no `{ADAPTER_CONFIG}`, so it is no adapter",
-        hint="Name the folder that PEFT's `save_pretrained` wrote.",
+        hint="Name what PEFT's `save_pretrained` wrote: a folder, or a repository on the Hub.",
     )
 
 
@@ -168,11 +190,18 @@ def _adapter_files(repository: Repository, repo: Repo, *, pickled: bool) -> Mapp
 
 def resolve_base(ref: RepoRef, hub: Connect | None = None, *, allow_code: bool = False) -> Base:
     """Read the base's config and headers; with `allow_code` the result may have the code that it names."""
-    repository = opened(ref, hub)
+    return _read_base(opened(ref, hub), allow_code=allow_code)
+
+
+def _read_base(repository: Repository, *, allow_code: bool) -> Base:
     repo = _repo(repository, "base")
     if CONFIG not in repository.files:
         require_whole(repo)
-        raise _no_config(ref, repository.files)
+        raise NotFound(
+            f"the base `{repository.pinned.source}` has no `{CONFIG}`; without one, some classes fall back to "
+            "another size",
+            hint="Name a saved model with `--base`.",
+        )
     repository.have([p for p in (CONFIG, INDEX) if p in repository.files])
     config = read_json(repository.pinned.root, CONFIG)
     checkpoint = checkpoint_of(repository)
@@ -188,18 +217,6 @@ def resolve_base(ref: RepoRef, hub: Connect | None = None, *, allow_code: bool =
         ),
         readme=_card(repository),
         code=repo.code,
-    )
-
-
-def _no_config(ref: RepoRef, files: Mapping[str, int]) -> Exception:
-    if ADAPTER_CONFIG in files:
-        return Layout(
-            f"the base `{ref.text}` is itself an adapter",
-            hint="Merge that adapter into its own base first, then name the result with `--base`.",
-        )
-    return NotFound(
-        f"the base `{ref.text}` has no `{CONFIG}`; without one, some classes fall back to another size",
-        hint="Name the folder of a saved model with `--base`.",
     )
 
 
