@@ -1,0 +1,1 @@
+"""What is to be merged now: the entries of merges.yaml against what stands."""
