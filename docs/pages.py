@@ -14,6 +14,7 @@ from adapter_merge.adapters.refused import CHANGED_BASE, LORA_OPTIONS
 from adapter_merge.checks import ALL_CHECKS, Explained
 from adapter_merge.cli.codes import exit_codes
 from adapter_merge.methods import METHODS, Method, Route
+from adapter_merge.publishing import Delivery
 from adapter_merge.request import Settings
 
 _NOTE = "<!-- Written by docs/generate.py (`make docs`); edit the code that it describes, or docs/pages.py. -->"
@@ -146,6 +147,23 @@ def _options() -> str:
         "| `--json` |  | Write the result as JSON to stdout, and nothing else there. |",
         "| `--quiet` |  | Show nothing but errors. |",
         f"| `--report` |  | {_REPORT} |",
+        "",
+        "## Publishing",
+        "",
+        "These count where the target is on a Hub, `--to org/name`.",
+        "",
+        "| option | default | meaning |",
+        "|---|---|---|",
+        *(_option(name, field) for name, field in Delivery.model_fields.items()),
+        "",
+        "`publish FOLDER --to org/name` sends a folder that a run made. It takes the same but `--work-dir`, and beside them",
+        "`--overwrite`, `--json`, `--quiet` and `--report`; its `--publish` is `commit` or `pr`.",
+        "",
+        "`revert org/name` brings the result before the one that stands back, `revert org/name@TAG` that of a tag or a commit; it takes",
+        "`--publish` (`commit` or `pr`), `--branch`, `--json`, `--quiet` and `--report`.",
+        "",
+        "There is no option for a token: `HF_TOKEN`, or what `hf auth login` has kept, counts; `HF_WRITE_TOKEN` is one for publishing alone.",
+        "Neither is there one for a revision or a subfolder: an id carries them, `org/name@revision/sub/folder`.",
     )
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
+from adapter_merge.cli.usage import shown
+from adapter_merge.publishing import Delivery
 from adapter_merge.request import Settings
 from tests.cli.conftest import Command
 
@@ -30,6 +34,18 @@ MISTAKES = [
     ("check", "`FOLDER` needs a value", "check --help"),
     ("check ./a --ignore x1", "`--ignore`: `X1` is not a check code", "check --help"),
     ("check ./a --adapter a!b", "`--adapter`: `a!b` is neither a folder", "check --help"),
+    ("publish", "`FOLDER` needs a value", "publish --help"),
+    ("publish ./a", "`--to` needs a value", "publish --help"),
+    ("publish org/a --to org/b", "`org/a` is a Hub id", "`./a`"),
+    (
+        "publish ./a --to org/b --publish none",
+        "`none` is not one of `commit` or `pr`",
+        "publish --help",
+    ),
+    ("publish ./a --to org/b --private --public", "exclude each other", "publish --help"),
+    ("revert", "`REPO` needs a value", "revert --help"),
+    ("revert ./a", "`./a` is a folder", "`org/name`"),
+    ("revert org/a --publish pr --branch b", "exclude each other", "revert --help"),
     ("check ./a --to ./b", "`adapter-merge check` has no option `--to`", "check --help"),
     ("verify ./a ./b", "`./b` is one argument too many", "verify --help"),
     ("schema card", "`NAME` doesn't take `card`", "schema --help"),
@@ -78,6 +94,13 @@ def test_a_mistake_is_a_report_in_json(
         ("--torch_dtype", "`--dtype`"),
         ("--export_size", "`--max-shard-size`"),
         ("--force", "`--overwrite`"),
+        ("--hub-private-repo", "`--private`"),
+        ("--push_to_hub", "`--to org/name`"),
+        ("--create_pr", "`--publish pr`"),
+        ("--commit-message", "can't be chosen"),
+        ("--revision", "`org/name@revision`"),
+        ("--base_revision", "`org/name@revision`"),
+        ("--subfolder", "`org/name/sub/folder`"),
     ],
 )
 @pytest.mark.parametrize("spelling", ["{flag} x", "{flag}=x"])
@@ -90,8 +113,35 @@ def test_the_flag_of_another_program_names_ours(
     assert ours in ended.talk
 
 
+@pytest.mark.parametrize("line", ["run ./a", "plan ./a", "publish ./a --to org/a", "revert org/a"])
+@pytest.mark.parametrize("flag", ["--token", "--hub_token", "--hf-token"])
+@pytest.mark.parametrize("spelling", ["{flag} secret", "{flag}=secret", "{flag} hf_Secret0secret"])
+def test_a_token_is_never_taken_nor_said(
+    command: Command, line: str, flag: str, spelling: str
+) -> None:
+    ended = command(*line.split(), *spelling.format(flag=flag).split())
+    assert ended.code == 2
+    assert "`HF_TOKEN`" in ended.talk
+    assert "`hf auth login`" in ended.talk
+    assert "secret" not in ended.err.lower()
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("run ./a --to hf_Secret0secret/x --bse", "run ./a --to ***/x --bse"),
+        ("run ./a --token secret", "run ./a --token '***'"),
+        ("run ./a --token", "run ./a --token"),
+        ("run './my a' --bse", "run './my a' --bse"),
+    ],
+)
+def test_what_looks_like_a_token_is_covered(line: str, text: str) -> None:
+    assert shown(shlex.split(line)) == f"adapter-merge {text}"
+
+
 @pytest.mark.parametrize("verb", ["run", "plan"])
 def test_every_setting_is_a_flag(command: Command, verb: str) -> None:
     text = command(verb, "--help").out
-    flags = {f"--{name.replace('_', '-')}" for name in Settings.model_fields}
+    fields = {**Settings.model_fields, **Delivery.model_fields}
+    flags = {f"--{name.replace('_', '-')}" for name in fields}
     assert {flag for flag in flags if f" {flag} " in text} == flags

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import sys
 import traceback
@@ -129,5 +128,5 @@ def _fail(error: ErrorRecord, argv: Sequence[str]) -> int:
     report = Report(status="failed", error=error)
     output = Output(json="--json" in argv, quiet="--quiet" in argv)
     done = "; nothing was done" if error.type == RequestError.__name__ else ""
-    output.talk().gave_up(error, f"`{shlex.join(['adapter-merge', *argv])}`{done}")
+    output.talk().gave_up(error, f"`{usage.shown(argv)}`{done}")
     return output.give(report)

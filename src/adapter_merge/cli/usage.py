@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import cyclopts
@@ -24,8 +27,11 @@ _PEERS = {
     ),
     "--to": (
         "-o --dest --export-dir --export-hub-model-id --hub-model-id --merged-dir --out --out-dir "
-        "--out-path --output --output-dir --output-path --push-to-hub --repo-id --save-dir --save-path --target"
+        "--out-path --output --output-dir --output-path --repo-id --save-dir --save-path --target"
     ),
+    "--private": "--hub-private-repo --private-repo --hub-private",
+    "--branch": "--hub-branch --target-branch",
+    "--tag": "--hub-tag --tag-name",
     "--dtype": "--export-dtype --infer-dtype --model-dtype --precision --torch-dtype",
     "--max-shard-size": "--export-size --shard-size",
     "--device": "--device-map --export-device",
@@ -33,6 +39,39 @@ _PEERS = {
     "--workers": "-j --num-proc --num-workers --threads",
 }
 _OURS = {peer: ours for ours, peers in _PEERS.items() for peer in peers.split()}
+
+# What has no option here, by what to do instead.
+_INSTEAD = {
+    "Set `HF_TOKEN`, or log in with `hf auth login`: what stands on a command line is seen by others.": (
+        "--auth-token --hf-api-token --hf-hub-token --hf-token --hub-token --token --use-auth-token"
+    ),
+    "Write the repository as the target: `--to org/name`.": "--push --push-to-hub --upload",
+    "Propose the result with `--publish pr`.": "--create-pr --hub-create-pr --pr",
+    "It always says what was merged, and can't be chosen.": "--commit-description --commit-message",
+    "Write it behind the id: `org/name@revision`.": (
+        "--adapter-revision --base-revision --hub-revision --model-revision --revision"
+    ),
+    "Write it behind the id: `org/name/sub/folder`.": "--adapter-subfolder --sub-folder --subfolder",
+}
+_HINTS = {peer: hint for hint, peers in _INSTEAD.items() for peer in peers.split()}
+_TOKEN = re.compile(r"hf_[A-Za-z0-9]{4,}")
+_SECRETS = frozenset(next(iter(_INSTEAD.values())).split())
+
+
+def shown(argv: Sequence[str]) -> str:
+    """A command line as it was typed, but for what may be a token."""
+    words = ["adapter-merge"]
+    hidden = False
+    for word in argv:
+        flag, sign, _ = word.partition("=")
+        secret = _plainly(flag) in _SECRETS
+        words.append("***" if hidden else f"{flag}=***" if secret and sign else word)
+        hidden = secret and not sign
+    return _TOKEN.sub("***", shlex.join(words))
+
+
+def _plainly(flag: str) -> str:
+    return flag.lower().replace("_", "-")
 
 
 def explain(error: CycloptsError, app: App) -> RequestError:
@@ -83,14 +122,15 @@ def _unknown_option(error: cyclopts.UnknownOptionError) -> RequestError:
     flag = (error.token.keyword or error.token.value).partition("=")[0]
     message = f"`adapter-merge {verb}` has no option `{flag}`"
     known = [n for argument in error.argument_collection if argument.parse for n in argument.names]
-    ours = _OURS.get(flag.lower().replace("_", "-"))
+    ours = _OURS.get(_plainly(flag))
     if ours == "adapter":
         return RequestError(
             message, hint=f"An adapter stands without a flag: `adapter-merge {verb} ./adapter`."
         )
     if ours is not None and ours in known:
         return RequestError(message, hint=f"Its name here is `{ours}`.")
-    return RequestError(message, hint=_nearest(flag, known) or _help(verb))
+    instead = _HINTS.get(_plainly(flag))
+    return RequestError(message, hint=instead or _nearest(flag, known) or _help(verb))
 
 
 def _unknown_command(error: cyclopts.UnknownCommandError, app: App) -> RequestError:
