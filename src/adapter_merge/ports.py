@@ -14,7 +14,7 @@ from adapter_merge.forecast import Cost, Forecast
 from adapter_merge.plan import Plan
 from adapter_merge.probed import Probed
 from adapter_merge.receipt import Receipt
-from adapter_merge.remote import Commit, Publication, RemoteFile, RemoteTarget, Sent
+from adapter_merge.remote import Commit, Proposal, Publication, RemoteFile, RemoteTarget, Sent
 from adapter_merge.report import Report
 from adapter_merge.request import RepoRef
 from adapter_merge.sources import Pinned, Sources
@@ -130,6 +130,10 @@ class Hub(Protocol):
 
     def history(self, repo: str, revision: str) -> Iterator[Commit]:
         """The commits of a branch, tag or commit, newest first, read as they are asked for."""
+        ...
+
+    def proposals(self, repo: str) -> Iterator[Proposal]:
+        """The pull requests that aren't merged, newest first, looked at as they are asked for."""
         ...
 
     def require_write(self, target: RemoteTarget, *, pull_request: bool = False) -> None:

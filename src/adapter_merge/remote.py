@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
 
@@ -148,11 +149,21 @@ class Publication:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commit:
-    """A commit that stands in a repository; `message` is all below its title."""
+    """A commit that stands in a repository; `message` is all below its title, `date` has a time zone."""
 
     id: str
     title: str
     message: str
+    date: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposal:
+    """A pull request that isn't merged: its number, whether it is still open, and its head's full commit."""
+
+    number: int
+    is_open: bool
+    commit: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -124,6 +124,8 @@ class Report:
         files: every file of the result with size and sha256; empty unless merged or unchanged.
         seconds: wall-clock seconds by stage, and `total`.
         peak_rss_bytes: largest resident memory of the process so far.
+        reason: why it was merged, left as it is or not tried, where several merges are looked at.
+        notes: what else is to be known of it, such as a base that has changed.
         error: None where all is well; with `merged` the result stands, and its report couldn't be written.
     """
 
@@ -145,6 +147,8 @@ class Report:
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     peak_rss_bytes: int = 0
+    reason: str = ""
+    notes: tuple[str, ...] = ()
     error: ErrorRecord | None = None
     schema: Literal[1] = 1
 

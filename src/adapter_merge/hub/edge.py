@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from adapter_merge.hub import client as clients
 from adapter_merge.hub import commit as commits
-from adapter_merge.hub import snapshot, standing, tag, write
+from adapter_merge.hub import proposals, snapshot, standing, tag, write
 from adapter_merge.hub.client import Client
 from adapter_merge.ports import Repository
 from adapter_merge.receipt import Receipt
-from adapter_merge.remote import Commit, Publication, RemoteFile, RemoteTarget, Sent
+from adapter_merge.remote import Commit, Proposal, Publication, RemoteFile, RemoteTarget, Sent
 from adapter_merge.request import RepoRef
 
 _HASTY = 2  # tries: one lost answer is no silence
@@ -47,6 +47,10 @@ class HubEdge:
     def history(self, repo: str, revision: str) -> Iterator[Commit]:
         """The commits of a revision, newest first."""
         return standing.history(self._writing, repo, revision)
+
+    def proposals(self, repo: str) -> Iterator[Proposal]:
+        """The pull requests that aren't merged, newest first."""
+        return proposals.proposals(self._writing, repo)
 
     def require_write(self, target: RemoteTarget, *, pull_request: bool = False) -> None:
         """Ask whether the token may publish there."""

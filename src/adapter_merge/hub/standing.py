@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -129,6 +130,11 @@ def _readme(client: Client, place: Place, files: Mapping[str, RemoteFile]) -> Re
     return Readme.parse(content.span(0, min(file.size, _MOST_README)).decode(errors="replace"))
 
 
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
 def history(client: Client, repo: str, revision: str) -> Iterator[Commit]:
     """The commits of a revision, newest first, a page at a time."""
     asked = client.asked(repo, revision=revision)
@@ -143,7 +149,12 @@ def history(client: Client, repo: str, revision: str) -> Iterator[Commit]:
         content, following = client.patience.persist(act)
         with translated(asked):
             for entry in parsed_json(content, asked):
-                yield Commit(id=entry["id"], title=entry["title"], message=entry["message"])
+                yield Commit(
+                    id=entry["id"],
+                    title=entry["title"],
+                    message=entry["message"],
+                    date=_moment(entry["date"]),
+                )
         if following is None:
             return
         parts = urlsplit(following)  # a mirror may hand out another's address

@@ -1,0 +1,31 @@
+"""Pull requests of a repository that nobody has merged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from adapter_merge.hub.client import Client
+from adapter_merge.hub.standing import history
+from adapter_merge.hub.translate import translated
+from adapter_merge.remote import Proposal
+
+_MOST = 100  # that are listed
+_OPEN = frozenset({"open", "draft"})
+
+
+def proposals(client: Client, repo: str) -> Iterator[Proposal]:
+    """Those that are open or were closed, newest first; the head of each is asked for as it is reached."""
+
+    def act() -> list[Any]:
+        with translated(client.asked(repo)):
+            found = client.writer.get_repo_discussions(repo, discussion_type="pull_request")
+            return list(islice(found, _MOST))
+
+    found = [d for d in client.patience.persist(act) if d.status != "merged"]
+    for discussion in sorted(found, key=lambda d: -int(d.num)):
+        head = next(history(client, repo, f"refs/pr/{discussion.num}"), None)
+        if head is not None:
+            is_open = discussion.status in _OPEN
+            yield Proposal(number=discussion.num, is_open=is_open, commit=head.id)
