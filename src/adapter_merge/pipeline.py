@@ -435,5 +435,5 @@ def _holds(receipt: Receipt, found: Mapping[str, int], job: Job) -> bool:
     sizes = {p: n for p, n in found.items() if p not in {README, RECEIPT_NAME}}
     recorded = {p: r.size for p, r in receipt.files.items()}
     unproved = receipt.probe is None or not receipt.probe.ran
-    same = receipt.recipe == job.plan.recipe and sizes == recorded
+    same = receipt.recipe == job.plan.recipe and sizes == recorded and not job.request.rebuild
     return same and not (unproved and job.request.probe == "require")

@@ -208,6 +208,9 @@ class Settings(_Value):
     strict: tuple[str, ...] = Field(
         (), description="Check codes whose warning fails, such as `T010,C004`, or `all`."
     )
+    rebuild: bool = Field(
+        False, description="Merge again where the target has a result of the same inputs already."
+    )
     overwrite: bool = Field(
         False, description="Replace a target folder that this program did not make."
     )
