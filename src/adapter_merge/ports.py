@@ -132,6 +132,14 @@ class Hub(Protocol):
         """The commits of a branch, tag or commit, newest first, read as they are asked for."""
         ...
 
+    def pushes(self, repo: str, revision: str) -> Iterator[Commit]:
+        """As `history`, of a source."""
+        ...
+
+    def tags(self, repo: str) -> Mapping[str, str]:
+        """The tags of a source, name -> full commit."""
+        ...
+
     def proposals(self, repo: str) -> Iterator[Proposal]:
         """The pull requests that aren't merged, newest first, looked at as they are asked for."""
         ...

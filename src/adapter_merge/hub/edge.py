@@ -24,6 +24,8 @@ class HubEdge:
         self._client = client
         # The token that only reads may not see a private target.
         self._writing = replace(client, token=client.write_token or client.token)
+        # And the one that writes may not see a private source.
+        self._reading = replace(client, write_token=None)
 
     def open(self, ref: RepoRef, *, hasty: bool = False) -> Repository:
         """Pin a ref and list its files."""
@@ -47,6 +49,14 @@ class HubEdge:
     def history(self, repo: str, revision: str) -> Iterator[Commit]:
         """The commits of a revision, newest first."""
         return standing.history(self._writing, repo, revision)
+
+    def pushes(self, repo: str, revision: str) -> Iterator[Commit]:
+        """The commits of a source, newest first."""
+        return standing.history(self._reading, repo, revision)
+
+    def tags(self, repo: str) -> Mapping[str, str]:
+        """The tags of a source."""
+        return standing.refs_of(self._reading, repo).tags
 
     def proposals(self, repo: str) -> Iterator[Proposal]:
         """The pull requests that aren't merged, newest first."""
