@@ -20,10 +20,12 @@ from adapter_merge.folder import (
     SINGLE,
     list_files,
     read_json,
+    read_readme,
     sha256,
     stays_inside,
 )
 from adapter_merge.ports import Connect, Repository
+from adapter_merge.readme import README, Readme
 from adapter_merge.request import RepoRef
 from adapter_merge.sources import Pinned
 from adapter_merge.weights import read_header, read_span
@@ -31,6 +33,7 @@ from adapter_merge.weights import read_header, read_span
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _HEAVY = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 _LONGEST_NAME = 255  # bytes, of file systems
+_MOST_CARD = 4 << 20  # bytes; what has more is no card
 _AT_ONCE = 8  # headers that are asked for together: one answer of a Hub takes a tenth of a second
 
 
@@ -100,6 +103,18 @@ def opened(ref: RepoRef, hub: Connect | None) -> Repository:
             hint=f"`hf download {ref.repo} {revision}--local-dir {folder}`, then name `{named}`.",
         )
     return hub().open(ref)
+
+
+def read_card(repository: Repository) -> Readme | None:
+    """The card of a repository; None where it has none, or something else under its name.
+
+    Raises:
+        SourceError: it can't be had.
+    """
+    if not 0 < repository.files.get(README, 0) <= _MOST_CARD:
+        return None
+    repository.have((README,))
+    return read_readme(repository.pinned.root)
 
 
 def small_files(files: Mapping[str, int]) -> tuple[str, ...]:

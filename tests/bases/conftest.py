@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.bases.online import online
 from tests.build import Case, make_case
 from tests.cli.conftest import command
 
-__all__ = ["case", "command"]
+__all__ = ["case", "command", "online"]
 
 
 @pytest.fixture

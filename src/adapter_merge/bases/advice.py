@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from adapter_merge.bases.candidates import Candidate, candidates
-from adapter_merge.bases.hosted import Hosted, hosted, ref_of
+from adapter_merge.bases.hosted import Hosted, hosted, quantised_cards, ref_of
 from adapter_merge.bases.nearby import cached, fitting, free_folder
 from adapter_merge.bases.search import AUTO, Search
 from adapter_merge.request import AdapterRef
@@ -42,7 +42,9 @@ class Survey:
         named = candidates(
             search.adapters,
             given=None if given is None or given.text == AUTO else given,
-            quantised=quantised,
+            quantised=quantised_cards(search)
+            if quantised is None
+            else [(quantised.pinned, quantised.readme)],
         )
         found = fitting(search, named)
         asked = Hosted() if found else hosted(search, named, known=known)

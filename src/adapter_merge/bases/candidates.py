@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from adapter_merge.readme import Readme
 from adapter_merge.request import RepoRef
-from adapter_merge.sources import Adapter, Base
+from adapter_merge.sources import Adapter, Pinned
 from adapter_merge.written import Written, read_written
 
 # Strangers write revisions too: nothing that leads out of a folder, or that a command takes for an option.
 _REVISION = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)*", re.ASCII)
+
+# A repository and its card.
+Card: TypeAlias = tuple[Pinned, Readme | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,11 +42,11 @@ class Candidate:
 
 
 def candidates(
-    adapters: Iterable[Adapter], *, given: RepoRef | None = None, quantised: Base | None = None
+    adapters: Iterable[Adapter], *, given: RepoRef | None = None, quantised: Iterable[Card] = ()
 ) -> tuple[Candidate, ...]:
     """All candidates, each model once, quantised names read as what they were made from.
 
-    `given` is the base that the request names, `quantised` the one that was opened and can't be merged.
+    `given` is the base that the request names, `quantised` the cards of bases that can't be merged into.
     """
     found: dict[str, Candidate] = {}
     for candidate in _named(tuple(adapters), given, quantised):
@@ -53,7 +58,7 @@ def candidates(
 
 
 def _named(
-    adapters: tuple[Adapter, ...], given: RepoRef | None, quantised: Base | None
+    adapters: tuple[Adapter, ...], given: RepoRef | None, quantised: Iterable[Card]
 ) -> Iterator[Candidate]:
     if given is not None:
         text = given.repo or given.text
@@ -63,11 +68,11 @@ def _named(
         who, stranger = f"named by `{adapter.pinned.source}`", adapter.pinned.repo is not None
         wrote = config.base_model_name_or_path
         yield from _read(wrote, who, stranger=stranger, revision=config.revision)
-    for source in (quantised, *adapters):
-        if source is not None and source.readme is not None:
-            who = f"`base_model` in the card of `{source.pinned.source}`"
-            for text in source.readme.texts("base_model"):
-                yield from _read(text, who, stranger=source.pinned.repo is not None)
+    for pinned, readme in (*quantised, *((a.pinned, a.readme) for a in adapters)):
+        if readme is not None:
+            who = f"`base_model` in the card of `{pinned.source}`"
+            for text in readme.texts("base_model"):
+                yield from _read(text, who, stranger=pinned.repo is not None)
 
 
 def _read(

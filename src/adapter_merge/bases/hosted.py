@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from adapter_merge.bases.candidates import Candidate
+from adapter_merge.bases.candidates import Candidate, Card
 from adapter_merge.bases.fit import require_fit
 from adapter_merge.bases.nearby import there
 from adapter_merge.bases.search import AUTO, Search
@@ -17,7 +18,9 @@ from adapter_merge.errors import (
     RevisionMissing,
 )
 from adapter_merge.ports import Hub
+from adapter_merge.repository import read_card
 from adapter_merge.request import RepoRef
+from adapter_merge.written import read_written
 
 _MOST = 6  # candidates that are asked for; each costs some requests
 
@@ -66,6 +69,26 @@ def hosted(search: Search, candidates: tuple[Candidate, ...], *, known: bool) ->
     return Hosted(found=tuple(found), ruled_out=ruled_out, gated=gated)
 
 
+def quantised_cards(search: Search) -> tuple[Card, ...]:
+    """The cards of quantised bases that adapters name, which say what those were made from.
+
+    Only `--base auto` asks for them: otherwise a named base is opened, and its card is there.
+    """
+    hub = search.around.hub
+    if hub is None or not _is_automatic(search):
+        return ()
+    names = (read_written(a.config.base_model_name_or_path) for a in search.adapters)
+    found: dict[str, Card] = {}
+    for written in names:
+        if written is None or not written.quantised or written.path or written.repo is None:
+            continue
+        ref = RepoRef(text=written.repo, repo=written.repo)
+        with suppress(AdapterMergeError):
+            repository = hub().open(ref, hasty=True)
+            found[written.repo] = (repository.pinned, read_card(repository))
+    return tuple(found.values())
+
+
 def ref_of(candidate: Candidate) -> str:
     """A candidate with an id as a ref, which no folder here is taken for."""
     revision = f"@{candidate.revision}" if candidate.revision else ""
@@ -74,10 +97,13 @@ def ref_of(candidate: Candidate) -> str:
 
 
 def _may_ask(candidate: Candidate, search: Search, known: bool) -> bool:
-    given = search.request.base
-    if candidate.stranger or (given is not None and given.text == AUTO):
+    if candidate.stranger or _is_automatic(search):
         return True
     return known and not candidate.base.path
+
+
+def _is_automatic(search: Search) -> bool:
+    return search.request.base is not None and search.request.base.text == AUTO
 
 
 def _misfit(candidate: Candidate, search: Search, hub: Hub) -> str | None:

@@ -33,8 +33,12 @@ def fitting(search: Search, candidates: tuple[Candidate, ...]) -> tuple[str, ...
     themselves = [path for text in written if (path := there(text)) is not None]
     homes = [home for text in written if (home := there(str(Path(text).parent))) is not None]
     places = dict.fromkeys(p.resolve() for p in (here, *(root.parent for root in roots), *homes))
-    named = [c for c in candidates if not (c.stranger and c.base.path)]
+    named = [c for c in candidates if not c.stranger or _is_id(c)]
     return _fitting((*themselves, *_called(named, places)), search)
+
+
+def _is_id(candidate: Candidate) -> bool:
+    return candidate.base.repo is not None and not candidate.base.path
 
 
 def cached(search: Search, candidates: tuple[Candidate, ...]) -> tuple[str, ...]:

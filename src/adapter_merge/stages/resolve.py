@@ -32,18 +32,17 @@ from adapter_merge.folder import (
     ADAPTER_WEIGHTS,
     INDEX,
     read_json,
-    read_readme,
 )
 from adapter_merge.layouts import Repo, code_of, counting_files, deciding_files
 from adapter_merge.layouts.chain import require_whole
 from adapter_merge.naming import tied_tensors
 from adapter_merge.ports import Connect, Repository, Surroundings, Unpickle
-from adapter_merge.readme import README, Readme
 from adapter_merge.repository import (
     adapter_of,
     checkpoint_of,
     has_pickle,
     opened,
+    read_card,
     small_files,
 )
 from adapter_merge.request import AdapterRef, RepoRef, Request
@@ -63,7 +62,6 @@ from adapter_merge.weights import read_header
 CONFIG = "config.json"
 _CHUNK = 4 << 20
 _ANYWHERE = Surroundings()
-_MOST_README = 4 << 20  # bytes; what has more is no card
 
 
 def resolve(request: Request, *, verb: Verb = "run", around: Surroundings = _ANYWHERE) -> Sources:
@@ -121,7 +119,7 @@ def resolve_adapter(
         config=parsed(AdapterConfig, read_json(root, ADAPTER_CONFIG), label=wanted.ref.text),
         checkpoint=adapter_of(repository) if converted is None else _checkpoint(converted),
         files=_adapter_files(repository, repo, pickled=converted is not None),
-        readme=_card(repository),
+        readme=read_card(repository),
         converted=converted,
     )
 
@@ -147,13 +145,6 @@ def _bring(repository: Repository, repo: Repo) -> None:
     """Have the small files here together: asked for one by one, each would be waited for."""
     deciding = deciding_files(repo)
     repository.have(sorted(deciding.intersection(small_files(repository.files))))
-
-
-def _card(repository: Repository) -> Readme | None:
-    if not 0 < repository.files.get(README, 0) <= _MOST_README:
-        return None
-    repository.have((README,))
-    return read_readme(repository.pinned.root)
 
 
 def _no_adapter(ref: RepoRef, files: Mapping[str, int]) -> Exception:
@@ -215,7 +206,7 @@ def _read_base(repository: Repository, *, allow_code: bool) -> Base:
         tied=tied_tensors(
             config, checkpoint, equal=lambda a, b: _equal(repository, checkpoint, a, b)
         ),
-        readme=_card(repository),
+        readme=read_card(repository),
         code=repo.code,
     )
 
