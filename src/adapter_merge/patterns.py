@@ -7,12 +7,15 @@ process stops Python's engine.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from adapter_merge.children import environment
 from adapter_merge.errors import Corrupt
 
 SECONDS = 10  # those of real adapters take some milliseconds for all names together
@@ -74,6 +77,7 @@ class Patterns:
                 encoding="ascii",
                 timeout=SECONDS,
                 check=True,
+                env=environment(Path(os.devnull)),
             )
         except subprocess.TimeoutExpired as e:
             raise self._corrupt(f"{self._all()} takes more than {SECONDS} s to match") from e

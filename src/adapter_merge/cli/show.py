@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO, TypeAlias
@@ -21,6 +22,9 @@ _LABEL = 11  # the longest label, so that one block stands below the other
 
 # Logs and pipes are searched by line.
 _LOG_WIDTH = 160
+
+# What begins a command there: `::error::`, wherever a line folds, and `##[error]` anywhere in it.
+_COMMAND = re.compile(r":{2,}|##\[")
 
 Cell: TypeAlias = str | Text
 
@@ -51,13 +55,18 @@ def _console(file: TextIO) -> Console:
     )
 
 
+def inert(text: str) -> str:
+    """Strangers' text that steers neither a terminal nor a runner of GitHub, which obeys lines of a log."""
+    return _COMMAND.sub(lambda found: " ".join(found[0]), printable(text))
+
+
 def grid(lines: Iterable[Sequence[Cell]]) -> Table:
     """Columns; the last one folds where the screen is narrow."""
     table = Table.grid(padding=(0, 2))
     for number, line in enumerate(lines):
         if number == 0:
             _columns(table, len(line))
-        table.add_row(*(cell if isinstance(cell, Text) else printable(cell) for cell in line))
+        table.add_row(*(cell if isinstance(cell, Text) else inert(cell) for cell in line))
     return table
 
 
@@ -76,7 +85,7 @@ def labelled(rows: Iterable[tuple[str, Cell]]) -> Table:
 
 def one_line(text: str) -> Text:
     """Text that is cut where the screen ends."""
-    return Text(printable(text), no_wrap=True, overflow="ellipsis")
+    return Text(inert(text), no_wrap=True, overflow="ellipsis")
 
 
 def findings_table(findings: tuple[Finding, ...]) -> Table:

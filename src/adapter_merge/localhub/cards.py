@@ -46,12 +46,12 @@ def faults(values: Mapping[str, Any]) -> Iterator[str]:
 def bases(card: Mapping[str, Any]) -> list[str]:
     """The bases that a card names."""
     named = card.get("base_model")
-    return [named] if isinstance(named, str) else list(named or [])
+    return [named] if isinstance(named, str) else _words(named)
 
 
 def tags(card: Mapping[str, Any]) -> list[str]:
     """The tags of a repository, those that the Hub makes of its card among them."""
-    found = list(card.get("tags") or [])
+    found = _words(card.get("tags"))
     if card.get("license"):
         found.append(f"license:{card['license']}")
     for base in bases(card):
@@ -59,6 +59,11 @@ def tags(card: Mapping[str, Any]) -> list[str]:
         if card.get("base_model_relation"):
             found.append(f"base_model:{card['base_model_relation']}:{base}")
     return found
+
+
+def _words(value: object) -> list[str]:
+    """What a card lists; anything else that people write there is nothing."""
+    return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
 
 
 def config(text: bytes) -> dict[str, Any] | None:
