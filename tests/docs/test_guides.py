@@ -15,6 +15,7 @@ from cyclopts import App
 
 from adapter_merge.cli.main import build
 from tests.docs.folders import make_folders
+from tests.docs.shelves import TOKEN, served
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ("README.md", *sorted(f"docs/guides/{p.name}" for p in ROOT.glob("docs/guides/*.md")))
@@ -30,6 +31,8 @@ NOT_RUN = frozenset(
 # Here merges are proved by running them, as readers' are; elsewhere that would take minutes.
 PROVED = "docs/guides/merge-a-folder.md"
 _UNPROVED = 'case "$*" in *--probe*) ;; run\\ *|check\\ *) set -- "$@" --probe off ;; esac\n'
+# The Hub's own program, which asks a person for the token.
+_LOGIN = f'test "$*" = "auth login" && set -- auth login --token {TOKEN}\n'
 _BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _EXIT = re.compile(r"# exits with (?P<code>\d+)")
 _LANGUAGES = {"sh", "console", "python", "json", "text"}
@@ -76,8 +79,15 @@ class Reader:
     environment: dict[str, str]
 
     def types(self, command: str, code: int) -> str:
+        return self._does(["/bin/sh", "-c", command], code)
+
+    def writes(self, program: str) -> str:
+        """Run a program of Python."""
+        return self._does([sys.executable, "-c", program], 0)
+
+    def _does(self, command: list[str], code: int) -> str:
         done = subprocess.run(
-            ["/bin/sh", "-c", command],
+            command,
             cwd=self.home,
             env=self.environment,
             capture_output=True,
@@ -85,32 +95,35 @@ class Reader:
             check=False,
         )
         said = done.stdout + done.stderr
-        assert done.returncode == code, f"`{command}` ended with {done.returncode}:\n{said}"
+        assert done.returncode == code, f"`{command[-1]}` ended with {done.returncode}:\n{said}"
         return said
 
 
 @pytest.fixture
-def reader(tmp_path: Path, request: pytest.FixtureRequest) -> Reader:
-    program = tmp_path / "bin" / "adapter-merge"
-    program.parent.mkdir()
+def reader(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
     first = "" if f"[{PROVED}]" in request.node.nodeid else _UNPROVED
-    program.write_text(f'#!/bin/sh\n{first}exec "{sys.executable}" -m adapter_merge "$@"\n')
-    program.chmod(0o755)
+    _put(
+        tmp_path / "bin" / "adapter-merge", f'{first}exec "{sys.executable}" -m adapter_merge "$@"'
+    )
+    _put(tmp_path / "bin" / "hf", f'{_LOGIN}exec "{Path(sys.executable).parent}/hf" "$@"')
     home = tmp_path / "home"
     make_folders(home)
     path = os.pathsep.join(
-        (str(program.parent), str(Path(sys.executable).parent), os.environ["PATH"])
+        (str(tmp_path / "bin"), str(Path(sys.executable).parent), os.environ["PATH"])
     )
-    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub"), "COLUMNS": "200"}
-    return Reader(home=home, environment={**os.environ, **offline, "PATH": path})
+    with served(tmp_path / "hub", home) as hub:
+        ours = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf-home"), "COLUMNS": "200"}
+        yield Reader(home=home, environment={**os.environ, **ours, "PATH": path})
+
+
+def _put(program: Path, text: str) -> None:
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\n{text}\n")
+    program.chmod(0o755)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_commands_of_a_page_do_what_it_says(
-    page: str, reader: Reader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(reader.home)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_the_commands_of_a_page_do_what_it_says(page: str, reader: Reader) -> None:
     said = ""
     for block in blocks(page):
         match block.language:
@@ -119,7 +132,7 @@ def test_the_commands_of_a_page_do_what_it_says(
             case "console":
                 assert is_part(shape(block.text), shape(said)), f"{block.text}\nis not in\n{said}"
             case "python":
-                exec(block.text, {})  # noqa: S102 - it is what is tested
+                reader.writes(block.text)
 
 
 def options_of(command: App) -> set[str]:
