@@ -303,6 +303,9 @@ class Request(Settings, Delivery):
         if len(self.adapters) > 1:
             message = "a bundle has one adapter: loaders look for one; merge several with `--layout merged`"
             raise ValueError(message)
+        if self.bundle_as is not None and self.target.repo not in {None, self.bundle_as}:
+            message = f"`--bundle-as {self.bundle_as}` leads away from the target `{self.target.repo}`: leave it out"
+            raise ValueError(message)
         if self.adapters[0].weight != 1:
             message = "the adapter of a bundle keeps its own scale: loaders know no weight"
             raise ValueError(message)

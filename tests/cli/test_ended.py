@@ -12,7 +12,7 @@ from rich.console import Console
 
 from adapter_merge.cli.ended import failure, summary
 from adapter_merge.receipt import ProbeRecord, RetrievalRecord, SourceRecord
-from adapter_merge.report import ErrorRecord, Report
+from adapter_merge.report import ErrorRecord, Published, Report
 from tests.cli.conftest import Command
 from tests.test_proved import RAN, THROUGH
 
@@ -65,6 +65,87 @@ def test_a_long_message_folds_below_its_label(width: int) -> None:
 )
 def test_a_failure_says_what_it_was_about(report: Report, inputs: str) -> None:
     assert inputs in " ".join(" ".join(lines(report, 200)).split())
+
+
+SENT = Published(
+    repo="org/m",
+    branch=None,
+    commit="c0ffee0123",
+    url="https://hub/x",
+    pull_request=None,
+    tag="merge-1",
+    since_tag="merge-0",
+    moved=3_000,
+    kept=0,
+    found=False,
+    visibility="gated",
+    why="asked for",
+    title="Merge a into b",
+)
+DONE = replace(FAILED, status="merged", error=None, to="org/m")
+
+
+@pytest.mark.parametrize(
+    ("report", "rows"),
+    [
+        (
+            replace(DONE, published=SENT),
+            {
+                "published": "commit c0ffee0 on main, tag merge-1: Merge a into b",
+                "visibility": "gated (asked for)",
+                "sent": "3.0 kB",
+                "weights": "changed since tag merge-0",
+                "next": "adapter-merge verify org/m",
+            },
+        ),
+        (
+            replace(DONE, status="unchanged", published=replace(SENT, found=True, kept=5, why="")),
+            {
+                "published": "commit c0ffee0 on main, tag merge-1, which stood there already: Merge a into b",
+                "visibility": "gated",
+                "sent": "3.0 kB; 5 bytes were there, or copied by the Hub",
+                "weights": None,
+            },
+        ),
+        (
+            replace(DONE, status="done", published=replace(SENT, branch="b", tag=None)),
+            {
+                "published": "commit c0ffee0 on b: Merge a into b",
+                "next": "adapter-merge verify org/m@b",
+            },
+        ),
+        (
+            replace(DONE, published=replace(SENT, pull_request=4, tag=None)),
+            {
+                "published": "pull request 4, commit c0ffee0: Merge a into b",
+                "next": "look at https://hub/x, and merge it there",
+            },
+        ),
+        (
+            replace(DONE, waits="/a b"),
+            {"waits": "/a b", "published": None, "next": "adapter-merge publish '/a b' --to org/m"},
+        ),
+        (replace(DONE, status="done"), {"published": None, "next": None}),
+    ],
+)
+def test_what_a_hub_got_is_shown(report: Report, rows: Mapping[str, str | None]) -> None:
+    shown = {line.split()[0]: line[13:] for line in lines(report, 200) if line[0] != " "}
+    assert {label: shown.get(label) for label in rows} == rows
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        (
+            replace(FAILED, published=SENT),
+            "./a-merged, which has the result in commit c0ffee0: https://hub/x",
+        ),
+        (replace(FAILED, seconds={"publish": 1.0}), "./a (weight 0.5) onto ./b, to ./a-merged"),
+        (replace(FAILED, status="merged", waits="/w"), "./a-merged, whose result waits in /w"),
+    ],
+)
+def test_nothing_was_changed_only_where_nothing_was(report: Report, said: str) -> None:
+    assert lines(report, 200)[1] == f"with         {said}"
 
 
 def test_the_outcome_of_a_proof_is_a_row() -> None:

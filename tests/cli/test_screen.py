@@ -11,7 +11,7 @@ from rich.console import Console
 
 from adapter_merge import assemble
 from adapter_merge.cli.screen import method, plan_screen, value
-from adapter_merge.forecast import Forecast
+from adapter_merge.forecast import Forecast, Traffic
 from adapter_merge.plan import Change, LeftBehind, Plan, WeighedAdapter
 from adapter_merge.receipt import MethodRecord
 from tests.build import DOWN, UP, make_case
@@ -93,11 +93,29 @@ def test_no_line_is_wider_than_the_screen(plan: Plan, width: int) -> None:
         assert max(map(len, screen(one, width=width))) <= width
 
 
-def test_whatever_the_plan_it_is_one_screen(plan: Plan) -> None:
-    lines = screen(crowded(plan))
+TRAFFIC = Traffic(
+    pulled_bytes=5_000_000,
+    stored_bytes=140_000_000_000,
+    repo="org/merged",
+    visibility="private",
+    why=LONG,
+    added_bytes=2_500_000_000,
+)
+
+
+def test_what_goes_to_and_from_a_hub_is_foreseen(plan: Plan) -> None:
+    text = words(plan, replace(FORECAST, traffic=replace(TRAFFIC, why="asked for")))
+    assert "pulls 5.0 MB that aren't here yet, of repositories with 140.0 GB" in text
+    assert "publishes 2.5 GB to `org/merged`, private (asked for)" in text
+
+
+@pytest.mark.parametrize("traffic", [None, TRAFFIC])
+def test_whatever_the_plan_it_is_one_screen(plan: Plan, traffic: Traffic | None) -> None:
+    lines = screen(crowded(plan), replace(FORECAST, traffic=traffic))
     assert len(lines) <= 30
     text = " ".join(" ".join(lines).split())
-    for more in ("and 7 more", "7 more lists of layers", "and 25 more", "and 42 more"):
+    changes = "and 25 more" if traffic is None else "and 27 more"
+    for more in ("and 7 more", "7 more lists of layers", changes, "and 42 more"):
         assert more in text
 
 

@@ -15,7 +15,7 @@ from adapter_merge.pages import page
 from adapter_merge.pages.render import ticked
 from adapter_merge.plan import Change, LeftBehind
 from adapter_merge.receipt import FileRecord, MethodRecord, ProbeRecord, SourceRecord
-from adapter_merge.report import ErrorRecord, Report
+from adapter_merge.report import ErrorRecord, Published, Report
 from tests.test_proved import RAN, THROUGH, VECTORS, of
 
 EVIL = "<script>alert('1')</script>\"><img src=x onerror=alert(2)>\x00"
@@ -57,6 +57,21 @@ MERGED = Report(
     versions={"torch": "2.13.0"},
     seconds={"resolve": 0.5, "merge": 1.5, "total": 2.0},
     peak_rss_bytes=412_000_000,
+)
+PUBLISHED = Published(
+    repo="org/merged",
+    branch=None,
+    commit="c0ffee",
+    url="https://hub/org/merged/commit/c0ffee",
+    pull_request=None,
+    tag="merge-1",
+    since_tag="merge-0",
+    moved=3_000,
+    kept=90_000_000,
+    found=False,
+    visibility="private",
+    why="`org/b` is private",
+    title="Merge a into b",
 )
 BUNDLED = replace(MERGED, layout="bundled", relative_changes={})
 FAILED = Report(
@@ -128,6 +143,39 @@ def test_a_failure_says_what_and_what_next() -> None:
     assert "onto the base that it names" in text
 
 
+def test_what_a_hub_got_is_there() -> None:
+    text = Reader(page(replace(MERGED, published=PUBLISHED))).text
+    for part in (
+        "Merge a into b: commit c0ffee on main , tag merge-1 .",
+        "https://hub/org/merged/commit/c0ffee",
+        "private ( org/b is private). 3.0 kB were sent; 90.0 MB were there, or copied by the Hub.",
+        "The weights have changed since tag merge-0",
+    ):
+        assert part in text
+    proposed = replace(PUBLISHED, pull_request=7, tag=None, found=True)
+    text = Reader(page(replace(MERGED, published=proposed))).text
+    assert "pull request 7, commit c0ffee , which stood there already" in text
+    assert (
+        "changed since"
+        not in Reader(page(replace(MERGED, status="unchanged", published=PUBLISHED))).text
+    )
+    assert "✓ published" in Reader(page(Report(status="done", published=PUBLISHED))).text
+    waiting = Reader(page(replace(MERGED, waits="/work/x"))).text
+    assert "The result waits in /work/x" in waiting
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        (FAILED, True),
+        (replace(FAILED, published=PUBLISHED), False),
+        (replace(FAILED, seconds={"publish": 1.0, "total": 1.0}), False),
+    ],
+)
+def test_nothing_was_written_only_where_nothing_was(report: Report, said: bool) -> None:
+    assert ("Nothing was written to the target." in page(report)) is said
+
+
 @pytest.mark.parametrize("status", ["merged", "unchanged", "failed", "skipped", "done"])
 def test_every_status_has_words_and_a_bare_report_a_page(status: str) -> None:
     text = Reader(page(Report(status=status, to="./x"))).text  # type: ignore[arg-type]
@@ -191,6 +239,10 @@ def _evil() -> Report:
     return replace(
         FAILED,
         to=EVIL,
+        waits=EVIL,
+        published=replace(
+            PUBLISHED, title=EVIL, url=EVIL, why=EVIL, commit=EVIL, branch=EVIL, tag=EVIL
+        ),
         recipe=EVIL,
         adapters=(source,),
         base=source,

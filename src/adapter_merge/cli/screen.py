@@ -36,11 +36,13 @@ def _rows(plan: Plan, forecast: Forecast) -> Iterator[Row]:
     yield from _changed(plan)
     yield "writes", _written(plan)
     yield "disk", _room(forecast)
-    yield from _hub(forecast.traffic)
+    traffic = list(_hub(forecast.traffic))
+    yield from traffic
     yield "takes", _taken(forecast)
     if forecast.proof_seconds:
         yield "", one_line(f"{guessed(forecast.proof_seconds)} of it to run both models")
-    yield from _some("declared", [one_line(_change(c)) for c in plan.changes], _CHANGES)
+    changes = [one_line(_change(c)) for c in plan.changes]
+    yield from _some("declared", changes, _CHANGES - len(traffic))
     yield from _some("left behind", list(_reasons(plan.left_behind)), _REASONS, "more")
     yield "recipe", plan.recipe[:12]
 

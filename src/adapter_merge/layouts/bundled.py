@@ -31,7 +31,9 @@ class Bundled:
 
     def settings(self, sources: Sources, wishes: Wishes) -> Mapping[str, str]:
         """Where the bundle leads to itself: the id that it will have, or the folder that it gets."""
-        return {"bundle_as": wishes.bundle_as or str(sources.target.root)}
+        target = sources.target
+        place = str(target.root) if target.remote is None else target.remote.repo
+        return {"bundle_as": wishes.bundle_as or place}
 
     def side(
         self,
