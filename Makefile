@@ -14,7 +14,7 @@ TORCHES := $(shell grep -E '^torch(vision)?==' constraints.txt)
 COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/contract/test_processors.py tests/encoders tests/flavours
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint type layers docs docs-converters check test test-colpali fuzz demo bench bench-fidelity
+.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-colpali fuzz demo bench bench-fidelity
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
@@ -46,6 +46,12 @@ type: setup ## Check types with mypy
 
 layers: setup ## Check that imports only go down
 	$(BIN)/lint-imports
+
+# Of any platform, and without an index in it: who installs it says where from.
+lock: setup ## Pin what the Action and the image install, with digests
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command 'make lock' --override action/override.txt --no-emit-package torch \
+	  --constraint constraints.txt --extra probe pyproject.toml action/beside.in --output-file requirements.lock
 
 docs: setup ## Write the generated pages of docs
 	$(BIN)/python docs/generate.py
