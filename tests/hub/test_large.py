@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import resource
 from concurrent.futures import ThreadPoolExecutor
@@ -13,58 +12,27 @@ import pytest
 from adapter_merge.errors import Corrupt
 from adapter_merge.localhub import Fault, LocalHub, Settings, Status
 from adapter_merge.localhub.repos import File
-from adapter_merge.weights import encode_header
+from tests.hub.large import LAYERS, SHARDS, add_shards, write_shard
 from tests.hub.stock import TOKEN, Stocked
-
-# Llama 3 70B: hidden size, inner size, columns of keys and values, tokens.
-_HIDDEN, _INNER, _KV, _TOKENS, _LAYERS, _SHARDS = 8192, 28672, 1024, 128256, 80, 30
-
-
-def _shard(path: Path, number: int) -> int:
-    """A sparse file with the header of one shard; the result is its size."""
-    tensors: list[tuple[str, str, tuple[int, ...]]] = []
-    for layer in range(number, _LAYERS, _SHARDS):
-        at = f"model.layers.{layer}"
-        shapes = {
-            "self_attn.q_proj": (_HIDDEN, _HIDDEN),
-            "self_attn.k_proj": (_KV, _HIDDEN),
-            "self_attn.v_proj": (_KV, _HIDDEN),
-            "self_attn.o_proj": (_HIDDEN, _HIDDEN),
-            "mlp.gate_proj": (_INNER, _HIDDEN),
-            "mlp.up_proj": (_INNER, _HIDDEN),
-            "mlp.down_proj": (_HIDDEN, _INNER),
-        }
-        tensors += [(f"{at}.{name}.weight", "BF16", shape) for name, shape in shapes.items()]
-    if number == 0:
-        tensors.append(("model.embed_tokens.weight", "BF16", (_TOKENS, _HIDDEN)))
-    header, placed = encode_header(tensors, {"format": "pt"})
-    with path.open("wb") as file:
-        file.write(header)
-        file.truncate(placed[-1].stop)
-    return placed[-1].stop
 
 
 def test_the_headers_of_a_model_of_70_billion_parameters_move_less_than_a_thousandth(
     plain: Stocked, tmp_path: Path
 ) -> None:
     plain.server.add_repo("org/large", {"config.json": b"{}"})
-    total = 0
-    names = [f"model-{n + 1:05}-of-{_SHARDS:05}.safetensors" for n in range(_SHARDS)]
-    for number, name in enumerate(names):
-        total += _shard(tmp_path / name, number)
-        sha256 = hashlib.sha256(name.encode()).hexdigest()
-        plain.server.add_file("org/large", name, tmp_path / name, sha256=sha256)
+    names = add_shards(plain.server, "org/large", tmp_path)
+    total = sum(names.values())
     assert total > 130e9
     found = plain.open("org/large")
     with ThreadPoolExecutor(8) as pool:
         files = list(pool.map(found.header, names))
-    assert sum(len(f.tensors) for f in files) == 7 * _LAYERS + 1
+    assert sum(len(f.tensors) for f in files) == 7 * LAYERS + 1
     sent = sum(r.sent for r in plain.server.requests)
     assert sent < total / 1000
     # Two to pin and to list; for each header one that is sent elsewhere, and one there.
-    assert len(plain.asked()) == 2 + 2 * _SHARDS
+    assert len(plain.asked()) == 2 + 2 * SHARDS
     last = files[-1].tensors[-1]
-    assert found.span(names[-1], last.stop - 4, 4) == bytes(4)
+    assert found.span(list(names)[-1], last.stop - 4, 4) == bytes(4)
 
 
 def _of_many_files(server: LocalHub, count: int) -> None:
@@ -122,7 +90,7 @@ def test_a_large_file_of_words_is_listed_and_left_there(plain: Stocked) -> None:
 
 def test_reading_many_large_files_takes_no_memory_for_them(plain: Stocked, tmp_path: Path) -> None:
     name = "model.safetensors"
-    _shard(tmp_path / name, 0)
+    write_shard(tmp_path / name, 0)
     plain.server.add_repo("org/large", {"config.json": json.dumps({}).encode()})
     plain.server.add_file("org/large", name, tmp_path / name, sha256="0" * 64)
     found = plain.open("org/large")

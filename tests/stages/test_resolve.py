@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from huggingface_hub import CommitOperationAdd, HfApi
 
-from adapter_merge.errors import AdapterMergeError, NotFound, RequestError
+from adapter_merge.errors import AdapterMergeError, NotFound, RequestError, RevisionMissing
 from adapter_merge.request import Request
 from adapter_merge.stages.resolve import resolve
-from tests.build import Case, make_case
+from tests.bases.online import Online, card
+from tests.build import Case, make_case, write_adapter
 
 
 @pytest.fixture
@@ -62,3 +64,66 @@ def test_a_folder_that_could_be_an_id_has_two_spellings(case: Case, setting: str
     found = error(**{setting: value})
     assert type(found) is RequestError
     assert found.hint == "Write `./org/a` for the folder, or `hf://org/a` for the repository."
+
+
+@pytest.mark.parametrize("start", ["", "hf://"])
+def test_several_adapters_on_a_hub_and_none_at_the_root(online: Online, start: str) -> None:
+    for name in ("checkpoint-500", "checkpoint-1000", "last"):
+        write_adapter(online.place / "runs" / name)
+    online.put("org/name", online.place / "runs")
+    online.put("tiny", online.place / "runs")
+    online.base("org/base")
+    found = online.error(f"{start}org/name", base="org/base")
+    assert type(found) is NotFound
+    for name in ("checkpoint-500", "checkpoint-1000", "last"):
+        assert f"`{start}org/name/{name}`" in found.message
+    assert f"`adapter-merge run {start}org/name/checkpoint-1000`" in found.hint
+    sources = online.resolve(f"{start}org/name/checkpoint-500", base="org/base")
+    assert sources.adapters[0].pinned.subfolder == "checkpoint-500"
+    # Of an id of one word the folder would be read as its name.
+    assert "`tiny@main/last`" in online.error("tiny", base="org/base").message
+    lone = online.resolve("tiny@main/last", base="org/base").adapters[0].pinned
+    assert (lone.repo, lone.subfolder) == ("tiny", "last")
+
+
+def test_a_folder_and_an_id_have_two_spellings_and_both_work(online: Online) -> None:
+    online.base("org/base")
+    online.adapter("org/a", "org/base", r=4)
+    write_adapter(Path("org/a"), base_model_name_or_path="org/base")
+    found = online.error("org/a")
+    assert found.hint == "Write `./org/a` for the folder, or `hf://org/a` for the repository."
+    assert online.resolve("./org/a").adapters[0].pinned.repo is None
+    assert online.resolve("hf://org/a").adapters[0].pinned.repo == "org/a"
+
+
+def test_a_revision_is_pinned_with_one_call(online: Online) -> None:
+    online.hub.add_user("org", "hf_org")
+    api = HfApi(endpoint=online.hub.url, token="hf_org")
+    first = online.adapter("org/a", "org/base")
+    online.base("org/base")
+    api.create_tag("org/a", tag="v1")
+    api.create_branch("org/a", branch="next")
+    heads = {"v1": first, first: first}
+    for revision, proposed in (("next", False), ("refs/pr/1", True)):
+        added = CommitOperationAdd("README.md", card("org/base").encode())
+        made = api.create_commit(
+            "org/a", [added], commit_message="card", create_pr=proposed,
+            revision=None if proposed else revision,
+        )  # fmt: skip
+        heads[revision] = made.oid
+    for revision, head in heads.items():
+        before = len(online.hub.requests)
+        pinned = online.resolve(f"org/a@{revision}").adapters[0].pinned
+        assert (pinned.commit, pinned.repo) == (head, "org/a")
+        lines = [r.path for r in online.hub.requests[before:]]
+        for repo in ("org/a", "org/base"):
+            pins = [p for p in lines if p.startswith(f"/api/models/{repo}") and "/tree/" not in p]
+            assert len(pins) == 1, pins
+            # What follows names the commit: a branch that moves now makes no difference.
+            rest = [p for p in lines if repo in p and p not in pins]
+            commit = head if repo == "org/a" else online.hub.head("org/base")
+            assert rest
+            assert all(commit in p for p in rest), rest
+    found = online.error("org/a@gone")
+    assert type(found) is RevisionMissing
+    assert "`gone`" in found.message
