@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from adapter_merge.cli import report as module
+from adapter_merge import kept as module
 from adapter_merge.cli.options import KeptOutput
-from adapter_merge.cli.report import keep
 from adapter_merge.errors import RequestError
+from adapter_merge.kept import keep
 from adapter_merge.report import ErrorRecord, Report
 from adapter_merge.request import RepoRef
 from tests.build import Case, make_case

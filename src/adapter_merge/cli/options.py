@@ -12,9 +12,9 @@ from cyclopts import Group, Parameter, Token
 from pydantic import BaseModel
 
 from adapter_merge.cli.ended import about
-from adapter_merge.cli.report import keep, prepare, report_json
 from adapter_merge.cli.talk import Talk
 from adapter_merge.errors import ReportNotWritten
+from adapter_merge.kept import keep, prepare, report_json
 from adapter_merge.report import ErrorRecord, Report
 from adapter_merge.request import AdapterRef, RepoRef
 

@@ -1,4 +1,4 @@
-"""`--report DIR`: what a command did, as files that stay when the terminal is gone."""
+"""What a command did, as files that stay when the terminal is gone."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ PAGE = "report.html"
 def report_json(report: Report) -> str:
     """A report as JSON text."""
     return TypeAdapter(Report).dump_json(report, indent=2).decode()
+
+
+def report_line(report: Report) -> str:
+    """The same on one line."""
+    return TypeAdapter(Report).dump_json(report).decode()
 
 
 def prepare(folder: Path, *, apart_from: Iterable[RepoRef]) -> None:
