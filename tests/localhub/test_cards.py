@@ -23,9 +23,9 @@ def test_front(text: str, values: dict[str, str] | None) -> None:
     assert front(text) == values
 
 
-@pytest.mark.parametrize("text", ["---\na: [\n---\n", "---\n- a\n---\n"])
+@pytest.mark.parametrize("text", ["---\na: [\n---\n", "---\n- a\n---\n", "---\na: &a [*a]\n---\n"])
 def test_front_that_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match=r"YAML|mapping"):
+    with pytest.raises(ValueError, match=r"YAML|mapping|too many"):
         front(text)
 
 

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import yaml
 
 _FRONT = re.compile(r"\s*---[ \t]*\r?\n(?P<yaml>.*?)\r?\n---", re.DOTALL)
 _MOST = 25 << 20  # bytes of a header that the Hub reads
+_MOST_VALUES = 100_000
 _OF_CONFIG = ("model_type", "architectures", "quantization_config")
 
 
@@ -33,7 +34,24 @@ def front(text: str) -> dict[str, Any] | None:
         raise ValueError(f"YAML parse error: {e}") from e
     if not isinstance(values, dict):
         raise ValueError("the metadata is not a mapping")  # noqa: TRY004 - all that is wrong is one error
+    if not _is_bounded(values):
+        raise ValueError("the metadata has too many values")
     return values
+
+
+def _is_bounded(value: object) -> bool:
+    """Whether it isn't endless once its aliases are written out."""
+    seen, level = 0, [value]
+    while level and seen <= _MOST_VALUES:
+        seen += len(level)
+        level = [inner for outer in level for inner in _inside(outer)]
+    return not level
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def faults(values: Mapping[str, Any]) -> Iterator[str]:
