@@ -127,6 +127,20 @@ class ProbeRecord(_Record):
         return self.merged is not None
 
 
+class RunRecord(_Record):
+    """The workflow's run that made a result, and the commit that started it; never a part of the recipe.
+
+    `repository`, `workflow`, `url`: None where strangers may not know of the repository.
+    """
+
+    run_id: int
+    attempt: int
+    commit: str
+    repository: str | None = None
+    workflow: str | None = None
+    url: str | None = None
+
+
 class Receipt(_Record):
     """The receipt. Every file of the folder is in `files`, but the receipt and `README.md`."""
 
@@ -142,6 +156,7 @@ class Receipt(_Record):
     relative_changes: dict[str, float] = {}
     probe: ProbeRecord | None = None
     versions: dict[str, str]
+    run: RunRecord | None = None
     files: dict[str, FileRecord]
 
     @property

@@ -19,6 +19,7 @@ from adapter_merge.receipt import (
     ProbeRecord,
     Receipt,
     RetrievalRecord,
+    RunRecord,
     SourceRecord,
 )
 from adapter_merge.report import Inspection, Merged
@@ -63,6 +64,7 @@ def receipt_of(
     inspection: Inspection,
     *,
     versions: Mapping[str, str],
+    run: RunRecord | None = None,
 ) -> Receipt:
     """The receipt of a filled work folder."""
     return Receipt(
@@ -78,6 +80,7 @@ def receipt_of(
         relative_changes=dict(inspection.relative_changes),
         probe=probe_record(inspection.probed),
         versions=dict(versions),
+        run=run,
         files=dict(merged.files),
     )
 

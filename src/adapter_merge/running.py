@@ -11,6 +11,7 @@ from adapter_merge.errors import AdapterMergeError, CheckFailed, Interrupted
 from adapter_merge.finding import Verdict
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Encoder, Surroundings
+from adapter_merge.receipt import RunRecord
 from adapter_merge.report import ErrorRecord, Report
 from adapter_merge.request import Request, Settings
 from adapter_merge.sources import Sources
@@ -30,6 +31,7 @@ class Machine:
         around: where sources and targets are looked for.
         encoder: what runs models for these settings; None where they want none run. It raises `RequestError`
             for inputs that can't be read.
+        run: the workflow's run that this is a step of; None elsewhere.
     """
 
     now: Callable[[], float]
@@ -39,6 +41,7 @@ class Machine:
     free: Callable[[Path], int]
     around: Surroundings
     encoder: Callable[[Settings], Encoder | None]
+    run: RunRecord | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapter_merge.errors import RequestError
+from adapter_merge.receipt import RunRecord
 
 # GitHub sends no more than 25 MB; what is read here lies at the top.
 _LARGEST_EVENT = 26_000_000
@@ -124,6 +125,22 @@ def read_context(environment: Mapping[str, str]) -> Context:
             f"the runner's `{where}` isn't what GitHub writes",
             hint="The action runs as a step of a workflow; elsewhere use the command `adapter-merge`.",
         ) from e
+
+
+def run_record(environment: Mapping[str, str]) -> RunRecord | None:
+    """What a receipt says of the run that makes it; None outside of GitHub's runners.
+
+    Receipts are published: of a private repository only numbers and the commit are told.
+    """
+    if environment.get("GITHUB_ACTIONS") != "true":
+        return None
+    try:
+        run = read_context(environment)
+    except RequestError:
+        return None  # something else that calls itself so
+    known = {"run_id": run.run_id, "attempt": run.run_attempt, "commit": run.sha}
+    told = {"repository": run.repository, "workflow": run.workflow, "url": run.url}
+    return RunRecord.model_validate({**known, **({} if run.is_private else told)})
 
 
 def _event(environment: Mapping[str, str]) -> Mapping[str, Any] | None:
