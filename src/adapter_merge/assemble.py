@@ -8,7 +8,8 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from functools import cache as once
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +18,8 @@ from pathlib import Path
 from adapter_merge import audit, pipeline, sendoff, undo
 from adapter_merge.encoders import ModelEncoder, free_memory, read_inputs
 from adapter_merge.forecast import Forecast
+from adapter_merge.github.context import run_record
+from adapter_merge.merges import Wanted
 from adapter_merge.pickles import Converter
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Encoder, Hub, Reporter, Silent, Surroundings
@@ -59,6 +62,37 @@ def dry_run(request: Request) -> tuple[Plan, Forecast]:
     plan = pipeline.drafted(request, sources)
     _encoder(request)  # its inputs can be wrong too
     return plan, pipeline.forecast(request, sources, plan, machine=machine)
+
+
+def sync(
+    entries: Iterable[Wanted],
+    *,
+    reporter: Reporter | None = None,
+    each: Callable[[Report], None] = lambda _: None,
+    dry: bool = False,
+) -> tuple[Report, ...]:
+    """Merge what is due of merges.yaml; every entry has its report, and none stops the others.
+
+    `each` gets a report as soon as it is known. With `dry` nothing is written, and what is due is planned.
+    """
+    from adapter_merge.reconcile import sync as reconciled
+
+    return reconciled(
+        entries,
+        reporter=reporter or Silent(),
+        machine=this_machine(),
+        now=datetime.now(UTC),
+        each=each,
+        dry=dry,
+    )
+
+
+def matrix(entries: Iterable[Wanted]) -> Mapping[str, list[Mapping[str, str]]]:
+    """The jobs of a GitHub workflow, one for each entry that is due."""
+    from adapter_merge.reconcile import decisions
+    from adapter_merge.reconcile import matrix as jobs
+
+    return jobs(decisions(entries, machine=this_machine(), now=datetime.now(UTC)))
 
 
 def check(
@@ -156,6 +190,7 @@ def this_machine() -> Machine:
         free=_free,
         around=_around(),
         encoder=_encoder,
+        run=run_record(os.environ),
     )
 
 

@@ -24,6 +24,7 @@ from adapter_merge.cli import (
     revert,
     run,
     schema,
+    sync,
     usage,
     verify,
 )
@@ -52,6 +53,7 @@ def build() -> App:
     app.command(run.run, sort_key=1, usage=_usage("run ADAPTER[=WEIGHT]... [OPTIONS]"))
     app.command(plan.plan, sort_key=2, usage=_usage("plan ADAPTER[=WEIGHT]... [OPTIONS]"))
     app.command(check.check, sort_key=3)
+    app.command(sync.sync, sort_key=4)
     app.command(verify.verify, sort_key=4)
     app.command(publish.publish, sort_key=5)
     app.command(revert.revert, sort_key=6)

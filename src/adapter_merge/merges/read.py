@@ -77,9 +77,7 @@ def _wanted(merges: Merges, index: int, document: Document, name: str) -> Wanted
     except ValueError as e:
         place = f"{_place(document, name, ('merges', index, 'to'))}"
         raise RequestError(f"{place}: `to`: {e}", hint=_HINT) from e
-    if target is not None and target.repo is not None and target.repo == entry.supersedes:
-        place = _place(document, name, ("merges", index, "supersedes"))
-        raise RequestError(f"{place}: `supersedes`: it is the target itself", hint=_HINT)
+    _refuse_own(request, entry, _place(document, name, ("merges", index, "supersedes")))
     return Wanted(
         number=index + 1,
         request=request,
@@ -87,6 +85,13 @@ def _wanted(merges: Merges, index: int, document: Document, name: str) -> Wanted
         bases=merges.bases,
         supersedes=entry.supersedes,
     )
+
+
+def _refuse_own(request: Request, entry: Entry, place: str) -> None:
+    own = {request.target.repo: "target", **{a.ref.repo: "adapter" for a in request.adapters}}
+    if entry.supersedes is not None and entry.supersedes in own:
+        what = own[entry.supersedes]
+        raise RequestError(f"{place}: `supersedes`: it is the {what} itself", hint=_HINT)
 
 
 def _target(entry: Entry, defaults: Defaults) -> RepoRef | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
@@ -42,7 +42,6 @@ def _list(value: object) -> object:
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration, json_schema_input_type=str),
-    Field(json_schema_extra={"examples": ["15min", "2h", "1d", "0"]}),
 ]
 Globs = Annotated[tuple[str, ...], BeforeValidator(_list, json_schema_input_type=str | list[str])]
 Codes = Annotated[tuple[str, ...], BeforeValidator(_list, json_schema_input_type=str | list[str])]
@@ -61,6 +60,7 @@ class Terms(BaseModel):
     )
     settle: Duration = Field(
         timedelta(minutes=15),
+        json_schema_extra={"default": "15min"},
         description="How long a head must have stood still to count as settled, such as `15min`, `2h` or `0`.",
     )
     skip_commits: Globs = Field(
@@ -109,7 +109,7 @@ class Entry(Defaults):
 
     adapter: Annotated[
         tuple[AdapterRef, ...],
-        BeforeValidator(lambda v: [v] if isinstance(v, str) else v),
+        BeforeValidator(_list, json_schema_input_type=str | list[AdapterRef]),
     ] = Field(
         min_length=1,
         description="The adapter, or a list of them in the order in which their deltas are added: `org/name`, "
@@ -173,6 +173,10 @@ class Wanted:
         """Whether a pattern names its target or one of its adapters."""
         names = (self.label, *(a.ref.text for a in self.request.adapters))
         return any(fnmatchcase(name, glob) for name in names)
+
+    def again(self) -> Wanted:
+        """The same, made anew where it stands already."""
+        return replace(self, request=self.request.model_copy(update={"rebuild": True}))
 
     def mapped_base(self, written: str) -> RepoRef | None:
         """The base for what an adapter writes; None where no pattern fits."""

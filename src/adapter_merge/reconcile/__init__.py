@@ -1,1 +1,8 @@
-"""What is to be merged now: the entries of merges.yaml against what stands."""
+"""What is to be merged now: the entries of merges.yaml against what stands, and then the merges."""
+
+from __future__ import annotations
+
+from adapter_merge.reconcile.decide import Decision
+from adapter_merge.reconcile.sync import Failed, decisions, matrix, sync
+
+__all__ = ["Decision", "Failed", "decisions", "matrix", "sync"]

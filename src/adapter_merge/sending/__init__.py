@@ -5,7 +5,7 @@ from __future__ import annotations
 from adapter_merge.sending.audience import audience, refuse_by_licence
 from adapter_merge.sending.changes import are_worth_copying
 from adapter_merge.sending.decide import Result, allow, publication
-from adapter_merge.sending.message import REVERTS, same_work, trailers_in, trailers_of
+from adapter_merge.sending.message import CARD, REVERTS, same_work, trailers_in, trailers_of
 from adapter_merge.sending.parties import Party, parties_of
 from adapter_merge.sending.pieces import card_pieces, git_oid, pieces_of
 from adapter_merge.sending.tags import (
@@ -17,6 +17,7 @@ from adapter_merge.sending.tags import (
 
 __all__ = [
     "AUTOMATIC",
+    "CARD",
     "REVERTS",
     "Party",
     "Result",
