@@ -21,6 +21,7 @@ from adapter_merge.folder import ADAPTER_PICKLE, ADAPTER_WEIGHTS
 from adapter_merge.pickles import Converter, convert, program
 from tests.build import Case, make_case
 from tests.cli.conftest import Command, command
+from tests.encoders.models import make
 
 __all__ = ["command"]
 
@@ -95,12 +96,15 @@ def test_a_bundle_gets_safetensors(case: Case) -> None:
     assert not (case.to / ADAPTER_PICKLE).exists()
 
 
-def test_a_model_is_run_with_what_was_converted(case: Case) -> None:
-    from adapter_merge.encoders.job import Graft
-
-    there = Graft(label="a", folder="/a", weight=1, modules={})
-    assert there.file == Path("/a", ADAPTER_WEIGHTS)
-    assert Graft(label="a", folder="/a", weight=1, modules={}, converted="/c").file == Path("/c")
+@pytest.mark.slow
+def test_a_model_is_run_with_what_was_converted(case: Case, tmp_path: Path) -> None:
+    base, adapter = make("causal", tmp_path / "causal")
+    real = Case(base=base, adapter=adapter, to=case.to)
+    pickled(real)
+    report = real.run(allow_pickle=True, probe="require")
+    assert (report.status, report.error) == ("merged", None)
+    assert report.probe is not None
+    assert report.probe.ran
 
 
 def test_plan_and_check_convert_too_and_need_leave(case: Case, command: Command) -> None:
@@ -239,3 +243,23 @@ def test_a_child_that_dies_or_hangs_is_an_error(
     with pytest.raises(AdapterMergeError, match=words):
         Converter(place=tmp_path / "kept")(tmp_path / "x.bin", label="a")
     assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_the_child_knows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = ("HF_TOKEN", "HF_WRITE_TOKEN", "GITHUB_TOKEN", "HTTPS_PROXY", "HOME", "HF_HOME")
+    for name in secrets:
+        monkeypatch.setenv(name, "s3cret")
+    seen = "sorted(n for n, v in os.environ.items() if v == 's3cret')"
+    code = f"import json, os; open('answer', 'w').write(json.dumps('sees ' + str({seen})))"
+    real, other = subprocess.run, [sys.executable, "-c", code]
+    (tmp_path / "x.bin").write_bytes(b"x")
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "run", lambda _line, **told: real(other, **told))
+        with pytest.raises(NotSafetensors, match=r"sees \[\]"):
+            Converter(place=tmp_path / "kept")(tmp_path / "x.bin", label="a")
+        # With this process's own environment it would see them.
+        patched.setattr(
+            subprocess, "run", lambda _line, **told: real(other, **{**told, "env": None})
+        )
+        with pytest.raises(NotSafetensors, match=r"sees \['GITHUB_TOKEN', "):
+            Converter(place=tmp_path / "kept")(tmp_path / "x.bin", label="a")
