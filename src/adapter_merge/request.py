@@ -132,13 +132,13 @@ class Settings(_Value):
 
     base: RepoRef | None = Field(
         None,
-        description="Base model; left out, the adapter's own `base_model_name_or_path` counts; "
-        "`auto` takes the one folder here, beside the adapter or in the Hub's cache that has its name "
-        "and fits.",
+        description="Base model, a folder or a Hub id; left out, the adapter's own `base_model_name_or_path` "
+        "counts; `auto` takes the one that has its name and fits, here, beside the adapter, on the Hub or in its "
+        "cache.",
     )
     to: RepoRef | None = Field(
         None,
-        description="Where the result goes; left out, `./<adapter>-merged`, or `-bundled`, "
+        description="Where the result goes, a folder or a Hub id; left out, `./<adapter>-merged`, or `-bundled`, "
         "or `-hf` with `--native`.",
     )
     layout: LayoutName = Field(
@@ -212,7 +212,7 @@ class Settings(_Value):
         False, description="Merge again where the target has a result of the same inputs already."
     )
     overwrite: bool = Field(
-        False, description="Replace a target folder that this program did not make."
+        False, description="Replace what stands in a target that this program did not make."
     )
     keep_failed: bool = Field(
         False, description="Keep the work folder of a run that failed a check."
@@ -280,7 +280,8 @@ class Request(Settings, Delivery):
     """One merge: adapters onto a base, into a target."""
 
     adapters: tuple[AdapterRef, ...] = Field(
-        min_length=1, description="Adapters, in the order in which their deltas are added."
+        min_length=1,
+        description="Adapters, folders or Hub ids, in the order in which their deltas are added.",
     )
 
     @model_validator(mode="after")
