@@ -13,6 +13,7 @@ from adapter_merge.adapters.hollow.installed import RANGES
 from adapter_merge.adapters.refused import CHANGED_BASE, LORA_OPTIONS
 from adapter_merge.checks import ALL_CHECKS, Explained
 from adapter_merge.cli.codes import exit_codes
+from adapter_merge.merges import Defaults, Entry, Merges, Terms
 from adapter_merge.methods import METHODS, Method, Route
 from adapter_merge.publishing import Delivery
 from adapter_merge.request import Settings
@@ -52,6 +53,61 @@ _FAMILIES = {
         "By rules that were read in each program's source; nothing is started. They warn, unless `check --for` names the program.",
     ),
 }
+_MERGES_INTRODUCTION = (
+    "# `merges.yaml`",
+    "",
+    "A list of adapters, each with the target that it is merged into. `adapter-merge sync merges.yaml` merges those that are ready and have",
+    "changed, and says of each of the others why it isn't; what is wrong in the file is an error with its line.",
+    "",
+    "```yaml",
+    "defaults:",
+    '  to: "{owner}/{name}-merged"',
+    "  dtype: bf16",
+    "bases:",
+    '  "unsloth/*-bnb-4bit": auto',
+    "merges:",
+    "  - adapter: org/support-lora",
+    "  - adapter: [org/german-lora=0.7, org/legal-lora]",
+    "    to: org/german-legal",
+    "    base: org/base-7b",
+    "    when: tag:v*",
+    "    publish: pr",
+    "  - adapter: org/search-lora",
+    "    to: org/search-2",
+    "    supersedes: org/search-1",
+    "    follow-base: true",
+    "```",
+    "",
+    "`adapter-merge schema merges` has all of it as a JSON schema.",
+    "",
+)
+_MERGES_END = (
+    "## What becomes of an entry",
+    "",
+    "1. **Is the adapter ready?** Config and weights are both there at the commit that `when` means, the header of the weights can be read, and",
+    "   for `settled` the head has stood still. Otherwise the entry is `skipped`, with the reason. With `tag:` and `title:` the newest such commit is merged, whatever",
+    "   was pushed after it. A revision or a subfolder belongs to the id: `org/name@revision/sub/folder`.",
+    "2. **Which base?** `base`, else the first pattern of `bases` that fits what the adapter's config names, else what it names. A base that has changed",
+    "   since the result was made is kept at its old commit, and the report says so, unless `follow-base` is set. A new commit with the same contents is no change.",
+    "3. **Has anything changed?** Adapters, weights, base and settings are compared with the receipt in the target. Where all are the same it is `unchanged`; a newer version of",
+    "   this program alone is no reason to merge again, `sync --rebuild` is. New words in an adapter's card give the result's card new words.",
+    "4. **With `publish: pr`** an open pull request with the same result is `unchanged`, and one that was closed without being merged isn't made again.",
+    "5. What is due is merged, those with one base one after the other. A failure stops nothing else; the exit code is then 10.",
+    "6. `supersedes` writes `new_version` into the card of the older repository, in a commit of its own, once the result stands. Where the token may not write there, the report says so.",
+    "",
+    "## Options of `sync`",
+    "",
+    "| option | meaning |",
+    "|---|---|",
+    "| `--only GLOB` | Only entries whose target or adapter is like this. |",
+    "| `--dry-run` | Plan what is due and write nothing, for pull requests; what is due has the status `done` in JSON. No token that writes is needed. |",
+    '| `--matrix` | Write what is due to stdout as the matrix of a GitHub workflow, `{"include": [{"to": ..., "adapter": ..., "base": ...}]}`; each job then runs `sync --only` with its `to`. |',
+    "| `--rebuild` | Merge again what stands already; what isn't ready still waits. |",
+    "| `--json` | The report of each entry, one a line, as soon as it is known. |",
+    "| `--report` | Folder that gets a folder with `report.json` and `report.html` for each target. |",
+    "| `--quiet` | Show nothing but errors. |",
+)
+_DEFAULTS = {"settle": "15min", "skip_commits": "Training in progress*", "follow_base": "false"}
 _CONVERTERS = Path(__file__).parent / "converters.json"
 _FATES = {
     "whole": "edited as it is",
@@ -87,6 +143,7 @@ def pages() -> dict[str, str]:
     return {
         "reference/codes.md": _codes(),
         "reference/options.md": _options(),
+        "reference/merges.md": _merges(),
         "reference/adapters.md": _adapters(),
         "reference/converters.md": _converters(),
         "guides/when-a-check-fails.md": _guide(),
@@ -165,6 +222,43 @@ def _options() -> str:
         "There is no option for a token: `HF_TOKEN`, or what `hf auth login` has kept, counts; `HF_WRITE_TOKEN` is one for publishing alone.",
         "Neither is there one for a revision or a subfolder: an id carries them, `org/name@revision/sub/folder`.",
     )
+
+
+def _merges() -> str:
+    own = [f for f in Entry.model_fields if f not in Defaults.model_fields]
+    terms = [*own, "to", *Terms.model_fields]
+    rest = [f for f in Entry.model_fields if f not in terms]
+    return _page(
+        *_MERGES_INTRODUCTION,
+        "## Top level",
+        "",
+        "| key | meaning |",
+        "|---|---|",
+        *(f"| `{name}` | {f.description} |" for name, f in Merges.model_fields.items()),
+        "",
+        "## Keys of an entry",
+        "",
+        "All but `adapter` and `supersedes` may stand in `defaults` too.",
+        "",
+        "| key | default | meaning |",
+        "|---|---|---|",
+        *(_key(name, Entry.model_fields[name]) for name in terms),
+        "",
+        "And every [option of `run`](options.md), without its dashes:",
+        f"{', '.join(f'`{_kebab(name)}`' for name in rest)}.",
+        "",
+        *_MERGES_END,
+    )
+
+
+def _kebab(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _key(name: str, field: FieldInfo) -> str:
+    shown = _DEFAULTS.get(name) or (field.default if isinstance(field.default, str) else "")
+    default = f"`{shown}`" if shown else ""
+    return f"| `{_kebab(name)}` | {default} | {field.description} |"
 
 
 def _adapters() -> str:

@@ -14,6 +14,7 @@ PAGES = [
     "reference/adapters.md",
     "reference/codes.md",
     "reference/converters.md",
+    "reference/merges.md",
     "reference/options.md",
     "guides/when-a-check-fails.md",
 ]
