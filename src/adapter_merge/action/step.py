@@ -1,0 +1,232 @@
+"""What a step of a workflow asks for: the inputs of `action.yml`, as values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from adapter_merge.errors import RequestError
+from adapter_merge.merges import MERGES
+from adapter_merge.publishing import Publishing
+from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
+
+Command = Literal["run", "plan", "check", "verify", "publish", "sync"]
+Release = Literal["none", "draft", "publish"]
+_Model = TypeVar("_Model", bound=BaseModel)
+
+# The names that aren't their field's: a list is one adapter mostly, and `for` is a word of Python's.
+_INPUTS = {"adapters": "adapter", "wanted": "for"}
+_WORDS = (
+    "ignore",
+    "strict",
+    "wanted",
+)  # several in one input, with spaces, commas or lines between them
+_OPTION = re.compile(r"`--(?P<name>[a-z][a-z-]*)(?: (?P<value>[a-z]+))?`")
+_LONGEST = 200  # characters of a value in a message
+
+_CHECKED = (
+    *("adapters", "base", "layout", "native", "probe", "probes", "device"),
+    *("allow_pickle", "ignore", "strict"),
+)
+
+
+class Step(BaseModel):
+    """The inputs that aren't the request's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: Command = Field(
+        "run",
+        description="What is done: `run` merges, `plan` is its dry run, `check` and `verify` look at a result, `publish` sends one, "
+        "`sync` brings all targets to what a list says.",
+    )
+    folder: RepoRef | None = Field(
+        None,
+        description="What `check`, `verify` and `publish` are about: a folder, or for `verify` a Hub id too.",
+    )
+    wanted: tuple[str, ...] = Field(
+        (),
+        description="Programs that must be able to load what `check` looks at, such as `vllm,tei`.",
+    )
+    merges: Path = Field(
+        MERGES, description="The list of adapters and targets that `sync` works on."
+    )
+    only: str | None = Field(
+        None,
+        description="Entries that `sync` works on: those whose target or adapter is like this, such as `org/*`.",
+    )
+    rebuild: bool = Field(False, description="Let `sync` merge again what stands already.")
+    dry_run: bool = Field(
+        False,
+        description="Let `sync` plan what is due, and write nothing; on a pull request it always does.",
+    )
+    release: Release = Field(
+        "none",
+        description="Whether a result is also told of in a release of this repository: as a `draft`, or published; it needs `contents: write`.",
+    )
+    report: Path | None = Field(
+        None,
+        description="Folder that gets the report's pages, the receipt and `SHA256SUMS`; left out, one of the runner's that is gone after the job.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A step's inputs, read: `given` holds those fields of the request that have a value."""
+
+    step: Step
+    given: Mapping[str, Any]
+
+    def request(self) -> Request:
+        """The request of `run` and `plan`.
+
+        Raises:
+            RequestError: the inputs don't make one.
+        """
+        if "adapters" not in self.given:
+            raise RequestError(
+                f"input `adapter` is empty, and `command: {self.step.command}` needs it",
+                hint="Name a folder or a Hub id: `adapter: org/adapter`.",
+            )
+        return _valid(Request, self.given)
+
+    def settings(self) -> Settings:
+        """What the inputs say besides adapters and publishing."""
+        known = Settings.model_fields
+        return _valid(Settings, {n: v for n, v in self.given.items() if n in known})
+
+    def adapters(self) -> tuple[AdapterRef, ...]:
+        """The adapters that `check` holds a folder against; there may be none."""
+        wanted = {"adapters": self.given.get("adapters", ["./none"])}
+        found = _valid(Request, {**wanted, "to": "./none"}).adapters
+        return found if "adapters" in self.given else ()
+
+    def sending(self) -> Publishing:
+        """How `publish` sends."""
+        known = Publishing.model_fields
+        return _valid(Publishing, {n: v for n, v in self.given.items() if n in known})
+
+    def to(self) -> RepoRef:
+        """Where `publish` sends it.
+
+        Raises:
+            RequestError: nothing is named.
+        """
+        found = self.settings().to
+        if found is None:
+            raise RequestError(
+                "input `to` is empty, and `command: publish` needs it",
+                hint="Name a repository on the Hub: `to: org/name`.",
+            )
+        return found
+
+    def folder(self) -> RepoRef:
+        """What the step is about.
+
+        Raises:
+            RequestError: nothing is named.
+        """
+        if self.step.folder is None:
+            raise RequestError(
+                f"input `folder` is empty, and `command: {self.step.command}` needs it",
+                hint="Name what a merge made: `folder: ./merged`.",
+            )
+        return self.step.folder
+
+
+def input_name(field: str) -> str:
+    """A field's input."""
+    return _INPUTS.get(field, field).replace("_", "-")
+
+
+def variable(field: str) -> str:
+    """The variable in which `action.yml` hands over a field's input."""
+    return f"INPUT_{input_name(field).replace('-', '_').upper()}"
+
+
+def read_step(environment: Mapping[str, str]) -> Asked:
+    """The step's inputs; an empty one isn't given, and its default counts.
+
+    Raises:
+        RequestError: a value isn't one, or an input has no meaning for the command; it names the input.
+    """
+    step = _valid(Step, _given(Step, environment))
+    given = _given(Request, environment)
+    taken = _taken(step.command)
+    asked = {f for f in step.model_fields_set if getattr(step, f) != Step.model_fields[f].default}
+    for field in sorted({*given, *asked} - taken):
+        raise RequestError(
+            f"input `{input_name(field)}` means nothing to `command: {step.command}`",
+            hint="Take it away, or choose the command that it belongs to.",
+        )
+    return Asked(step=step, given=given)
+
+
+def _taken(command: Command) -> frozenset[str]:
+    """The fields that a command looks at."""
+    own: tuple[str, ...]
+    match command:
+        case "run":
+            own = (*Request.model_fields, "release")
+        case "plan":
+            own = tuple(Request.model_fields)
+        case "check":
+            own = (*_CHECKED, "folder", "wanted")
+        case "verify":
+            own = ("folder",)
+        case "publish":
+            own = (*Publishing.model_fields, "folder", "to", "overwrite", "release")
+        case "sync":
+            own = ("merges", "only", "rebuild", "dry_run")
+    return frozenset((*own, "command", "report"))
+
+
+def _given(model: type[BaseModel], environment: Mapping[str, str]) -> dict[str, Any]:
+    found = {field: environment.get(variable(field), "") for field in model.model_fields}
+    return {field: _parts(field, text) for field, text in found.items() if text.strip()}
+
+
+def _parts(field: str, text: str) -> str | list[str]:
+    if field == "adapters":
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    if field in _WORDS:
+        return text.replace(",", " ").split()
+    return text.strip()
+
+
+def _valid(model: type[_Model], values: Mapping[str, Any]) -> _Model:
+    try:
+        return model.model_validate(values)
+    except ValidationError as e:
+        first = e.errors(include_url=False)[0]
+        name = input_name(str(first["loc"][0])) if first["loc"] else ""
+        subject = f"input `{name}`: " if name else ""
+        raise RequestError(
+            f"{subject}{_sentence(first)}",
+            hint="The inputs stand in `action.yml`, with the values that they take.",
+        ) from e
+
+
+def _sentence(error: Any) -> str:
+    value = str(error["input"])[:_LONGEST]
+    match error["type"]:
+        case "value_error":
+            return _OPTION.sub(_as_input, str(error["ctx"]["error"]))
+        case "literal_error":
+            return f"`{value}` is not one of {error['ctx']['expected']}".replace("'", "`")
+        case "bool_parsing":
+            return f"`{value}` is neither `true` nor `false`"
+        case "int_parsing" | "float_parsing":
+            return f"`{value}` is not a number"
+        case _:
+            return f"`{value}`: {error['msg']}"
+
+
+def _as_input(option: re.Match[str]) -> str:
+    value = f": {option['value']}" if option["value"] else ""
+    return f"`{option['name']}{value}`"

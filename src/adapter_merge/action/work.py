@@ -1,0 +1,97 @@
+"""Doing what a step asks for: the same calls that the command line makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from adapter_merge.action.step import Asked
+from adapter_merge.errors import Interrupted, RequestError, SomeFailed
+from adapter_merge.github.summary import Told
+from adapter_merge.merges import Wanted, read_merges
+from adapter_merge.ports import Reporter
+from adapter_merge.report import Report
+
+_PULLS = ("pull_request", "pull_request_target")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """What a step has done.
+
+    Attributes:
+        told: what there is to tell.
+        status: of the step: `planned`, a report's own, or of several the weightiest.
+        code: what the process ends with.
+    """
+
+    told: Told
+    status: str
+    code: int
+
+
+def work(asked: Asked, reporter: Reporter, *, event: str) -> Done:
+    """Do it; what goes wrong with the merge itself is in the report.
+
+    Raises:
+        AdapterMergeError: the inputs don't make a request, or a dry run found why it can't be done.
+    """
+    # Behind the inputs, so that a wrong one is told at once.
+    from adapter_merge import assemble
+
+    step = asked.step
+    match step.command:
+        case "run":
+            return _one(assemble.run(asked.request(), reporter))
+        case "plan":
+            return Done(told=Told(plan=assemble.dry_run(asked.request())), status="planned", code=0)
+        case "check":
+            settings = asked.settings()
+            look = partial(assemble.check, base=settings.base, adapters=asked.adapters())
+            wanted = frozenset(step.wanted)
+            return _one(look(asked.folder(), settings=settings, wanted=wanted, reporter=reporter))
+        case "verify":
+            return _one(assemble.verify(asked.folder()))
+        case "publish":
+            return _one(_publish(asked, reporter))
+        case "sync":
+            dry = step.dry_run or event in _PULLS
+            return _several(assemble.sync(_entries(asked), reporter=reporter, dry=dry))
+
+
+def _publish(asked: Asked, reporter: Reporter) -> Report:
+    from adapter_merge import assemble
+
+    folder, to, settings = asked.folder(), asked.to(), asked.settings()
+    send = partial(assemble.publish, overwrite=settings.overwrite, reporter=reporter)
+    return send(folder, to, asked.sending())
+
+
+def _entries(asked: Asked) -> tuple[Wanted, ...]:
+    step = asked.step
+    found = tuple(e for e in read_merges(step.merges) if step.only is None or e.fits(step.only))
+    if not found:
+        raise RequestError(
+            f"input `only`: no entry of `{step.merges}` has a target or an adapter like `{step.only}`",
+            hint="Take it away, or write it as a target of that file, where `*` stands for anything.",
+        )
+    return tuple(e.again() for e in found) if step.rebuild else found
+
+
+def _one(report: Report) -> Done:
+    code = 0 if report.error is None else report.error.code
+    return Done(told=Told(reports=(report,)), status=report.status, code=code)
+
+
+_BY_WEIGHT = ("failed", "merged", "done", "unchanged", "skipped")
+
+
+def _several(reports: tuple[Report, ...]) -> Done:
+    """As the command line ends: with 10 where a merge failed."""
+    codes = {r.error.code for r in reports if r.error is not None}
+    found = {r.status for r in reports}
+    status = next((s for s in _BY_WEIGHT if s in found), "unchanged")
+    code = SomeFailed.exit_code if codes else 0
+    if Interrupted.exit_code in codes:
+        code = Interrupted.exit_code
+    return Done(told=Told(reports=reports), status=status, code=code)
