@@ -139,6 +139,7 @@ def _into_folder(job: Job, state: Run, reporter: Reporter) -> None:
 
 def _onto_hub(job: Job, state: Run, reporter: Reporter, remote: RemoteTarget) -> None:
     """Publish what isn't there yet; merge what doesn't wait to be sent."""
+    recover(job.sources.target.root)
     sends, hub = job.request.publish != "none", state.machine.around.connected()
     if sends:
         with state.timed("allow"):
@@ -205,6 +206,8 @@ def _refresh_there(job: Job, state: Run, receipt: Receipt, hub: Hub) -> None:
         _send_card(job, state, receipt, card, hub)
     if tag is not None and standing is None:
         hub.tag(remote.repo, tag, str(remote.head))
+    if job.sources.target.state is TargetState.OURS:
+        discard(job.sources.target.root)  # it waited to be sent, and stands there now
 
 
 def _standing_tag(job: Job, receipt: Receipt, remote: RemoteTarget, hub: Hub) -> str | None:
@@ -341,7 +344,8 @@ def _make(job: Job, state: Run, reporter: Reporter, *, device: str, work: WorkFo
     probe = probe_record(probed)
     state.report = replace(state.report, findings=weighed, relative_changes=changes, probe=probe)
     inspection = replace(inspection, findings=weighed)
-    return receipt_of(plan, sources, merged, inspection, versions=state.machine.versions)
+    machine = state.machine
+    return receipt_of(plan, sources, merged, inspection, versions=machine.versions, run=machine.run)
 
 
 def _standing(target: Target) -> Readme | None:

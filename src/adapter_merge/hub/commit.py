@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from adapter_merge.errors import (
@@ -145,11 +145,16 @@ def _looked(
 
 
 def _never_left(lost: HubUnavailable) -> bool:
-    """Whether the request surely wasn't done: there was no connection, or an answer that says so."""
+    """Whether the commit surely wasn't made: no connection, an answer that says so, or one asked before it."""
     cause = lost.__cause__
     if isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         return True
-    return getattr(getattr(cause, "response", None), "status_code", None) == 429
+    if getattr(getattr(cause, "response", None), "status_code", None) == 429:
+        return True
+    with suppress(AttributeError, RuntimeError):  # what else an error may be knows no request
+        request = cause.request if isinstance(cause, httpx.RequestError) else cause.response.request  # type: ignore[union-attr]
+        return "/commit/" not in request.url.path
+    return False
 
 
 def _unknown(publication: Publication) -> HubUnavailable:

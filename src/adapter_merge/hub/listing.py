@@ -77,13 +77,12 @@ def _entries(client: Client, place: Place, asked: Asked) -> Iterator[dict[str, A
 def _page(client: Client, asked: Asked, url: str) -> tuple[list[dict[str, Any]], str | None]:
     """One page, and the address of the next."""
 
-    def act() -> tuple[bytes, str | None]:
+    def act() -> tuple[Any, str | None]:
         with answering(client, asked, url) as response:
             content = first_bytes(response, _MOST_BYTES, asked)
-            return content, response.links.get("next", {}).get("url")
+            return parsed_json(content, asked), response.links.get("next", {}).get("url")
 
-    content, following = client.patience.persist(act)
-    entries = parsed_json(content, asked)
+    entries, following = client.patience.persist(act)
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         raise Corrupt(
             f"{asked.host} sends no list of the files of {asked.thing}",

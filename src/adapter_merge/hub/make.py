@@ -17,24 +17,11 @@ def make_repository(client: Client, publication: Publication) -> str:
         Refused: it may not be made, or can be read by more people than it should be.
     """
     repo = publication.repo
-    asked = client.asked(repo, write=True)
-    try:
-        with translated(asked):
-            client.writer.create_repo(repo, private=publication.private)
-    except HubUnavailable:
-        if access_of(client, repo) is None:
-            raise
-    except Conflict as e:
-        if access_of(client, repo) is None:
-            raise Refused(
-                f"`{repo}` stands already, and this token may not see it",
-                hint="Use a token that may write there, or name another repository with `--to`.",
-            ) from e
-        raise
+    _create(client, publication)
     if publication.gated:
 
         def gate() -> None:
-            with translated(asked):
+            with translated(client.asked(repo, write=True)):
                 # Nobody here knows how strictly the sources are gated.
                 client.writer.update_repo_settings(repo, gated="manual")
 
@@ -46,6 +33,31 @@ def make_repository(client: Client, publication: Publication) -> str:
             f"`{repo}` was made by somebody else meanwhile", hint="Run the same command again."
         )
     return make_branch(client, publication) if publication.branch not in {None, MAIN} else head
+
+
+def _create(client: Client, publication: Publication) -> None:
+    """Where an answer gets lost it may be there nevertheless; whether it is empty is looked at afterwards."""
+    repo, lost = publication.repo, False
+
+    def act() -> None:
+        nonlocal lost
+        try:
+            with translated(client.asked(repo, write=True)):
+                client.writer.create_repo(repo, private=publication.private)
+        except HubUnavailable:
+            lost = True
+            if access_of(client, repo) is None:
+                raise
+        except Conflict as e:
+            if access_of(client, repo) is None:
+                raise Refused(
+                    f"`{repo}` stands already, and this token may not see it",
+                    hint="Use a token that may write there, or name another repository with `--to`.",
+                ) from e
+            if not lost:
+                raise
+
+    client.patience.persist(act)
 
 
 def _require_closed(client: Client, publication: Publication) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from adapter_merge.hub.translate import translated
 from adapter_merge.readme import MOST, README, Readme
 from adapter_merge.receipt import RECEIPT_NAME, Receipt
 from adapter_merge.remote import Access, Commit, RemoteFile, RemoteTarget
+from adapter_merge.sending import git_oid
 
 MAIN = "main"
 _MOST_README = 4 * MOST  # bytes
@@ -115,9 +117,8 @@ def _receipt(client: Client, place: Place, files: Mapping[str, RemoteFile]) -> R
     file = files.get(RECEIPT_NAME)
     if file is None or file.size > _MOST_RECEIPT:
         return None
-    content = Remote(client=client, place=place, path=RECEIPT_NAME, size=file.size)
     try:
-        return Receipt.model_validate_json(content.span(0, file.size))
+        return Receipt.model_validate_json(_content(client, place, RECEIPT_NAME, file))
     except ValidationError:
         return None
 
@@ -126,8 +127,29 @@ def _readme(client: Client, place: Place, files: Mapping[str, RemoteFile]) -> Re
     file = files.get(README)
     if file is None:
         return None
-    content = Remote(client=client, place=place, path=README, size=file.size)
-    return Readme.parse(content.span(0, min(file.size, _MOST_README)).decode(errors="replace"))
+    if file.size > _MOST_README:
+        content = Remote(client=client, place=place, path=README, size=file.size)
+        return Readme.parse(content.span(0, _MOST_README).decode(errors="replace"))
+    return Readme.parse(_content(client, place, README, file).decode(errors="replace"))
+
+
+def _content(client: Client, place: Place, path: str, file: RemoteFile) -> bytes:
+    """A small file whole: what people wrote is published again, so no byte of it may come wrong.
+
+    Raises:
+        Corrupt: it isn't what was listed, twice.
+    """
+    remote = Remote(client=client, place=place, path=path, size=file.size)
+    for _ in range(2):
+        content = remote.span(0, file.size)
+        if file.sha256 is not None and hashlib.sha256(content).hexdigest() == file.sha256:
+            return content
+        if file.sha256 is None and git_oid(content) == file.oid:
+            return content
+    raise Corrupt(
+        f"`{path}` of `{place.repo}` has other bytes than the Hub's list of files says",
+        hint="Run the same command again; behind a proxy or a mirror, ask for the file without it.",
+    )
 
 
 def _moment(text: str) -> datetime:
@@ -141,14 +163,14 @@ def history(client: Client, repo: str, revision: str) -> Iterator[Commit]:
     url = f"{client.endpoint}/api/models/{repo}/commits/{quote(revision, safe='')}"
     for _ in range(_MOST_PAGES):
 
-        def act(url: str = url) -> tuple[bytes, str | None]:
+        def act(url: str = url) -> tuple[Any, str | None]:
             with answering(client, asked, url) as response:
                 content = first_bytes(response, _MOST_PAGE, asked)
-                return content, response.links.get("next", {}).get("url")
+                return parsed_json(content, asked), response.links.get("next", {}).get("url")
 
-        content, following = client.patience.persist(act)
+        entries, following = client.patience.persist(act)
         with translated(asked):
-            for entry in parsed_json(content, asked):
+            for entry in entries:
                 yield Commit(
                     id=entry["id"],
                     title=entry["title"],
