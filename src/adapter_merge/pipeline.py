@@ -51,6 +51,7 @@ from adapter_merge.stages.resolve import resolve
 from adapter_merge.stages.seal import seal
 from adapter_merge.stages.validate import judge_licence, validate
 from adapter_merge.streaming import prepare
+from adapter_merge.unplaced import unplaced
 from adapter_merge.weighing import as_asked, explain, judge, stop_on_failure
 from adapter_merge.work import (
     WorkFolder,
@@ -301,6 +302,8 @@ def _merge(job: Job, state: Run, reporter: Reporter) -> None:
             kept = f"Look at `{keep_aside(work)}`. " if job.request.keep_failed else ""
             stop_on_failure(verdict, hint=f"{kept}{explain(verdict)}")
         receipt = made.model_copy(update={"findings": finding_records(verdict.findings)})
+        if target.remote is not None:
+            receipt = unplaced(receipt)
         with state.timed("seal"):
             seal(receipt, card.text, target, work=work)
     state.report = replace(state.report, status="merged", files=receipt.files)

@@ -43,6 +43,7 @@ from adapter_merge.stages.describe import Subject, describe
 from adapter_merge.stages.publish import publish as sent_by
 from adapter_merge.stages.publish import tagged
 from adapter_merge.targets import remote_of
+from adapter_merge.unplaced import unplaced
 from adapter_merge.weighing import judge, stop_on_failure
 from adapter_merge.work import steady
 
@@ -234,6 +235,10 @@ def _send(errand: _Errand, state: Run, reporter: Reporter, hub: Hub) -> None:
     with TemporaryDirectory(prefix="adapter-merge-") as place:
         with state.timed("describe"):
             Path(place, README).write_text(_card(errand, state), encoding="utf-8")
+            told = unplaced(errand.sealed.receipt)
+            Path(place, RECEIPT_NAME).write_text(
+                f"{told.model_dump_json(indent=2)}\n", encoding="utf-8"
+            )
         result = _result(errand, Path(place))
         total = sum(piece.size for piece in result.pieces.values())
         with state.timed("publish"), reporter.working("publish", total) as advance:
