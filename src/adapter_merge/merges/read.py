@@ -149,7 +149,8 @@ def _wrong(
     first = min(found, key=lambda e: e["type"] != "extra_forbidden")
     where = (*within, *(kebab(p) if isinstance(p, str) else p for p in first["loc"]))
     where = tuple("adapter" if part == "adapters" else part for part in where)
-    key = next((p for p in reversed(where[:4]) if isinstance(p, str) and p != "merges"), None)
+    inside = where[2:4] if where[:1] == ("merges",) and len(where) > 1 else where[:4]
+    key = next((part for part in reversed(inside) if isinstance(part, str)), None)
     said = sentence(first, Merges if len(where) == 1 else Entry)
     if key is not None and first["type"] != "extra_forbidden":
         said = f"`{key}`: {said}"
