@@ -14,11 +14,11 @@ from huggingface_hub import constants
 from rich.console import Console
 
 from adapter_merge import assemble, pipeline
-from adapter_merge.cli.report import report_json
 from adapter_merge.cli.talk import Talk
 from adapter_merge.hub.client import connect
 from adapter_merge.hub.edge import HubEdge
 from adapter_merge.hub.retry import Patience
+from adapter_merge.kept import report_json
 from adapter_merge.localhub import LocalHub, Settings
 from adapter_merge.pages import page
 from adapter_merge.ports import Surroundings
