@@ -37,9 +37,10 @@ lint: setup ## Check format, style, spelling and workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
-	$(BIN)/zizmor --offline --quiet $(WORKFLOWS)
+	$(BIN)/zizmor --offline --quiet $(WORKFLOWS) action.yml
 	$(BIN)/actionlint $(WORKFLOWS)
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 
 type: setup ## Check types with mypy
 	$(BIN)/mypy
@@ -53,7 +54,8 @@ lock: setup ## Pin what the Action and the image install, with digests
 	  --custom-compile-command 'make lock' --override action/override.txt --no-emit-package torch \
 	  --constraint constraints.txt --extra probe pyproject.toml action/beside.in --output-file requirements.lock
 
-docs: setup ## Write the generated pages of docs
+docs: setup ## Write action.yml and the generated pages of docs
+	$(BIN)/python action/write.py
 	$(BIN)/python docs/generate.py
 
 docs-converters: setup ## Try every model class of transformers again, for docs/reference/converters.md
@@ -61,6 +63,7 @@ docs-converters: setup ## Try every model class of transformers again, for docs/
 	$(BIN)/python docs/generate.py
 
 check: lint type layers ## Everything that CI checks, but the tests
+	$(BIN)/python action/write.py --check
 	$(BIN)/python docs/generate.py --check
 
 test: setup ## Run the tests on two processes

@@ -21,10 +21,7 @@ from pathlib import Path
 
 TORCH, NEWEST = (2, 4), 3  # from, and the major version before which
 _WISHES = ("auto", "cpu", "cuda", "skip")
-_INDEXES = {
-    "cpu": "https://download.pytorch.org/whl/cpu",
-    "cuda": "https://pypi.org/simple",
-}
+_CPU = "https://download.pytorch.org/whl/cpu"
 _LOCK = "requirements.lock"
 _DONE = ".adapter-merge-ready"
 
@@ -40,7 +37,11 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Torch:
-    """The torch that the environment gets: one that lies in `place`, or else one from `index`; neither is none."""
+    """The torch that the environment gets: one that lies in `place`, or else this version; neither is none.
+
+    With an `index` it comes without its dependencies, which are locked; without one from pip's own index, with CUDA's libraries
+    where they belong to it.
+    """
 
     place: str = ""
     index: str = ""
@@ -57,14 +58,12 @@ def wished(environment: Mapping[str, str], action: Path) -> Torch:
         return Torch()
     if wish == "auto" and not index and (found := imported()) is not None:
         return found
-    if not index and wish != "cuda" and sys.platform == "darwin":
-        index = _INDEXES["cuda"]  # macOS has one build, and it isn't on the index of those for CPUs
-    pinned = next(
-        line.partition("==")[2].strip()
-        for line in (action / "constraints.txt").read_text(encoding="utf-8").splitlines()
-        if line.startswith("torch==")
-    )
-    return Torch(index=index or _INDEXES["cpu" if wish == "auto" else wish], version=pinned)
+    # macOS has one build of torch, and it isn't on the index of those for CPUs.
+    if not index and wish != "cuda" and sys.platform != "darwin":
+        index = _CPU
+    lines = (action / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = next(line for line in lines if line.startswith("torch=="))
+    return Torch(index=index, version=pinned.partition("==")[2].strip())
 
 
 def imported() -> Torch | None:
@@ -119,17 +118,19 @@ def _make(action: Path, place: Path, torch: Torch) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     venv.create(place, with_pip=True, symlinks=True)
     python = place / "bin" / "python"
+    lock = str(action / _LOCK)
+    _pip(python, "--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement", lock)
     if torch.place:
         site = sysconfig.get_path("purelib", "venv", {"base": str(place)})
         (Path(site) / "torch-of-the-runner.pth").write_text(f"{torch.place}\n", encoding="utf-8")
         print(f"torch {torch.version} of {torch.place}")
-    lock = str(action / _LOCK)
-    _pip(python, "--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement", lock)
-    if torch.index:
-        # CUDA's own libraries come as dependencies, from the same index.
-        alone = () if torch.index == _INDEXES["cuda"] else ("--no-deps",)
-        _pip(python, *alone, "--index-url", torch.index, f"torch=={torch.version}")
+    elif torch.version:
+        _pip(python, *_alone(torch), f"torch=={torch.version}")
     _build(action, place, python)
+
+
+def _alone(torch: Torch) -> tuple[str, ...]:
+    return ("--no-deps", "--index-url", torch.index) if torch.index else ()
 
 
 def _build(action: Path, place: Path, python: Path) -> None:
@@ -144,7 +145,8 @@ def _build(action: Path, place: Path, python: Path) -> None:
 
 
 def _pip(python: Path, *words: str) -> None:
-    command = [str(python), "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command = [str(python), "-I", "-m", "pip", "install", "--quiet", "--no-compile"]
+    command += ["--disable-pip-version-check", "--no-warn-script-location"]
     if subprocess.run([*command, *words], check=False).returncode != 0:  # noqa: S603
         raise Stopped(
             "pip could not install what the Action needs; the lines above say why. "

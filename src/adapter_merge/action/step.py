@@ -60,7 +60,6 @@ class Step(BaseModel):
         None,
         description="Entries that `sync` works on: those whose target or adapter is like this, such as `org/*`.",
     )
-    rebuild: bool = Field(False, description="Let `sync` merge again what stands already.")
     dry_run: bool = Field(
         False,
         description="Let `sync` plan what is due, and write nothing; on a pull request it always does.",
@@ -158,8 +157,7 @@ def read_step(environment: Mapping[str, str]) -> Asked:
     step = _valid(Step, _given(Step, environment))
     given = _given(Request, environment)
     taken = _taken(step.command)
-    asked = {f for f in step.model_fields_set if getattr(step, f) != Step.model_fields[f].default}
-    for field in sorted({*given, *asked} - taken):
+    for field in sorted({*given, *step.model_fields_set} - taken):
         raise RequestError(
             f"input `{input_name(field)}` means nothing to `command: {step.command}`",
             hint="Take it away, or choose the command that it belongs to.",
@@ -182,13 +180,22 @@ def _taken(command: Command) -> frozenset[str]:
         case "publish":
             own = (*Publishing.model_fields, "folder", "to", "overwrite", "release")
         case "sync":
-            own = ("merges", "only", "rebuild", "dry_run")
+            own = ("merges", "only", "dry_run", "rebuild")
     return frozenset((*own, "command", "report"))
 
 
 def _given(model: type[BaseModel], environment: Mapping[str, str]) -> dict[str, Any]:
-    found = {field: environment.get(variable(field), "") for field in model.model_fields}
-    return {field: _parts(field, text) for field, text in found.items() if text.strip()}
+    """The values that differ from their defaults, which `action.yml` hands over too."""
+    found = {name: environment.get(variable(name), "").strip() for name in model.model_fields}
+    return {
+        name: _parts(name, text)
+        for name, text in found.items()
+        if text and not _is_default(text, model.model_fields[name].default)
+    }
+
+
+def _is_default(text: str, default: object) -> bool:
+    return text.lower() == "false" if default is False else text == default
 
 
 def _parts(field: str, text: str) -> str | list[str]:
@@ -230,3 +237,14 @@ def _sentence(error: Any) -> str:
 def _as_input(option: re.Match[str]) -> str:
     value = f": {option['value']}" if option["value"] else ""
     return f"`{option['name']}{value}`"
+
+
+def described(field: str) -> str:
+    """What an input says: its field's sentence, with options as inputs."""
+    known = {**Request.model_fields, **Step.model_fields}
+    if field == "adapters":
+        return (
+            "Adapter, a Hub id (`org/name[@revision][/sub/folder]`) or a folder; several stand on a line each, in the order in which "
+            "they are added, and `org/name=0.5` halves a scale."
+        )
+    return _OPTION.sub(_as_input, str(known[field].description))

@@ -75,7 +75,7 @@ def _entries(asked: Asked) -> tuple[Wanted, ...]:
             f"input `only`: no entry of `{step.merges}` has a target or an adapter like `{step.only}`",
             hint="Take it away, or write it as a target of that file, where `*` stands for anything.",
         )
-    return tuple(e.again() for e in found) if step.rebuild else found
+    return tuple(e.again() for e in found) if asked.settings().rebuild else found
 
 
 def _one(report: Report) -> Done:
