@@ -186,8 +186,12 @@ class Adapter:
 
     @property
     def weights(self) -> Path:
-        """The file of its weights, on this disk once it was pulled."""
-        return self.converted or self.pinned.root / self.checkpoint.files[0].name
+        """The file of its weights, on this disk: a plan may read of one that only its header was pulled of.
+
+        Raises:
+            AdapterMergeError: it can't be brought here.
+        """
+        return self.converted or self.pinned.file(self.checkpoint.files[0].name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

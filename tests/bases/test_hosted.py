@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from adapter_merge.bases import claims_on, refuse_unread
 from adapter_merge.errors import (
+    AdapterKind,
     AdapterMergeError,
     Corrupt,
     Gated,
@@ -20,7 +23,7 @@ from adapter_merge.errors import (
 )
 from adapter_merge.localhub import Fault, Status
 from tests.bases.online import Online, card, commands
-from tests.build import DOWN, UP, write_adapter, write_base
+from tests.build import DOWN, PREFIX, UP, write_adapter, write_base
 
 ADAPTER, BASE = "bot/adapter", "org/Llama-1B"
 BITS = {"quantization_config": {"bits": 4}}
@@ -218,3 +221,23 @@ def test_one_word_is_an_id(online: Online) -> None:
     )
     online.adapter(ADAPTER, "tiny")
     assert online.resolve(ADAPTER).base.pinned.repo == "tiny"
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_plan_brings_weights_here_where_their_values_decide(
+    online: Online, trained: bool
+) -> None:
+    """Of an adapter on a Hub the rest of a plan needs only the header."""
+    attention = {"attn.in_proj_weight": np.ones((24, 8), np.float32)}
+    attention |= {"attn.out_proj.weight": np.ones((8, 8), np.float32)}
+    online.put(BASE, write_base(online.place / "base", attention, model_type="of_nobody"))
+    factors = {
+        f"{PREFIX}attn.out_proj.lora_A.weight": np.ones((4, 8), np.float32),
+        f"{PREFIX}attn.out_proj.lora_B.weight": np.full((8, 4), trained, np.float32),
+    }
+    folder = write_adapter(online.place / "a", factors, base_model_name_or_path=BASE)
+    online.put(ADAPTER, folder)
+    sources = online.resolve(ADAPTER)
+    settled, _ = claims_on(sources.adapters, sources.base)
+    with pytest.raises(AdapterKind, match="out_proj") if trained else nullcontext():
+        refuse_unread(settled.claims, sources.base)

@@ -92,9 +92,10 @@ def _makers(adapter: Adapter, base: Base) -> Iterator[tuple[str, Callable[[], nn
 
 def _load(model: Any, adapter: Adapter) -> None:
     """As `from_pretrained` does it, and as strict as it isn't."""
+    folder = adapter.pinned.root if adapter.converted else adapter.weights.parent
     with quiet(), _no_bars():
         try:
-            found = model.load_adapter(str(adapter.pinned.root))
+            found = model.load_adapter(str(folder))
         except Exception as e:
             raise Misfit(f"transformers can't load it: {said(e)}") from e
     if found is None:
