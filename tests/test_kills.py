@@ -6,12 +6,10 @@ import json
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
 
 import pytest
 
@@ -24,56 +22,16 @@ from tests.build import (
     debris,
     make_case,
 )
-from tests.machine import arguments, command, large_case, refused, verified
+from tests.machine import Forks, arguments, command, forked, large_case, refused, verified
 
 KILLS_OF_THE_COMMAND = 10
 KILLS_WITHOUT_IMPORTS = 40
 
-# One run a line: its arguments, and the seconds after which it is killed. What takes a run's first
-# seconds, the imports, is there already, so that every kill meets the merge itself.
-_FORKS = """
-import json, os, signal, sys, time
-import torch
-from adapter_merge import assemble
-from adapter_merge.cli.main import main
-for line in sys.stdin:
-    words, seconds = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os._exit(main(words))
-    if seconds is not None:
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
-class Forks:
-    """Runs that share their imports; `run` gives the exit code, or minus the signal."""
-
-    def __init__(self, ins: IO[str], outs: IO[str]) -> None:
-        self._ins, self._outs = ins, outs
-
-    def run(self, case: Case, kill_after: float | None = None) -> int:
-        self._ins.write(json.dumps([arguments(case), kill_after]) + "\n")
-        self._ins.flush()
-        return int(self._outs.readline())
-
 
 @pytest.fixture
 def forks() -> Iterator[Forks]:
-    with subprocess.Popen(
-        [sys.executable, "-c", _FORKS],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        yield Forks(process.stdin, process.stdout)
-        process.stdin.close()
+    with forked() as found:
+        yield found
 
 
 class Landings:
@@ -119,15 +77,15 @@ def test_a_kill_at_any_moment_leaves_the_old_target_or_the_new_one(
     for alpha in (98, 99):  # the first waits for the imports
         landings.change(alpha)
         start = time.monotonic()
-        assert forks.run(case) == 0
+        assert forks.run(arguments(case)) == 0
         whole = time.monotonic() - start
         landings.look()
     for alpha in range(KILLS_WITHOUT_IMPORTS):
         landings.change(100 + alpha)
-        forks.run(case, kill_after=moments.uniform(0, 1.1 * whole))
+        forks.run(arguments(case), kill_after=moments.uniform(0, 1.1 * whole))
         landings.look()
     assert landings.seen >= {(True, False), (False, True)}, "the kills missed the merge"
-    assert forks.run(case) == 0
+    assert forks.run(arguments(case)) == 0
     assert debris(tmp_path) == []
     assert verified(case) == assemble.plan(case.request()).recipe
 
@@ -155,11 +113,11 @@ def test_a_second_run_ends_with_6_while_the_first_goes_on(
     for alpha in (98, 99):  # the first waits for the imports
         change_json(case.adapter / "adapter_config.json", lora_alpha=alpha)
         start = time.monotonic()
-        assert forks.run(case) == 0
+        assert forks.run(arguments(case)) == 0
         whole = time.monotonic() - start
     change_json(case.adapter / "adapter_config.json", lora_alpha=100)
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(forks.run, case)
+        first = pool.submit(forks.run, arguments(case))
         while not debris(tmp_path):
             time.sleep(0.001)
         time.sleep(share * whole)

@@ -27,7 +27,7 @@ from adapter_merge.ports import Silent, Surroundings
 from adapter_merge.receipt import RECEIPT_NAME, Receipt
 from adapter_merge.report import Report
 from adapter_merge.request import Request as Wanted
-from tests.build import change_json, make_case
+from tests.build import Case, change_json, make_case
 
 TOKEN = "hf_bot"
 OLD, NEW, BASE = "bot/adapter@v1", "bot/adapter", "bot/base"
@@ -69,9 +69,10 @@ class Line:
 class Runs:
     """A Hub with a base and two commits of an adapter, and runs on it."""
 
-    def __init__(self, hub: LocalHub, root: Path) -> None:
+    def __init__(self, hub: LocalHub, root: Path, case: Case | None = None) -> None:
         self.hub = hub
         self._root = root
+        self._case = case or make_case(root / "case")
         self._count = 0
         self._cards: dict[Kind, str] = {}
         self._stock()
@@ -82,7 +83,7 @@ class Runs:
 
     def _stock(self) -> None:
         self.hub.add_user("bot", TOKEN)
-        case = make_case(self._root / "case")
+        case = self._case
         (case.base / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Base\n")
         config = case.adapter / "adapter_config.json"
         change_json(config, base_model_name_or_path=BASE)
@@ -91,8 +92,16 @@ class Runs:
             added = [CommitOperationAdd(p.name, p) for p in sorted(folder.iterdir())]
             self.api.create_commit(name, added, commit_message="Add")
         self.api.create_tag(NEW, tag="v1")
-        change_json(config, lora_alpha=4)
-        self.api.upload_file(repo_id=NEW, path_or_fileobj=config, path_in_repo=config.name)
+        self.change(alpha=4)
+
+    def change(self, *, alpha: int) -> str:
+        """Commit another adapter; the result is the commit."""
+        config = self._case.adapter / "adapter_config.json"
+        change_json(config, lora_alpha=alpha)
+        made = self.api.upload_file(
+            repo_id=NEW, path_or_fileobj=config, path_in_repo=config.name, commit_message="Train on"
+        )
+        return str(made.oid)
 
     def target(self, kind: Kind) -> Target:
         """A new one, as that kind of run meets it."""
@@ -196,18 +205,16 @@ class Target:
 
     def require_done_once(self) -> None:
         """One commit with the right bytes, and one tag at it; or one pull request, and nothing else."""
-        api = self._runs.api
         older = int(self.kind.again)
         proposals = self._proposals()
-        main = [c.title for c in api.list_repo_commits(self.name) if c.title.startswith("Merge")]
-        tags = {t.name: t.target_commit for t in api.list_repo_refs(self.name).tags}
+        main, tags = self.merges(), self.tags()
         if self.kind.proposes:
             assert len(proposals) == 1
             assert len(main) == len(tags) == older
         else:
             assert proposals == []
             assert len(main) == len(tags) == older + 1
-            assert self.head() in tags.values()
+            assert self._runs.hub.head(self.name) in tags
         self.require_whole()
         revision = proposals[0] if self.kind.proposes else "main"
         receipt = self._require_whole(self._runs.hub.head(self.name, revision=revision))
@@ -218,8 +225,21 @@ class Target:
         found = self._runs.api.get_repo_discussions(self.name, discussion_type="pull_request")
         return [f"refs/pr/{d.num}" for d in found]
 
-    def head(self) -> str:
-        return self._runs.hub.head(self.name)
+    def merges(self) -> list[str]:
+        """Commits of results, newest first."""
+        if not self._runs.api.repo_exists(self.name):
+            return []
+        commits = self._runs.api.list_repo_commits(self.name)
+        return [c.commit_id for c in commits if c.title.startswith("Merge")]
+
+    def tags(self) -> list[str]:
+        """The commits that have one, once for each."""
+        return [t.target_commit for t in self._runs.api.list_repo_refs(self.name).tags]
+
+    def adapter(self) -> str | None:
+        """The adapter's commit that stands on the main branch."""
+        receipt = self._require_whole(self._runs.hub.head(self.name))
+        return None if receipt is None else receipt.adapters[0].commit
 
     def left(self) -> list[str]:
         """What lies in the folder in which results for a Hub are made."""
