@@ -216,8 +216,12 @@ def _standing_tag(job: Job, receipt: Receipt, remote: RemoteTarget, hub: Hub) ->
         found = hub.receipt(remote.repo, commit)
         return None if found is None else found.recipe
 
-    parties = _parties(job.sources)
-    return standing_tag(job.request, receipt, parties, remote.tags, recipe_at=recipe_at)
+    return standing_tag(job.request, receipt, _told_by(receipt), remote.tags, recipe_at=recipe_at)
+
+
+def _told_by(receipt: Receipt) -> tuple[Party, ...]:
+    """The sources that a result was made from: a later commit with the same content gives it no other tag."""
+    return parties_of(receipt.base, receipt.adapters, {})
 
 
 def _send_card(job: Job, state: Run, receipt: Receipt, card: Card, hub: Hub) -> None:
@@ -377,7 +381,7 @@ def _tag_to_come(job: Job, receipt: Receipt) -> str | None:
     remote = job.sources.target.remote
     if remote is None:
         return None
-    return chosen_tag(job.request, receipt, _parties(job.sources), remote.tags)
+    return chosen_tag(job.request, receipt, _told_by(receipt), remote.tags)
 
 
 def drafted(request: Request, sources: Sources) -> Plan:
