@@ -188,6 +188,7 @@ def this_machine() -> Machine:
         versions=_versions(),
         workers=min(_processors(), _MOST_WORKERS),
         free=_free,
+        disk=_disk,
         around=_around(),
         encoder=_encoder,
         run=run_record(os.environ),
@@ -219,8 +220,17 @@ def _hub_cache() -> Path:
 
 def _free(folder: Path) -> int:
     """Bytes that are free where `folder` lies, or would lie."""
-    standing = next(p for p in (folder, *folder.parents) if p.exists())
-    return shutil.disk_usage(standing).free
+    return shutil.disk_usage(_standing(folder)).free
+
+
+def _disk(folder: Path) -> int:
+    """The number of the disk where `folder` lies, or would lie."""
+    return _standing(folder).stat().st_dev
+
+
+def _standing(folder: Path) -> Path:
+    whole = folder.absolute()
+    return next(p for p in (whole, *whole.parents) if p.exists())
 
 
 def _peak_rss() -> int:

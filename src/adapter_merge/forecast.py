@@ -14,6 +14,14 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Room:
+    """Bytes that must be free on a disk, and those that are."""
+
+    needed_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Traffic:
     """What goes to and from a Hub.
 
@@ -40,11 +48,13 @@ class Forecast:
 
     Attributes:
         memory_bytes: resident memory at its peak, with the process that runs models.
-        needed_bytes: what must be free on the target's file system; an old target goes last.
+        needed_bytes: what must be free on the target's file system; an old target goes last. What is
+            pulled counts where the Hub's cache lies there too.
         free_bytes: what is free there.
         seconds: the whole run, with files in the page cache; a slow disk takes longer, and so does a Hub.
         traffic: None where no Hub is asked.
         proof_seconds: those of them in which models are run; 0 where none is.
+        cache: of the disk of the Hub's cache, where that is another one and something is pulled to it.
     """
 
     memory_bytes: int
@@ -53,3 +63,4 @@ class Forecast:
     seconds: float
     traffic: Traffic | None = None
     proof_seconds: float = 0
+    cache: Room | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,16 +18,16 @@ from adapter_merge.errors import (
 )
 from adapter_merge.finding import Verdict, unweighed
 from adapter_merge.flavours import Look
-from adapter_merge.folder import read_receipt
-from adapter_merge.forecast import Forecast, Traffic
+from adapter_merge.folder import read_receipt, sha256
+from adapter_merge.forecast import Forecast, Room, Traffic
 from adapter_merge.plan import Plan
-from adapter_merge.ports import Hub, Reporter
+from adapter_merge.ports import Hub, Reporter, Repository
 from adapter_merge.readme import README, Readme
 from adapter_merge.receipt import RECEIPT_NAME, Receipt, SourceRecord
 from adapter_merge.record import finding_records, probe_record, receipt_of, source_record
 from adapter_merge.remote import OF_THE_HUB, RemoteTarget
 from adapter_merge.report import Report
-from adapter_merge.request import RepoRef, Request
+from adapter_merge.request import Request
 from adapter_merge.running import Job, Machine, Run, failures
 from adapter_merge.sending import (
     Party,
@@ -38,6 +39,7 @@ from adapter_merge.sending import (
     parties_of,
     pieces_of,
     refuse_by_licence,
+    require_free,
     standing_tag,
 )
 from adapter_merge.sources import Sources, Target, TargetState
@@ -145,10 +147,12 @@ def _onto_hub(job: Job, state: Run, reporter: Reporter, remote: RemoteTarget) ->
     if sends:
         with state.timed("allow"):
             _allow(job, remote, hub)
-    receipt = _unchanged_there(job, remote)
+    receipt = _unchanged_there(job, remote, hub)
     if receipt is not None:
         _refresh_there(job, state, receipt, hub)
         return
+    if sends:
+        require_free(job.request, remote.tags)
     receipt = _unchanged(job)
     if receipt is None:
         _merge(job, state, reporter)
@@ -177,8 +181,8 @@ def _parties(sources: Sources) -> tuple[Party, ...]:
     return parties_of(source_record(sources.base), records, access)
 
 
-def _unchanged_there(job: Job, remote: RemoteTarget) -> Receipt | None:
-    """The receipt that stands on the Hub, where it is of the same recipe and all its files are there."""
+def _unchanged_there(job: Job, remote: RemoteTarget, hub: Hub) -> Receipt | None:
+    """The receipt that stands on the Hub, where it is of the same recipe and all its files are as it says."""
     receipt = remote.receipt
     if receipt is None or remote.foreign:
         return None
@@ -187,15 +191,32 @@ def _unchanged_there(job: Job, remote: RemoteTarget) -> Receipt | None:
     same = all(
         told.get(path, record.sha256) == record.sha256 for path, record in receipt.files.items()
     )
-    return receipt if same and _holds(receipt, sizes, job) else None
+    if not same or not _holds(receipt, sizes, job):
+        return None
+    small = [path for path in receipt.files if path in remote.files and path not in told]
+    return (
+        receipt
+        if _are_recorded(small, receipt, hub.result(remote.repo, str(remote.head)))
+        else None
+    )
+
+
+def _are_recorded(paths: Collection[str], receipt: Receipt, repository: Repository) -> bool:
+    """Whether small files, of which a Hub tells no sha256, are what the receipt says: a word of the same length counts."""
+    wanted = [path for path in paths if path not in OF_THE_HUB]
+    repository.have(wanted)
+    root = repository.pinned.root
+    return all(sha256(root / path) == receipt.files[path].sha256 for path in wanted)
 
 
 def _refresh_there(job: Job, state: Run, receipt: Receipt, hub: Hub) -> None:
     """Merge nothing; the card alone is sent, where its sources got new words, and a tag that got lost is set."""
     remote = job.sources.target.remote
     assert remote is not None  # noqa: S101 - a receipt was read there
-    repository = hub.open(RepoRef.model_validate(f"hf://{remote.repo}@{remote.head}"))
-    standing = _standing_tag(job, receipt, remote, hub)
+    repository = hub.result(remote.repo, str(remote.head))
+    at = partial(hub.receipt, remote.repo)
+    told = _told_by(receipt)
+    standing = standing_tag(job.request, receipt, told, remote.tags, receipt_at=at)
     tag = standing or _tag_to_come(job, receipt)
     with state.timed("describe"):
         card = _refreshed(job, state, receipt, Look.of(repository), revision=tag)
@@ -209,14 +230,6 @@ def _refresh_there(job: Job, state: Run, receipt: Receipt, hub: Hub) -> None:
         hub.tag(remote.repo, tag, str(remote.head))
     if job.sources.target.state is TargetState.OURS:
         discard(job.sources.target.root)  # it waited to be sent, and stands there now
-
-
-def _standing_tag(job: Job, receipt: Receipt, remote: RemoteTarget, hub: Hub) -> str | None:
-    def recipe_at(commit: str) -> str | None:
-        found = hub.receipt(remote.repo, commit)
-        return None if found is None else found.recipe
-
-    return standing_tag(job.request, receipt, _told_by(receipt), remote.tags, recipe_at=recipe_at)
 
 
 def _told_by(receipt: Receipt) -> tuple[Party, ...]:
@@ -397,6 +410,11 @@ def drafted(request: Request, sources: Sources) -> Plan:
             f"the target `{target.source}` holds files that no receipt of this program lists: `{strangers[0]}`",
             hint="Name another repository with `--to`, or replace them with `--overwrite`.",
         )
+    if target.state is TargetState.FOREIGN and target.remote is not None:
+        raise TargetNotOurs(
+            f"`{target.root}`, where the result for `{target.source}` is made, holds files that no receipt of this program lists",
+            hint="Move them away, or name another folder with `--work-dir`.",
+        )
     if target.state is TargetState.FOREIGN and not request.overwrite:
         raise TargetNotOurs(
             f"the target `{target.source}` holds files that no receipt of this program lists",
@@ -412,7 +430,19 @@ def forecast(request: Request, sources: Sources, plan: Plan, *, machine: Machine
     proof = None if encoder is None else encoder.cost(plan)
     free = machine.free(sources.target.root)
     guess = foresee(plan, workers=workers, free_bytes=free, proof=proof)
+    pulled, _ = pull_sizes(plan, sources)
+    guess = _with_pulled(guess, pulled, sources.target.root, machine)
     return replace(guess, traffic=_traffic(request, sources, plan))
+
+
+def _with_pulled(guess: Forecast, pulled: int, root: Path, machine: Machine) -> Forecast:
+    """What is pulled lies in the Hub's cache while the result is made: on the target's disk, or on its own."""
+    cache = machine.around.cache
+    if not pulled or cache is None:
+        return guess
+    if machine.disk(cache) == machine.disk(root):
+        return replace(guess, needed_bytes=guess.needed_bytes + pulled)
+    return replace(guess, cache=Room(needed_bytes=pulled, free_bytes=machine.free(cache)))
 
 
 def _traffic(request: Request, sources: Sources, plan: Plan) -> Traffic | None:

@@ -28,6 +28,7 @@ class Machine:
         versions: of this program, Python and the libraries that compute.
         workers: threads to merge with where the request doesn't say.
         free: bytes that are free where a folder lies, or would lie.
+        disk: which disk that is; equal for folders on the same one.
         around: where sources and targets are looked for.
         encoder: what runs models for these settings; None where they want none run. It raises `RequestError`
             for inputs that can't be read.
@@ -39,6 +40,7 @@ class Machine:
     versions: Mapping[str, str]
     workers: int
     free: Callable[[Path], int]
+    disk: Callable[[Path], int]
     around: Surroundings
     encoder: Callable[[Settings], Encoder | None]
     run: RunRecord | None = None

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from adapter_merge import assemble
 from adapter_merge.cli.screen import method, plan_screen, value
-from adapter_merge.forecast import Forecast, Traffic
+from adapter_merge.forecast import Forecast, Room, Traffic
 from adapter_merge.plan import Change, LeftBehind, Plan, WeighedAdapter
 from adapter_merge.receipt import MethodRecord
 from tests.build import DOWN, UP, make_case
@@ -122,6 +122,18 @@ def test_whatever_the_plan_it_is_one_screen(plan: Plan, traffic: Traffic | None)
 def test_a_disk_without_room_is_said_in_words(plan: Plan) -> None:
     poor = replace(FORECAST, free_bytes=1_000_000)
     assert "disk too little: 1.0 MB free, 2.6 GB needed" in words(plan, poor)
+
+
+def test_the_disk_of_the_cache_has_a_line_where_it_is_another(plan: Plan) -> None:
+    assert "cache" not in words(plan)
+    cache = Room(needed_bytes=5_000_000, free_bytes=9_000_000)
+    found = words(plan, replace(FORECAST, cache=cache))
+    assert "cache's disk 5.0 MB needed, 9.0 MB free" in found
+    assert "disk 2.6 GB needed, 80.0 GB free" in found
+    poor = replace(FORECAST, cache=replace(cache, free_bytes=1_000_000))
+    assert "cache's disk too little: 1.0 MB free, 5.0 MB needed" in words(plan, poor)
+    crowd = screen(crowded(plan), replace(FORECAST, cache=cache, traffic=TRAFFIC))
+    assert len(crowd) <= 30
 
 
 def test_nothing_is_said_of_models_that_are_not_run(plan: Plan) -> None:

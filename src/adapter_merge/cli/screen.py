@@ -11,7 +11,7 @@ from rich.table import Table
 from adapter_merge.cli.parts import Part, parts_of
 from adapter_merge.cli.show import Cell, labelled, one_line
 from adapter_merge.figures import about, counted, guessed, middle, nbytes, number
-from adapter_merge.forecast import Forecast, Traffic
+from adapter_merge.forecast import Forecast, Room, Traffic
 from adapter_merge.plan import Change, LeftBehind, Plan, WeighedAdapter
 from adapter_merge.receipt import MethodRecord
 from adapter_merge.request import LayoutName
@@ -36,13 +36,15 @@ def _rows(plan: Plan, forecast: Forecast) -> Iterator[Row]:
     yield from _changed(plan)
     yield "writes", _written(plan)
     yield "disk", _room(forecast)
+    if forecast.cache is not None:
+        yield "cache's disk", _room(forecast.cache)
     traffic = list(_hub(forecast.traffic))
     yield from traffic
     yield "takes", _taken(forecast)
     if forecast.proof_seconds:
         yield "", one_line(f"{guessed(forecast.proof_seconds)} of it to run both models")
     changes = [one_line(_change(c)) for c in plan.changes]
-    yield from _some("declared", changes, _CHANGES - len(traffic))
+    yield from _some("declared", changes, _CHANGES - len(traffic) - (forecast.cache is not None))
     yield from _some("left behind", list(_reasons(plan.left_behind)), _REASONS, "more")
     yield "recipe", plan.recipe[:12]
 
@@ -108,9 +110,9 @@ def _written(plan: Plan) -> Cell:
     )
 
 
-def _room(forecast: Forecast) -> Cell:
-    needed, free = nbytes(forecast.needed_bytes), nbytes(forecast.free_bytes)
-    if forecast.free_bytes < forecast.needed_bytes:
+def _room(room: Forecast | Room) -> Cell:
+    needed, free = nbytes(room.needed_bytes), nbytes(room.free_bytes)
+    if room.free_bytes < room.needed_bytes:
         return one_line(f"too little: {free} free, {needed} needed")
     return one_line(f"{needed} needed, {free} free")
 

@@ -1,0 +1,77 @@
+"""What a plan of ids says of disks: what is pulled and the result, on one disk or on two."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from adapter_merge import assemble, pipeline
+from adapter_merge.forecast import Forecast, Room
+from adapter_merge.plan import Plan
+from adapter_merge.request import Request
+from adapter_merge.stages.pull import pull_sizes
+from adapter_merge.stages.resolve import resolve
+from adapter_merge.work import SPARE
+from tests.bases.online import Online, online
+
+__all__ = ["online"]
+FREE = {1: 70_000_000, 2: 40_000_000}
+
+
+def planned(online: Online, *, disk_of_cache: int) -> tuple[Plan, Forecast, int]:
+    around = online.around()
+    request = Request.model_validate({"adapters": ("bot/adapter",), "to": "./out", "probe": "off"})
+    sources = resolve(request, verb="plan", around=around)
+    plan = pipeline.drafted(request, sources)
+
+    def disk(folder: Path) -> int:
+        return disk_of_cache if folder == around.cache else 1
+
+    machine = replace(
+        assemble.this_machine(), around=around, disk=disk, free=lambda f: FREE[disk(f)]
+    )
+    found = pipeline.forecast(request, sources, plan, machine=machine)
+    return plan, found, pull_sizes(plan, sources)[0]
+
+
+@pytest.fixture
+def stocked(online: Online) -> Online:
+    online.base("org/base")
+    online.adapter("bot/adapter", "org/base")
+    return online
+
+
+def test_one_disk_needs_room_for_what_is_pulled_and_for_the_result(stocked: Online) -> None:
+    plan, found, pulled = planned(stocked, disk_of_cache=1)
+    assert pulled > 1000
+    assert found.needed_bytes == plan.size + pulled + SPARE
+    assert (found.free_bytes, found.cache) == (FREE[1], None)
+
+
+def test_two_disks_need_room_each(stocked: Online) -> None:
+    plan, found, pulled = planned(stocked, disk_of_cache=2)
+    assert found.needed_bytes == plan.size + SPARE
+    assert found.free_bytes == FREE[1]
+    assert found.cache == Room(needed_bytes=pulled, free_bytes=FREE[2])
+
+
+def test_what_is_here_needs_no_room_again(stocked: Online) -> None:
+    _, first, pulled = planned(stocked, disk_of_cache=1)
+    sources = stocked.resolve("bot/adapter", to="./out")
+    for source in (sources.base, *sources.adapters):
+        assert source.pinned.have is not None
+        source.pinned.have(list(source.files), None)
+    _, second, left = planned(stocked, disk_of_cache=1)
+    assert left == 0
+    assert first.needed_bytes - second.needed_bytes == pulled
+    assert planned(stocked, disk_of_cache=2)[1].cache is None
+
+
+def test_a_real_disk_is_told_from_another(tmp_path: Path) -> None:
+    disk = assemble.this_machine().disk
+    assert disk(tmp_path / "not" / "there") == disk(tmp_path) == tmp_path.stat().st_dev
+    other = Path("/proc")
+    if other.exists():
+        assert disk(other) != disk(tmp_path)
