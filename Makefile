@@ -8,13 +8,14 @@ STAMP := .venv/.ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 COLPALI := .venv-colpali
+OLAH := .venv-olah
 # From one index: torchvision works with the build of torch that it was made for.
 TORCHES := $(shell grep -E '^torch(vision)?==' constraints.txt)
 # Where tests ask for colpali-engine or torchvision; some of them have others beside, which run once more.
 COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/contract/test_processors.py tests/encoders tests/flavours
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-colpali fuzz demo bench bench-fidelity
+.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-colpali test-olah fuzz demo bench bench-fidelity
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
@@ -78,6 +79,15 @@ $(COLPALI)/.ready: pyproject.toml constraints.txt
 	$(COLPALI)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(COLPALI)/bin/python -m pip install --quiet -c constraints.txt $(TORCHES) $(if $(TORCH_INDEX),--no-deps --index-url '$(TORCH_INDEX)')
 	$(COLPALI)/bin/python -m pip install --quiet -c constraints.txt --editable '.[demo]' --group dev --group colpali
+	touch $@
+
+test-olah: setup $(OLAH)/.ready ## Pull through olah, a mirror of the Hub, in an environment of its own
+	ADAPTER_MERGE_OLAH=$(CURDIR)/$(OLAH)/bin/olah-cli $(BIN)/python -m pytest tests/hub/test_olah.py
+
+$(OLAH)/.ready: pyproject.toml
+	test -x $(OLAH)/bin/python || $(PYTHON) -m venv $(OLAH)
+	$(OLAH)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(OLAH)/bin/python -m pip install --quiet --group olah
 	touch $@
 
 fuzz: setup ## Ten thousand cases of each kind of stranger's file

@@ -16,6 +16,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub.utils import _xet
 
 from adapter_merge import assemble, pipeline
 from adapter_merge.hub.client import connect
@@ -116,6 +117,9 @@ class Runs:
     def machine(self, folder: Path, limits: Limits | None) -> Any:
         patience = Patience(tries=3, sleep=lambda _: None, limits=limits or Limits())
         cache = folder / "cache"
+        # A run is a process of its own: the client knows no tokens of the Xet store yet.
+        _xet.XET_CONNECTION_INFO_CACHE.clear()
+        _xet.abort_xet_session()
         client = connect(endpoint=self.hub.url, cache=cache, token=TOKEN, patience=patience)
         edge = HubEdge(client)
         around = Surroundings(cache=cache, hub=lambda: edge, work=folder / "work")

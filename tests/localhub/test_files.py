@@ -38,6 +38,13 @@ def test_a_page_can_be_small(tmp_path: Path) -> None:
         assert first.headers["link"].endswith('recursive=true&cursor=2>; rel="next"')
 
 
+def test_a_tree_may_end_with_a_slash(hub: LocalHub) -> None:
+    """As olah, a mirror of the Hub, asks for it."""
+    hub.add_repo(REPO, {"a": b""})
+    found = ask(hub.url, f"GET /api/models/{REPO}/tree/main/?recursive=false")
+    assert [e["path"] for e in json.loads(found.body)] == [".gitattributes", "a"]
+
+
 @pytest.fixture
 def giant(hub: LocalHub, tmp_path: Path) -> bytes:
     """A sparse file of 140 GB in a repository; the result is its header."""

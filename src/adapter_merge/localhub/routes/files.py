@@ -118,6 +118,7 @@ def check_key(state: State, ask: Ask, digest: str) -> None:
 
 ROUTES = (
     route("GET /api/{kind}/{repo}/tree/{rev}", root),
+    route("GET /api/{kind}/{repo}/tree/{rev}/", root),
     route("GET /api/{kind}/{repo}/tree/{rev}/{path}", below),
     route("POST /api/{kind}/{repo}/paths-info/{rev}", paths),
     route("GET /{at}{repo}/resolve/{rev}/{path}", resolve),
