@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import CommitOperationAdd, HfApi, constants
 
 from adapter_merge import assemble
 from adapter_merge.hub.client import connect
@@ -107,8 +107,9 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
     """`bot/base`, and the adapters `bot/one` and `bot/two` that name it."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     with LocalHub(tmp_path / "hub", xet=False) as hub:
         hub.add_user("bot", TOKEN)
         hub.add_user("reader", READER, role="read")
