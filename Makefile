@@ -15,7 +15,7 @@ TORCHES := $(shell grep -E '^torch(vision)?==' constraints.txt)
 COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/contract/test_processors.py tests/encoders tests/flavours
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-colpali test-olah fuzz demo bench bench-fidelity
+.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-colpali test-olah fuzz demo bench bench-hub bench-fidelity
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
@@ -90,6 +90,9 @@ $(OLAH)/.ready: pyproject.toml
 	$(OLAH)/bin/python -m pip install --quiet --group olah
 	touch $@
 
+test-action: setup ## Run the Action in whole jobs on this machine, by act
+	$(BIN)/python -m pytest -n 0 -m act tests/action
+
 fuzz: setup ## Ten thousand cases of each kind of stranger's file
 	$(BIN)/python -m pytest -n 2 tests/test_fuzz.py tests/test_header.py --hypothesis-profile=fuzz
 
@@ -98,6 +101,9 @@ demo: setup ## Train an adapter on a small real model, merge it and compare embe
 
 bench: setup ## Measure memory and speed; writes benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/bench.py
+
+bench-hub: setup ## Measure a whole run on a Hub on loopback beside hf download and upload; writes benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/hub.py
 
 bench-fidelity: setup ## Plant faults in real merges; writes the table of docs/concepts/how-a-merge-is-proved.md
 	$(BIN)/python benchmarks/fidelity.py

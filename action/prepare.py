@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from pathlib import Path
 TORCH, NEWEST = (2, 4), 3  # from, and the major version before which
 _WISHES = ("auto", "cpu", "cuda", "skip")
 _CPU = "https://download.pytorch.org/whl/cpu"
+# pip shows it: a line break in it would let the rest be a command to the runner.
+_ADDRESS = re.compile(r"(?:https?|file)://[\x21-\x7e]+")
 _LOCK = "requirements.lock"
 _DONE = ".adapter-merge-ready"
 
@@ -54,6 +57,8 @@ def wished(environment: Mapping[str, str], action: Path) -> Torch:
     index = environment.get("INPUT_TORCH_INDEX_URL", "").strip()
     if wish not in _WISHES:
         raise Stopped(f"input `torch`: `{wish}` is not one of {', '.join(_WISHES)}")
+    if index and _ADDRESS.fullmatch(index) is None:
+        raise Stopped("input `torch-index-url` is no address such as `https://host/simple`")
     if wish == "skip":
         return Torch()
     if wish == "auto" and not index and (found := imported()) is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic.fields import FieldInfo
 
 from adapter_merge.adapters.hollow.installed import RANGES
@@ -143,6 +144,7 @@ def pages() -> dict[str, str]:
     return {
         "reference/codes.md": _codes(),
         "reference/options.md": _options(),
+        "reference/action.md": _action(),
         "reference/merges.md": _merges(),
         "reference/adapters.md": _adapters(),
         "reference/converters.md": _converters(),
@@ -259,6 +261,31 @@ def _key(name: str, field: FieldInfo) -> str:
     shown = _DEFAULTS.get(name) or (field.default if isinstance(field.default, str) else "")
     default = f"`{shown}`" if shown else ""
     return f"| `{_kebab(name)}` | {default} | {field.description} |"
+
+
+def _action() -> str:
+    action = yaml.safe_load((Path(__file__).parent.parent / "action.yml").read_text("utf-8"))
+    return _page(
+        "# Inputs and outputs of the Action",
+        "",
+        "An empty input isn't given. Flags take `true` and `false`. `ignore`, `strict` and `for` take several words, `adapter` one a line.",
+        "An input that means nothing to the command is an error, and so is a value that isn't one: exit code 2, before anything is done.",
+        "",
+        "| input | default | meaning |",
+        "|---|---|---|",
+        *(_input(name, value) for name, value in action["inputs"].items()),
+        "",
+        "## Outputs",
+        "",
+        "| output | meaning |",
+        "|---|---|",
+        *(f"| `{n}` | {value['description']} |" for n, value in action["outputs"].items()),
+    )
+
+
+def _input(name: str, value: Mapping[str, Any]) -> str:
+    default = f"`{value['default']}`" if value["default"] else ""
+    return f"| `{name}` | {default} | {value['description']} |"
 
 
 def _adapters() -> str:

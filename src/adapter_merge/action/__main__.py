@@ -76,7 +76,11 @@ def _step(
     except ReportNotWritten as e:
         # The merge stands all the same: its status stays.
         code = code or _failed(ErrorRecord.of(e), log).code
-    note = why_none(context) if not tokens.has_hub and _locked_out(reports) else ""
+    note = (
+        why_none(context)
+        if not tokens.has_hub and asked.asks_a_hub and _locked_out(reports)
+        else ""
+    )
     if note:
         log.annotate("notice", note, title="no token")
     told = Told(reports=reports, plan=done.told.plan, note=note)

@@ -31,7 +31,7 @@ _LONGEST = 200  # characters of a value in a message
 
 _CHECKED = (
     *("adapters", "base", "layout", "native", "probe", "probes", "device"),
-    *("allow_pickle", "ignore", "strict"),
+    *("allow_pickle", "allow_remote_code", "ignore", "strict"),
 )
 
 
@@ -80,6 +80,17 @@ class Asked:
 
     step: Step
     given: Mapping[str, Any]
+
+    @property
+    def asks_a_hub(self) -> bool:
+        """Whether anything that the step names is on a Hub."""
+        named = [
+            *self.given.get("adapters", ()),
+            *(self.given.get(n, "./") for n in ("base", "to")),
+        ]
+        folder = self.step.folder
+        on_a_hub = folder is not None and folder.repo is not None
+        return on_a_hub or self.step.command == "sync" or not all(n[0] in "./~" for n in named)
 
     def request(self) -> Request:
         """The request of `run` and `plan`.
@@ -155,6 +166,11 @@ def read_step(environment: Mapping[str, str]) -> Asked:
         RequestError: a value isn't one, or an input has no meaning for the command; it names the input.
     """
     step = _valid(Step, _given(Step, environment))
+    if step.release != "none":
+        raise RequestError(
+            "input `release`: this version makes no releases",
+            hint="Leave it out, and make one in a step behind this one from the outputs `report`, `receipt` and `checksums`.",
+        )
     given = _given(Request, environment)
     taken = _taken(step.command)
     for field in sorted({*given, *step.model_fields_set} - taken):

@@ -44,7 +44,9 @@ def work(asked: Asked, reporter: Reporter, *, event: str) -> Done:
         case "run":
             return _one(assemble.run(asked.request(), reporter))
         case "plan":
-            return Done(told=Told(plan=assemble.dry_run(asked.request())), status="planned", code=0)
+            found = assemble.dry_run(asked.request())
+            reporter.planned(*found)
+            return Done(told=Told(plan=found), status="planned", code=0)
         case "check":
             settings = asked.settings()
             look = partial(assemble.check, base=settings.base, adapters=asked.adapters())

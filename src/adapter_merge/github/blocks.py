@@ -38,7 +38,8 @@ Row = tuple[str, str]
 def of_report(report: Report) -> Iterator[str]:
     """What came of one merge or one look at a result, the important parts first."""
     word = report.layout if report.status == "merged" else report.status
-    yield f"## {SIGNS[report.status]} {word}: {code(middle(report.to or 'nothing', _NAME))}"
+    to = f": {code(middle(report.to, _NAME))}" if report.to else ""
+    yield f"## {SIGNS[report.status]} {word}{to}"
     if report.reason:
         yield sentence(plain(report.reason, _TEXT))
     yield from (sentence(plain(note, _TEXT)) for note in report.notes[:_ROWS])
@@ -48,7 +49,8 @@ def of_report(report: Report) -> Iterator[str]:
         yield f"Next: {sentence(plain(error.hint, _TEXT))}"
     if diagram := flow(report):
         yield fenced(diagram, "mermaid")
-    yield _table(("", ""), _facts(report))
+    if facts := list(_facts(report)):
+        yield _table(("", ""), facts)
     yield from _findings(report.findings)
     yield from _changes(report.changes)
     yield from _left(report.left_behind)
