@@ -30,7 +30,7 @@ def finding(number: int, text: str = "seen") -> Finding:
 def test_tells_what_came_of_what() -> None:
     text = summary(Told(reports=(REPORT,)))
 
-    assert text.startswith("## ✅ merged: `org/merged`")
+    assert text.startswith("## ✓ merged: `org/merged`")
     assert "```mermaid\nflowchart LR" in text
     assert "| adapter | `org/adapter` at `aaaaaaaaaaaa` |" in text
     assert "2 edited of 7" in text

@@ -18,15 +18,15 @@ from adapter_merge.report import Published, Report
 
 # A sign for each status and outcome: nothing is said by colour alone.
 SIGNS = {
-    "merged": "✅",
-    "unchanged": "🟰",
-    "done": "✅",
-    "planned": "📝",
-    "skipped": "⏸️",
-    "failed": "❌",
-    "fail": "❌",
-    "warn": "⚠️",
-    "skip": "⏸️",
+    "merged": "✓",
+    "unchanged": "=",
+    "done": "✓",
+    "planned": "✎",
+    "skipped": "○",
+    "failed": "✕",
+    "fail": "✕",
+    "warn": "!",
+    "skip": "○",
 }
 _ROWS = 40  # of one table; `report.json` has all of them
 _NAME = 80
