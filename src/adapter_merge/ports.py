@@ -120,6 +120,10 @@ class Hub(Protocol):
         """A target as it stands; one that isn't there yet is a value too."""
         ...
 
+    def result(self, repo: str, commit: str) -> Repository:
+        """What a target holds at one commit; who publishes there may see it, whoever reads the sources."""
+        ...
+
     def files(self, repo: str, commit: str) -> Mapping[str, RemoteFile]:
         """Every file of a repository at one commit."""
         ...

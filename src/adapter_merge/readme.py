@@ -88,6 +88,7 @@ class Readme:
         body: everything behind the metadata.
         trouble: why the metadata can't be parsed; None where it can.
         newline: how its lines end; in `front` and `body` all of them end with a plain line feed.
+        lacks: why it isn't all that stands there; None where it is.
     """
 
     metadata: Mapping[str, Any]
@@ -95,18 +96,27 @@ class Readme:
     body: str
     trouble: str | None = None
     newline: str = "\n"
+    lacks: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Readme:
         """Read a README.md; never raises."""
         newline = "\r\n" if "\r\n" in text[:MOST] else "\n"
+        lacks = f"it has more than {MOST:,} characters" if len(text) > MOST else None
         text = text[:MOST].removeprefix("\ufeff").replace("\r\n", "\n")
         match = _FRONT.match(text)
         if match is None:
-            return cls(metadata={}, front="", body=text, newline=newline)
+            return cls(metadata={}, front="", body=text, newline=newline, lacks=lacks)
         front, body = match["front"], text[match.end() :]
         metadata, trouble = _load(front)
-        return cls(metadata=metadata, front=front, body=body, trouble=trouble, newline=newline)
+        return cls(
+            metadata=metadata,
+            front=front,
+            body=body,
+            trouble=trouble,
+            newline=newline,
+            lacks=lacks,
+        )
 
     def text(self, key: str) -> str | None:
         """The value of a key that holds one line of text; None for everything else."""

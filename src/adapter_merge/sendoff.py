@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,7 +43,7 @@ from adapter_merge.sending import (
 from adapter_merge.stages.describe import Subject, describe
 from adapter_merge.stages.publish import publish as sent_by
 from adapter_merge.stages.publish import tagged
-from adapter_merge.targets import remote_of
+from adapter_merge.targets import remote_of, require_whole_card
 from adapter_merge.unplaced import unplaced
 from adapter_merge.weighing import judge, stop_on_failure
 from adapter_merge.work import steady
@@ -172,9 +173,11 @@ def _allowed(
     hub.require_write(target, pull_request=wish.publish == "pr")
     parties = parties_of(receipt.base, receipt.adapters, _access(receipt, hub))
     decided = allow(parties, target, wish, overwrite=overwrite)
+    require_whole_card(target)
     refuse_by_licence(receipt.findings, target, decided)
     there = _stands(sealed, target)
-    standing = _standing_tag(receipt, parties, target, wish, hub) if there else None
+    at = partial(hub.receipt, target.repo)
+    standing = standing_tag(wish, receipt, parties, target.tags, receipt_at=at) if there else None
     return _Errand(
         sealed=sealed,
         parties=parties,
@@ -218,16 +221,6 @@ def _stands(sealed: _Sealed, target: RemoteTarget) -> bool:
     more = target.files.keys() - pieces.keys() - OF_THE_HUB - _CARDS
     differing = {p for p, piece in pieces.items() if not piece.equals(target.files.get(p))}
     return not more and differing <= _CARDS
-
-
-def _standing_tag(
-    receipt: Receipt, parties: tuple[Party, ...], target: RemoteTarget, wish: Publishing, hub: Hub
-) -> str | None:
-    def recipe_at(commit: str) -> str | None:
-        found = hub.receipt(target.repo, commit)
-        return None if found is None else found.recipe
-
-    return standing_tag(wish, receipt, parties, target.tags, recipe_at=recipe_at)
 
 
 def _send(errand: _Errand, state: Run, reporter: Reporter, hub: Hub) -> None:

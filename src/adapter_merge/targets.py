@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from adapter_merge.errors import RequestError
+from adapter_merge.errors import Refused, RequestError
 from adapter_merge.folder import all_files, read_receipt
 from adapter_merge.ports import Connect, Surroundings
 from adapter_merge.readme import README
@@ -61,10 +61,28 @@ def _remote(request: Request, around: Surroundings, *, rewritten: bool) -> Targe
     ref = request.target
     connect, repo = _asked(ref, around.hub)
     place = request.work_dir or around.work or Path.cwd()
-    parts = [*repo.split("/"), *([request.branch] if request.branch else ())]
-    root = place.expanduser().absolute().resolve() / "--".join(p.replace("/", "--") for p in parts)
+    # No id has `--` or `@`, and no branch has `@`: what differs gets a folder of its own.
+    branch = f"@{request.branch.replace('/', '@')}" if request.branch else ""
+    root = place.expanduser().absolute().resolve() / f"{repo.replace('/', '--')}{branch}"
     local = _local(ref.text, root, rewritten=rewritten)
-    return replace(local, remote=connect().target(ref, request.branch))
+    remote = connect().target(ref, request.branch)
+    if rewritten:
+        require_whole_card(remote)
+    return replace(local, remote=remote)
+
+
+def require_whole_card(remote: RemoteTarget) -> None:
+    """What people wrote in the card of a result of ours goes into the next one, so all of it has to be known.
+
+    Raises:
+        Refused: some of it can't be taken over.
+    """
+    card = remote.readme
+    if remote.receipt is not None and card is not None and card.lacks is not None:
+        raise Refused(
+            f"`{README}` of `{remote.repo}` can't be taken over into the new result: {card.lacks}",
+            hint="Mend it there, or move it to a file of another name; it is people's, so it is not dropped.",
+        )
 
 
 def _asked(ref: RepoRef, hub: Connect | None) -> tuple[Connect, str]:

@@ -249,9 +249,14 @@ def put_card(target: Path, text: str) -> None:
 
 
 def discard(target: Path) -> None:
-    """Remove a result that isn't needed here any more; what can't be removed is left."""
+    """Remove a result that isn't needed here any more; what can't be removed is left.
+
+    A kill on the way leaves debris that the next run knows for its own, never half a result.
+    """
+    debris = target.parent / f".{target.name}.adapter-merge-{secrets.token_hex(4)}"
     with suppress(OSError), _turn(target.parent):
-        shutil.rmtree(target, ignore_errors=True)
+        target.rename(debris)
+        shutil.rmtree(debris, ignore_errors=True)
 
 
 def keep_aside(work: WorkFolder) -> Path:

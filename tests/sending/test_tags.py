@@ -77,6 +77,8 @@ def test_a_name_that_was_asked_for_is_never_changed(commit: str | None) -> None:
         ({}, (), (), None),
         ({}, (SHORT,), (), SHORT),
         ({}, (LONG,), (SHORT,), LONG),
+        ({}, (LONG,), (), LONG),
+        ({}, (f"{LONG}-2",), (), f"{LONG}-2"),
         ({}, (f"{LONG}-2",), (SHORT, LONG), f"{LONG}-2"),
         ({}, (), (SHORT,), None),
         ({}, ("v1",), (), None),
@@ -98,6 +100,14 @@ def test_a_result_that_stands_keeps_its_tag(
         told,
         parties,
         known,
-        recipe_at={HERE: told.recipe, THERE: "another"}.get,
+        receipt_at={HERE: told, THERE: receipt(files(1), recipe="another")}.get,
     )
     assert found == tag
+
+
+def test_a_tag_at_other_bytes_of_the_same_recipe_is_not_a_results_own() -> None:
+    told, before = receipt(files(1)), receipt(files(2))
+    parties = parties_of(told.base, told.adapters, OPEN)
+    tags = {SHORT: THERE, LONG: HERE}
+    at = {HERE: told, THERE: before}.get
+    assert standing_tag(Publishing(), told, parties, tags, receipt_at=at) == LONG

@@ -6,7 +6,7 @@ Trailers say where to look. What they claim is anybody's word, so only equal fil
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from adapter_merge.errors import Conflict
@@ -32,7 +32,7 @@ def earlier(client: Client, publication: Publication, parent: str) -> Made | Non
     commit = _earlier_commit(client, publication, parent)
     if commit is not None:
         return Made(commit=commit, found=True)
-    return _earlier_request(client, publication) if publication.pull_request else None
+    return _earlier_request(client, publication, parent) if publication.pull_request else None
 
 
 def _earlier_commit(client: Client, publication: Publication, parent: str) -> str | None:
@@ -55,12 +55,13 @@ def _earlier_commit(client: Client, publication: Publication, parent: str) -> st
     )
 
 
-def _earlier_request(client: Client, publication: Publication) -> Made | None:
-    """The open pull request that does the same."""
+def _earlier_request(client: Client, publication: Publication, parent: str) -> Made | None:
+    """The open pull request that does the same; people may have written more in it since."""
     for number in islice(_open_requests(client, publication), _MOST_REQUESTS):
-        commit = next(history(client, publication.repo, f"refs/pr/{number}"), None)
-        if commit is not None and _does_the_same(client, publication, commit):
-            return Made(commit=commit.id, pull_request=number, found=True)
+        since = islice(history(client, publication.repo, f"refs/pr/{number}"), _MOST_COMMITS)
+        for commit in takewhile(lambda commit: commit.id != parent, since):
+            if _does_the_same(client, publication, commit):
+                return Made(commit=commit.id, pull_request=number, found=True)
     return None
 
 

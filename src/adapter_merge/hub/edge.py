@@ -38,6 +38,10 @@ class HubEdge:
         """A target as it stands."""
         return standing.target_of(self._writing, ref.repo or ref.text, branch)
 
+    def result(self, repo: str, commit: str) -> Repository:
+        """A target at one commit."""
+        return snapshot.opened(self._writing, RepoRef.model_validate(f"hf://{repo}@{commit}"))
+
     def files(self, repo: str, commit: str) -> Mapping[str, RemoteFile]:
         """Every file of a repository at one commit."""
         return standing.files_at(self._writing, repo, commit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -128,9 +128,14 @@ def _readme(client: Client, place: Place, files: Mapping[str, RemoteFile]) -> Re
     if file is None:
         return None
     if file.size > _MOST_README:
-        content = Remote(client=client, place=place, path=README, size=file.size)
-        return Readme.parse(content.span(0, _MOST_README).decode(errors="replace"))
-    return Readme.parse(_content(client, place, README, file).decode(errors="replace"))
+        remote = Remote(client=client, place=place, path=README, size=file.size)
+        start = Readme.parse(remote.span(0, _MOST_README).decode(errors="replace"))
+        return replace(start, lacks=f"it has more than {MOST:,} characters")
+    content = _content(client, place, README, file)
+    try:
+        return Readme.parse(content.decode())
+    except UnicodeDecodeError:
+        return replace(Readme.parse(content.decode(errors="replace")), lacks="it is not UTF-8")
 
 
 def _content(client: Client, place: Place, path: str, file: RemoteFile) -> bytes:

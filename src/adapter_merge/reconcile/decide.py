@@ -193,7 +193,4 @@ def _is_tagged(request: Request, receipt: Receipt, standing: Standing) -> bool:
         return True
     parties = parties_of(receipt.base, receipt.adapters, {})
     tags = standing.tags
-    return (
-        standing_tag(request, receipt, parties, tags, recipe_at=lambda _: receipt.recipe)
-        is not None
-    )
+    return standing_tag(request, receipt, parties, tags, receipt_at=lambda _: receipt) is not None

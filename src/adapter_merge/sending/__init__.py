@@ -12,6 +12,7 @@ from adapter_merge.sending.tags import (
     AUTOMATIC,
     automatic_tag,
     chosen_tag,
+    require_free,
     standing_tag,
 )
 
@@ -32,6 +33,7 @@ __all__ = [
     "pieces_of",
     "publication",
     "refuse_by_licence",
+    "require_free",
     "same_work",
     "standing_tag",
     "trailers_in",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import count, takewhile
+from itertools import count, islice, takewhile
 
 from adapter_merge.errors import Conflict
 from adapter_merge.publishing import Publishing
@@ -31,12 +31,21 @@ def chosen_tag(
         return None
     if wish.tag is None:
         return automatic_tag(receipt, parties, tags, commit=commit)
-    if wish.tag in tags and tags[wish.tag] != commit:
+    require_free(wish, tags, commit=commit)
+    return wish.tag
+
+
+def require_free(wish: Publishing, tags: Mapping[str, str], *, commit: str | None = None) -> None:
+    """See to it that a tag that was asked for can be set at `commit`, or at one that is yet to be made.
+
+    Raises:
+        Conflict: it stands at another commit.
+    """
+    if wish.tag is not None and tags.get(wish.tag) not in {None, commit}:
         raise Conflict(
             f"the tag `{wish.tag}` stands at another commit, {tags[wish.tag][:_SHORT]}, and tags never move",
             hint="Name another one with `--tag`, or leave it out.",
         )
-    return wish.tag
 
 
 def standing_tag(
@@ -45,14 +54,28 @@ def standing_tag(
     parties: tuple[Party, ...],
     tags: Mapping[str, str],
     *,
-    recipe_at: Callable[[str], str | None],
+    receipt_at: Callable[[str], Receipt | None],
 ) -> str | None:
-    """The tag that a result which stands has already; `recipe_at` tells of a commit what its receipt says."""
+    """The tag that a result which stands has already; `receipt_at` knows the receipt of a commit."""
     if wish.no_tag:
         return None
-    names = _names(receipt, parties) if wish.tag is None else (wish.tag,)
-    standing = takewhile(lambda name: name in tags, names)
-    return next((name for name in standing if recipe_at(tags[name]) == receipt.recipe), None)
+    standing = _standing(receipt, parties, tags) if wish.tag is None else (wish.tag,)
+    known = ((name, receipt_at(tags[name])) for name in standing if name in tags)
+    return next((name for name, found in known if _is_same(found, receipt)), None)
+
+
+def _standing(
+    receipt: Receipt, parties: tuple[Party, ...], tags: Mapping[str, str]
+) -> Iterator[str]:
+    """Names that a result may have; people may have taken away the first ones."""
+    names = _names(receipt, parties)
+    yield from islice(names, 2)
+    yield from takewhile(lambda name: name in tags, names)
+
+
+def _is_same(found: Receipt | None, receipt: Receipt) -> bool:
+    # One recipe can give other bytes: another version of this program made them anew.
+    return found is not None and (found.recipe, found.files) == (receipt.recipe, receipt.files)
 
 
 def automatic_tag(

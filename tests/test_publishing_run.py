@@ -1,0 +1,188 @@
+"""Whole runs to a Hub that people write to: their words stay, and nothing is made twice or taken for another."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import CommitOperationAdd, constants
+
+from adapter_merge import assemble, pipeline
+from adapter_merge.hub.client import connect
+from adapter_merge.hub.edge import HubEdge
+from adapter_merge.hub.retry import Patience
+from adapter_merge.localhub import LocalHub
+from adapter_merge.ports import Silent, Surroundings
+from adapter_merge.readme import MOST, README
+from adapter_merge.report import Report
+from adapter_merge.request import Request
+from tests.hub.whole import NEW, TOKEN, Runs
+
+TARGET = "bot/merged"
+
+
+class Publisher:
+    """A Hub with a base and an adapter, and somebody who publishes what is made of them."""
+
+    def __init__(self, runs: Runs, folder: Path) -> None:
+        self.runs = runs
+        self.work = folder / "work"
+        self._cache = folder / "cache"
+
+    def __call__(self, *, token: str = TOKEN, write: str | None = None, **wish: Any) -> Report:
+        client = connect(
+            endpoint=self.runs.hub.url,
+            cache=self._cache,
+            token=token,
+            write_token=write,
+            patience=Patience(tries=2, sleep=lambda _: None),
+        )
+        around = Surroundings(cache=self._cache, hub=lambda: HubEdge(client), work=self.work)
+        machine = replace(assemble.this_machine(), around=around)
+        asked = {"adapters": (NEW,), "to": TARGET, "probe": "off", "workers": 1, **wish}
+        return pipeline.run(Request.model_validate(asked), reporter=Silent(), machine=machine)
+
+    def read(self, path: str, revision: str = "main") -> bytes:
+        return self.runs.hub.read(TARGET, path, revision=revision)
+
+    def write(self, files: Mapping[str, bytes], revision: str = "main") -> None:
+        added = [CommitOperationAdd(path, content) for path, content in files.items()]
+        self.runs.api.create_commit(TARGET, added, commit_message="By hand", revision=revision)
+
+    def write_raw(self, path: str, content: bytes) -> None:
+        """What the client itself would refuse to send."""
+        source = self.work.parent / "raw"
+        source.write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        self.runs.hub.add_file(TARGET, path, source, sha256=digest)
+
+    def tags(self) -> dict[str, str]:
+        return {t.name: t.target_commit for t in self.runs.api.list_repo_refs(TARGET).tags}
+
+
+@pytest.fixture
+def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    with LocalHub(tmp_path / "hub", xet=False) as hub:
+        yield Publisher(Runs(hub, tmp_path), tmp_path)
+
+
+def failed(report: Report) -> tuple[str, int, str, str]:
+    assert report.error is not None, report
+    return report.error.type, report.error.code, report.error.message, report.error.hint
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (b"words " * (MOST // 6), "more than 1,048,576 characters"),
+        (b"words " * MOST, "more than 1,048,576 characters"),
+        ("\N{GRINNING FACE}".encode() * (MOST + 1), "more than 1,048,576 characters"),
+        (b"caf\xe9\n", "not UTF-8"),
+    ],
+    ids=["long", "very-long", "wide", "latin-1"],
+)
+@pytest.mark.parametrize("other", [False, True], ids=["same", "other"])
+def test_words_that_can_not_be_taken_over_are_never_dropped(
+    publisher: Publisher, words: bytes, why: str, *, other: bool
+) -> None:
+    assert publisher().status == "merged"
+    card = publisher.read(README) + words
+    publisher.write_raw(README, card)
+    if other:
+        publisher.runs.change(alpha=32)
+    kind, code, message, hint = failed(publisher())
+    assert (kind, code) == ("Refused", 8)
+    assert f"`README.md` of `{TARGET}`" in message
+    assert why in message
+    assert "Mend it there" in hint
+    assert publisher.read(README) == card
+
+
+def test_a_pull_request_in_which_people_wrote_is_the_same_one(publisher: Publisher) -> None:
+    first = publisher(publish="pr")
+    assert first.published is not None
+    publisher.write({README: publisher.read(README, "refs/pr/1") + b"mine\n"}, "refs/pr/1")
+    again = publisher(publish="pr")
+    assert again.published is not None
+    assert (again.published.pull_request, again.published.found) == (1, True)
+    assert publisher.read(README, "refs/pr/1").endswith(b"mine\n")
+
+
+def test_who_reads_the_sources_need_not_see_a_private_target(publisher: Publisher) -> None:
+    publisher.runs.hub.add_user("reader", "hf_reader")
+    for status in ("merged", "unchanged"):
+        report = publisher(token="hf_reader", write=TOKEN, private=True)
+        assert report.status == status, report.error
+
+
+def test_a_small_file_of_the_same_length_is_not_the_result(publisher: Publisher) -> None:
+    assert publisher().status == "merged"
+    config = publisher.read("config.json")
+    publisher.write({"config.json": config.replace(b"8", b"9", 1)})
+    assert publisher().status == "merged"
+    assert publisher.read("config.json") == config
+    assert publisher().status == "unchanged"
+
+
+def test_a_taken_tag_stops_a_run_before_its_work(publisher: Publisher) -> None:
+    assert publisher(tag="v1").status == "merged"
+    assert publisher(tag="v1").status == "unchanged"
+    publisher.runs.change(alpha=32)
+    report = publisher(tag="v1")
+    assert failed(report)[:2] == ("Conflict", 8)
+    assert "merge" not in report.seconds
+    assert "pull" not in report.seconds
+
+
+def test_a_tag_that_people_took_away_gives_no_second_one(publisher: Publisher) -> None:
+    first = publisher()
+    other = publisher(dtype="fp16")
+    assert first.published is not None
+    assert other.published is not None
+    publisher.runs.api.delete_tag(TARGET, tag=str(first.published.tag))
+    head = publisher.runs.hub.head(TARGET)
+    assert publisher(dtype="fp16").status == "unchanged"
+    assert publisher.runs.hub.head(TARGET) == head
+    assert publisher.tags() == {other.published.tag: head}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_lies_where_a_result_would_be_made_stays(
+    publisher: Publisher, *, overwrite: bool
+) -> None:
+    mine = publisher.work / "bot--merged" / "thesis.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    kind, code, message, hint = failed(publisher(overwrite=overwrite))
+    assert (kind, code) == ("TargetNotOurs", 8)
+    assert f"`{mine.parent}`" in message
+    assert "--work-dir" in hint
+    assert mine.read_text() == "mine"
+
+
+def test_branches_are_made_in_folders_of_their_own(publisher: Publisher) -> None:
+    waits = {publisher(publish="none", branch=b).waits for b in (None, "x/y", "x--y")}
+    assert len(waits) == 3
+
+
+def test_a_kill_while_a_sent_result_is_removed_stops_no_later_run(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = shutil.rmtree
+
+    def killed(path: Path, **_: Any) -> None:
+        (Path(path) / "merge_receipt.json").unlink(missing_ok=True)
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    assert publisher().status == "merged"
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    publisher.runs.change(alpha=32)
+    report = publisher()
+    assert report.status == "merged", report.error
+    assert list(publisher.work.iterdir()) == []
