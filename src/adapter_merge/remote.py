@@ -121,7 +121,7 @@ class Publication:
         branch: None is `main`.
         parent: the commit that it follows; None where the repository or the branch is made first.
         pull_request: whether it is proposed, not made on the branch.
-        create: whether the repository isn't there yet.
+        access: who could read the repository when this was decided; None where it isn't there yet.
         private: of a repository that is made; None leaves it to the organisation's default.
         gated: whether readers have to ask, of a repository that is made.
         pieces: path there -> what it gets; files that stay as they are aren't among them.
@@ -133,13 +133,18 @@ class Publication:
     branch: str | None
     parent: str | None
     pull_request: bool
-    create: bool
+    access: Access | None
     private: bool | None
     gated: bool
     pieces: Mapping[str, Piece]
     deletions: tuple[str, ...]
     title: str
     trailers: tuple[tuple[str, str], ...]
+
+    @property
+    def create(self) -> bool:
+        """Whether the repository is to be made."""
+        return self.access is None
 
     @property
     def is_empty(self) -> bool:

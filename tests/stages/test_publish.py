@@ -404,7 +404,7 @@ def test_a_hub_that_stays_silent_is_given_up(plain: Stand, tmp_path: Path) -> No
     plain.hub.fail(Fault(on=COMMIT, does=Cut(), times=9))
     with pytest.raises(HubUnavailable) as caught:
         plain.publish(result)
-    assert "`org/merged` was made, and is empty" in caught.value.hint
+    assert "`org/merged` was made for it, and may be empty" in caught.value.hint
     assert plain.commits() == ["initial commit"]
     assert plain.asked("/commit/main") == 3
     plain.hub.heal()
@@ -568,3 +568,18 @@ def test_what_the_hub_would_leave_out_is_refused(plain: Stand, tmp_path: Path) -
     with pytest.raises(Refused, match=r"makes the Hub leave out `config.json`"):
         plain.publish(sealed(tmp_path / "one", contents))
     assert plain.commits() == ["initial commit"]
+
+
+@pytest.mark.parametrize("proposed", [False, True])
+def test_nothing_is_sent_where_more_people_may_read_it_than_when_it_was_allowed(
+    plain: Stand, tmp_path: Path, *, proposed: bool
+) -> None:
+    closed = {BASE: Access.PRIVATE, ADAPTER: Access.PRIVATE}
+    plain.publish(sealed(tmp_path / "one", files(1), access=closed))
+    seen = plain.target()
+    plain.api.update_repo_settings(TARGET, private=False)
+    mode = "pr" if proposed else "commit"
+    with pytest.raises(Refused, match="more people may read `org/merged` now"):
+        plain.publish(sealed(tmp_path / "two", files(2), access=closed), at=seen, publish=mode)
+    assert plain.hub.head(TARGET) == seen.head
+    assert plain.requests() == []

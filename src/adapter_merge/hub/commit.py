@@ -37,6 +37,7 @@ def send(client: Client, publication: Publication, advance: Callable[[int], None
     if publication.create:
         parent = make_repository(client, publication)
     else:
+        _require_as_closed(client, publication)
         parent = publication.parent or make_branch(client, publication)
     with _telling(publication):
         made = _made(client, publication, parent, advance)
@@ -58,6 +59,16 @@ def send(client: Client, publication: Publication, advance: Callable[[int], None
     )
 
 
+def _require_as_closed(client: Client, publication: Publication) -> None:
+    """A merge takes hours, in which somebody may have opened the doors."""
+    access, decided = access_of(client, publication.repo), publication.access
+    if access is not None and decided is not None and access < decided:
+        raise Refused(
+            f"more people may read `{publication.repo}` now than when this began, so nothing was sent",
+            hint="Run the same command again: it says whether they may have the result.",
+        )
+
+
 @contextmanager
 def _telling(publication: Publication) -> Iterator[None]:
     """A repository that was made and stays empty is nothing to worry about, but to know of."""
@@ -68,7 +79,7 @@ def _telling(publication: Publication) -> Iterator[None]:
             raise Refused(e.message, hint=e.hint) from e
     except AdapterMergeError as e:
         if publication.create:
-            e.hint = f"{e.hint} `{publication.repo}` was made, and is empty."
+            e.hint = f"{e.hint} `{publication.repo}` was made for it, and may be empty."
         raise
 
 

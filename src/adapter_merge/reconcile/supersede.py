@@ -10,7 +10,7 @@ from adapter_merge.card import front
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.merges import Wanted
 from adapter_merge.ports import Hub
-from adapter_merge.readme import MOST, README, Readme
+from adapter_merge.readme import README, Readme
 from adapter_merge.remote import Piece, Publication, RemoteTarget
 from adapter_merge.report import Report
 from adapter_merge.request import RepoRef
@@ -45,7 +45,8 @@ def _told(old: str, new: str, hub: Hub) -> str:
     if seen.head is None:
         return f"there is no `{old}` whose card could name `{new}` as its `{_KEY}`"
     card = seen.readme or Readme.parse("")
-    if (trouble := _trouble(seen, card)) is not None:
+    # What can't be read whole can't be written again without harm.
+    if (trouble := card.lacks or card.trouble) is not None:
         return f"the card of `{old}` can't name `{new}` as its `{_KEY}`: {trouble}"
     if card.metadata.get(_KEY) == new:
         return ""
@@ -55,13 +56,6 @@ def _told(old: str, new: str, hub: Hub) -> str:
         path.write_text(leading(card, new), encoding="utf-8", newline=card.newline)
         hub.send(_publication(seen, card_pieces(Path(place))[README], new))
     return f"the card of `{old}` names `{new}` as its `{_KEY}` now"
-
-
-def _trouble(seen: RemoteTarget, card: Readme) -> str | None:
-    """Why people's card can't be written again without harm; None where it can."""
-    if README in seen.files and seen.files[README].size > MOST:
-        return "it is too large"
-    return "it is not UTF-8" if "\ufffd" in card.body else card.trouble
 
 
 def leading(card: Readme, new: str) -> str:
@@ -75,7 +69,7 @@ def _publication(seen: RemoteTarget, piece: Piece, new: str) -> Publication:
         branch=None,
         parent=seen.head,
         pull_request=False,
-        create=False,
+        access=seen.access,
         private=None,
         gated=False,
         pieces={README: piece},

@@ -81,7 +81,7 @@ def publication(
         branch=target.branch,
         parent=target.head,
         pull_request=wish.publish == "pr",
-        create=target.access is None,
+        access=target.access,
         private=decided.private,
         gated=decided.gated,
         pieces=pieces,

@@ -119,7 +119,7 @@ def reversion(
         branch=target.branch,
         parent=target.head,
         pull_request=pull_request,
-        create=False,
+        access=target.access,
         private=None,
         gated=False,
         pieces={
