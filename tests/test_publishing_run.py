@@ -21,6 +21,7 @@ from adapter_merge.ports import Silent, Surroundings
 from adapter_merge.readme import MOST, README
 from adapter_merge.report import Report
 from adapter_merge.request import Request
+from adapter_merge.work import alone_with
 from tests.hub.whole import NEW, TOKEN, Runs
 
 TARGET = "bot/merged"
@@ -185,4 +186,17 @@ def test_a_kill_while_a_sent_result_is_removed_stops_no_later_run(
     publisher.runs.change(alpha=32)
     report = publisher()
     assert report.status == "merged", report.error
+    assert list(publisher.work.iterdir()) == []
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["same", "other"])
+def test_a_result_that_is_being_sent_is_no_other_runs(publisher: Publisher, *, other: bool) -> None:
+    waits = Path(str(publisher(publish="none").waits))
+    if other:
+        publisher.runs.change(alpha=32)
+    with alone_with(waits):
+        kind, code, message, _ = failed(publisher())
+    assert (kind, code) == ("MergeError", 6)
+    assert f"another run is sending the result in `{waits}`" in message
+    assert publisher().status == "merged"
     assert list(publisher.work.iterdir()) == []

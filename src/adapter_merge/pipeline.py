@@ -57,10 +57,12 @@ from adapter_merge.unplaced import unplaced
 from adapter_merge.weighing import as_asked, explain, judge, stop_on_failure
 from adapter_merge.work import (
     WorkFolder,
+    alone_with,
     discard,
     keep_aside,
     put_card,
     recover,
+    require_unsent,
     standing_card,
     work_folder,
 )
@@ -143,6 +145,7 @@ def _into_folder(job: Job, state: Run, reporter: Reporter) -> None:
 def _onto_hub(job: Job, state: Run, reporter: Reporter, remote: RemoteTarget) -> None:
     """Publish what isn't there yet; merge what doesn't wait to be sent."""
     recover(job.sources.target.root)
+    require_unsent(job.sources.target.root)
     sends, hub = job.request.publish != "none", state.machine.around.connected()
     if sends:
         with state.timed("allow"):
@@ -164,7 +167,8 @@ def _onto_hub(job: Job, state: Run, reporter: Reporter, remote: RemoteTarget) ->
         state.report = replace(state.report, status="merged")
     state.report = replace(state.report, waits=str(job.sources.target.root))
     if sends:
-        _publish(job, state, reporter, hub)
+        with alone_with(job.sources.target.root):
+            _publish(job, state, reporter, hub)
 
 
 def _allow(job: Job, remote: RemoteTarget, hub: Hub) -> None:

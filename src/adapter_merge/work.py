@@ -67,6 +67,39 @@ def steady(target: Path) -> Iterator[None]:
 
 
 @contextmanager
+def alone_with(target: Path) -> Iterator[None]:
+    """No other run takes this folder for its own, or replaces it, while the block sends it.
+
+    Raises:
+        MergeError: another run has it.
+    """
+    fd = _locked(target)
+    if fd is None:
+        raise _is_sent(target)
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def require_unsent(target: Path) -> None:
+    """See to it that no other run is sending what waits in this folder.
+
+    Raises:
+        MergeError: one is.
+    """
+    if target.is_dir() and _is_held(target):
+        raise _is_sent(target)
+
+
+def _is_sent(target: Path) -> MergeError:
+    return MergeError(
+        f"another run is sending the result in `{target}`",
+        hint="Wait until it has finished, or stop it.",
+    )
+
+
+@contextmanager
 def _turn(parent: Path) -> Iterator[None]:
     """Hold the lock of a parent folder; only ever for renames and removals, so that nobody waits long."""
     fd = os.open(parent, os.O_RDONLY)
@@ -101,14 +134,22 @@ def _left(target: Path, kind: str) -> list[Path]:
 
 
 def _is_held(folder: Path) -> bool:
+    fd = _locked(folder)
+    if fd is None:
+        return True
+    os.close(fd)
+    return False
+
+
+def _locked(folder: Path) -> int | None:
+    """A descriptor that holds the folder's lock; None where another run has it."""
     fd = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    finally:
         os.close(fd)
-    return False
+        return None
+    return fd
 
 
 @contextmanager
