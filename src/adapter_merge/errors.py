@@ -159,6 +159,10 @@ class HubUnavailable(AdapterMergeError):
     exit_code = 9
 
 
+class GithubUnavailable(HubUnavailable):
+    """GitHub didn't answer; as safe to retry."""
+
+
 class SomeFailed(AdapterMergeError):
     """Some of several merges failed."""
 

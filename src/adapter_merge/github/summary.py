@@ -13,7 +13,7 @@ from adapter_merge.plan import Plan
 from adapter_merge.report import Report
 
 MOST = 1024 * 1024  # bytes that GitHub takes of a step
-_LEFT_OUT = "\n\n*More was left out: a step summary has no more than 1 MiB. The report's pages have all of it.*\n"
+_LEFT_OUT = "\n\n*More was left out here. The report's pages have all of it.*\n"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
