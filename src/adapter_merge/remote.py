@@ -13,6 +13,8 @@ from adapter_merge.receipt import RECEIPT_NAME, Receipt
 
 # What the Hub itself writes into a new repository, or needs to know which files are large.
 OF_THE_HUB = frozenset({".gitattributes"})
+# The files of a result that its receipt doesn't list.
+UNLISTED = frozenset({README, RECEIPT_NAME})
 
 
 class Access(IntEnum):
@@ -72,7 +74,7 @@ class RemoteTarget:
     def foreign(self) -> tuple[str, ...]:
         """Files that no receipt of this program lists: somebody else's."""
         listed = set(self.receipt.files) if self.receipt is not None else set()
-        beside = {README, RECEIPT_NAME} if self.receipt is not None else set()
+        beside = UNLISTED if self.receipt is not None else frozenset()
         return tuple(sorted(self.files.keys() - listed - beside - OF_THE_HUB))
 
 

@@ -25,7 +25,7 @@ from adapter_merge.ports import Hub, Reporter
 from adapter_merge.publishing import Publishing
 from adapter_merge.readme import README
 from adapter_merge.receipt import RECEIPT_NAME, Receipt
-from adapter_merge.remote import OF_THE_HUB, Access, Piece, RemoteTarget
+from adapter_merge.remote import OF_THE_HUB, UNLISTED, Access, Piece, RemoteTarget
 from adapter_merge.report import Published, Report, Status
 from adapter_merge.request import RepoRef, Settings
 from adapter_merge.running import Machine, Run, failures
@@ -48,7 +48,6 @@ from adapter_merge.unplaced import unplaced
 from adapter_merge.weighing import judge, stop_on_failure
 from adapter_merge.work import steady
 
-_CARDS = frozenset({README, RECEIPT_NAME})
 _CARD_CODES = frozenset(check.code for check in CARD_CHECKS)
 
 
@@ -218,9 +217,9 @@ def _stands(sealed: _Sealed, target: RemoteTarget) -> bool:
     if target.receipt is None or target.receipt.recipe != sealed.receipt.recipe:
         return False
     pieces = sealed.pieces
-    more = target.files.keys() - pieces.keys() - OF_THE_HUB - _CARDS
+    more = target.files.keys() - pieces.keys() - OF_THE_HUB - UNLISTED
     differing = {p for p, piece in pieces.items() if not piece.equals(target.files.get(p))}
-    return not more and differing <= _CARDS
+    return not more and differing <= UNLISTED
 
 
 def _send(errand: _Errand, state: Run, reporter: Reporter, hub: Hub) -> None:
@@ -276,7 +275,7 @@ def _card(errand: _Errand, state: Run) -> str:
 def _result(errand: _Errand, place: Path) -> Result:
     pieces = {**errand.sealed.pieces, **card_pieces(place)}
     if errand.there:
-        pieces = {path: piece for path, piece in pieces.items() if path in _CARDS}
+        pieces = {path: piece for path, piece in pieces.items() if path in UNLISTED}
     return Result(
         receipt=errand.sealed.receipt,
         parties=errand.parties,

@@ -13,14 +13,11 @@ from adapter_merge.errors import Conflict
 from adapter_merge.hub.client import Client
 from adapter_merge.hub.standing import MAIN, Made, files_at, history, refs_of
 from adapter_merge.hub.translate import translated
-from adapter_merge.readme import README
-from adapter_merge.receipt import RECEIPT_NAME
-from adapter_merge.remote import Commit, Publication, RemoteFile
+from adapter_merge.remote import UNLISTED, Commit, Publication, RemoteFile
 from adapter_merge.sending import same_work, trailers_in
 
 _MOST_COMMITS = 100  # on the branch since the parent
 _MOST_REQUESTS = 100  # that are open
-_CARDS = frozenset({README, RECEIPT_NAME})
 
 
 def earlier(client: Client, publication: Publication, parent: str) -> Made | None:
@@ -93,7 +90,7 @@ def differing(
 
     Who did the same before us may have told it in other words.
     """
-    free = frozenset() if strict or publication.pieces.keys() <= _CARDS else _CARDS
+    free = frozenset() if strict or publication.pieces.keys() <= UNLISTED else UNLISTED
     for path, piece in publication.pieces.items():
         if path not in free and not piece.equals(files.get(path)):
             yield path

@@ -8,13 +8,11 @@ from pathlib import Path
 
 from adapter_merge.errors import Corrupt
 from adapter_merge.folder import list_files, read_bytes
-from adapter_merge.readme import README
-from adapter_merge.receipt import RECEIPT_NAME, FileRecord, Receipt
-from adapter_merge.remote import OF_THE_HUB, Piece
+from adapter_merge.receipt import FileRecord, Receipt
+from adapter_merge.remote import OF_THE_HUB, UNLISTED, Piece
 
 # No Hub keeps larger files as git does: of those it knows the sha256.
 _MOST_REGULAR = 16 << 20  # bytes
-_CARDS = (README, RECEIPT_NAME)
 
 
 def pieces_of(folder: Path, receipt: Receipt) -> Mapping[str, Piece]:
@@ -24,7 +22,7 @@ def pieces_of(folder: Path, receipt: Receipt) -> Mapping[str, Piece]:
         Corrupt: the folder isn't what its receipt says.
     """
     sizes = list_files(folder)
-    strange = sorted(sizes.keys() - receipt.files.keys() - {*_CARDS, *OF_THE_HUB})
+    strange = sorted(sizes.keys() - receipt.files.keys() - {*UNLISTED, *OF_THE_HUB})
     if strange:
         raise _corrupt(folder, strange[0], "isn't in the receipt")
     listed = receipt.files.items()
@@ -34,7 +32,7 @@ def pieces_of(folder: Path, receipt: Receipt) -> Mapping[str, Piece]:
 
 def card_pieces(folder: Path) -> Mapping[str, Piece]:
     """The card, and the receipt where there is one: they stand in no receipt."""
-    return {name: _small(folder, name) for name in _CARDS if (folder / name).is_file()}
+    return {name: _small(folder, name) for name in sorted(UNLISTED) if (folder / name).is_file()}
 
 
 def _listed(folder: Path, path: str, record: FileRecord, sizes: Mapping[str, int]) -> Piece:

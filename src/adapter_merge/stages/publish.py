@@ -9,9 +9,7 @@ from pathlib import PurePosixPath
 from adapter_merge.errors import Refused, SourceError
 from adapter_merge.ports import Hub
 from adapter_merge.publishing import Publishing
-from adapter_merge.readme import README
-from adapter_merge.receipt import RECEIPT_NAME
-from adapter_merge.remote import Origin, RemoteFile, RemoteTarget, Sent
+from adapter_merge.remote import UNLISTED, Origin, RemoteFile, RemoteTarget, Sent
 from adapter_merge.report import Published, visibility
 from adapter_merge.sending import (
     AUTOMATIC,
@@ -23,7 +21,6 @@ from adapter_merge.sending import (
 )
 
 _MOST_TAGS = 20  # that are looked at for other weights
-_CARDS = frozenset({README, RECEIPT_NAME})
 
 
 def publish(
@@ -109,7 +106,7 @@ def _compare(result: Result, sent: Sent, target: RemoteTarget) -> None:
     """
     for path, piece in result.pieces.items():
         # Who made the same commit before us may have told it in other words.
-        if not piece.equals(sent.files.get(path)) and not (sent.found and path in _CARDS):
+        if not piece.equals(sent.files.get(path)) and not (sent.found and path in UNLISTED):
             raise Refused(
                 f"`{path}` in `{target.repo}` at {sent.commit[:7]} isn't what was sent",
                 hint=f"Look at {sent.url}; take away there what is wrong, and run again.",

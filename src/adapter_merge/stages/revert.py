@@ -7,9 +7,16 @@ from itertools import islice
 
 from adapter_merge.errors import RevisionMissing, TargetNotOurs
 from adapter_merge.ports import Hub
-from adapter_merge.readme import README
-from adapter_merge.receipt import RECEIPT_NAME, Receipt
-from adapter_merge.remote import OF_THE_HUB, Origin, Piece, Publication, RemoteFile, RemoteTarget
+from adapter_merge.receipt import Receipt
+from adapter_merge.remote import (
+    OF_THE_HUB,
+    UNLISTED,
+    Origin,
+    Piece,
+    Publication,
+    RemoteFile,
+    RemoteTarget,
+)
 from adapter_merge.report import Published, visibility
 from adapter_merge.sending import REVERTS, parties_of, trailers_of
 
@@ -137,7 +144,7 @@ def _listed(receipt: Receipt | None) -> frozenset[str]:
     """Files that are ours: those of a receipt, the card and itself."""
     if receipt is None:
         return frozenset()
-    return frozenset({*receipt.files, README, RECEIPT_NAME}) - OF_THE_HUB
+    return (UNLISTED | receipt.files.keys()) - OF_THE_HUB
 
 
 def _require_room(target: RemoteTarget, wanted: frozenset[str]) -> None:
