@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 
 app = App(
     name="localhub",
-    sort_key=11,
+    sort_key=12,
     help="A Hub on this machine, for demos and tests. It is no Hub to offer to others.",
 )
 
