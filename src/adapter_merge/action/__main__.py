@@ -7,16 +7,18 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 from types import FrameType
 from typing import NoReturn, TextIO
 
+from adapter_merge.action.released import released
 from adapter_merge.action.result import Kept, keep_all, outputs
 from adapter_merge.action.step import Asked, read_step
 from adapter_merge.action.tokens import Tokens, take_tokens, why_none
 from adapter_merge.action.work import Done, work
-from adapter_merge.errors import AdapterMergeError, Interrupted, ReportNotWritten
+from adapter_merge.errors import AdapterMergeError, Interrupted
 from adapter_merge.github.commands import Log, write_outputs
 from adapter_merge.github.context import Context, read_context
 from adapter_merge.github.follow import Follow
@@ -61,31 +63,34 @@ def _step(
     environment: MutableMapping[str, str],
 ) -> int:
     folder = asked.step.report or Path(mkdtemp(prefix="adapter-merge-", dir=context.temp))
+    done = _worked(asked, context, log)
+    reports, page = done.told.reports, ""
+    kept, code = tuple[Kept, ...](), done.code
+    try:
+        kept = keep_all(reports, folder, branch=asked.given.get("branch"))
+        for one in kept:
+            page = released(one, asked.step.release, context, tokens.github)
+    except AdapterMergeError as e:
+        # The merge stands all the same: its status stays.
+        code = code or _failed(ErrorRecord.of(e), log).code
+    locked_out = not tokens.has_hub and asked.asks_a_hub and _locked_out(reports)
+    note = why_none(context) if locked_out else ""
+    if note:
+        log.annotate("notice", note, title="no token")
+    values = {**outputs(done.status, kept, folder), "release-url": page}
+    _tell(replace(done.told, note=note), values, environment)
+    return code
+
+
+def _worked(asked: Asked, context: Context, log: Log) -> Done:
     follow = Follow(log)
     try:
         done = work(asked, follow, event=context.event_name)
     except AdapterMergeError as e:
-        done = _failed(ErrorRecord.of(e), log)
-    else:
-        if asked.step.command in {"check", "verify", "publish"}:
-            follow.finished(done.told.reports[0])
-    reports = done.told.reports
-    kept, code = tuple[Kept, ...](), done.code
-    try:
-        kept = keep_all(reports, folder, branch=asked.given.get("branch"))
-    except ReportNotWritten as e:
-        # The merge stands all the same: its status stays.
-        code = code or _failed(ErrorRecord.of(e), log).code
-    note = (
-        why_none(context)
-        if not tokens.has_hub and asked.asks_a_hub and _locked_out(reports)
-        else ""
-    )
-    if note:
-        log.annotate("notice", note, title="no token")
-    told = Told(reports=reports, plan=done.told.plan, note=note)
-    _tell(told, outputs(done.status, kept, folder), environment)
-    return code
+        return _failed(ErrorRecord.of(e), log)
+    if asked.step.command in {"check", "verify", "publish"}:
+        follow.finished(done.told.reports[0])
+    return done
 
 
 def _locked_out(reports: tuple[Report, ...]) -> bool:

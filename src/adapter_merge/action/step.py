@@ -166,11 +166,6 @@ def read_step(environment: Mapping[str, str]) -> Asked:
         RequestError: a value isn't one, or an input has no meaning for the command; it names the input.
     """
     step = _valid(Step, _given(Step, environment))
-    if step.release != "none":
-        raise RequestError(
-            "input `release`: this version makes no releases",
-            hint="Leave it out, and make one in a step behind this one from the outputs `report`, `receipt` and `checksums`.",
-        )
     given = _given(Request, environment)
     taken = _taken(step.command)
     for field in sorted({*given, *step.model_fields_set} - taken):
