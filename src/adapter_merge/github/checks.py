@@ -8,6 +8,7 @@ from typing import Any, Literal
 from github.CheckRun import CheckRun
 from github.Commit import Commit
 from github.CommitStatus import CommitStatus
+from github.PaginatedList import PaginatedList
 
 from adapter_merge.card.markdown import plain
 from adapter_merge.github.edge import Edge
@@ -58,15 +59,17 @@ def set_status(edge: Edge, sha: str, mark: Mark) -> None:
         GithubUnavailable, Refused: see `Edge.settled`.
     """
     commit = edge.repo.get_commit(sha)
+    # PyGithub asks for the list at an address that GitHub doesn't document any more.
+    where = f"{edge.repo.url}/commits/{sha}/statuses"
+    said = PaginatedList(CommitStatus, edge.repo.requester, where, None)
     wanted = (_STATES[mark.conclusion], plain(mark.sentence, _DESCRIPTION), mark.url)
 
     def look() -> CommitStatus | None:
-        found = (s for s in edge.listed(commit.get_statuses()) if s.context == mark.name)
-        newest = next(found, None)
+        newest = next((s for s in edge.listed(said) if s.context == mark.name), None)
         if newest is None:
             return None
-        said = (newest.state, newest.description, newest.target_url)
-        return newest if said == wanted else None
+        standing = (newest.state, newest.description, newest.target_url)
+        return newest if standing == wanted else None
 
     def make() -> CommitStatus:
         state, description, url = wanted
