@@ -16,9 +16,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from adapter_merge import assemble
+from adapter_merge.adapters.hollow import taken
 from adapter_merge.errors import AdapterMergeError, MergeError, NotSafetensors
 from adapter_merge.folder import ADAPTER_PICKLE, ADAPTER_WEIGHTS
 from adapter_merge.pickles import Converter, convert, program
+from adapter_merge.stages.resolve import resolve
 from tests.build import Case, make_case
 from tests.cli.conftest import Command, command
 from tests.encoders.models import make
@@ -94,6 +97,17 @@ def test_a_bundle_gets_safetensors(case: Case) -> None:
     assert report.error is None
     assert (case.to / ADAPTER_WEIGHTS).exists()
     assert not (case.to / ADAPTER_PICKLE).exists()
+
+
+def test_loaders_are_asked_with_what_was_converted(case: Case, tmp_path: Path) -> None:
+    """In the adapter's own folder no safetensors lie, and its pickle is nothing for this process."""
+    base, adapter = make("causal", tmp_path / "causal")
+    real = Case(base=base, adapter=adapter, to=case.to)
+    pickled(real)
+    around = assemble.this_machine().around
+    sources = resolve(real.request(allow_pickle=True), around=around)
+    found = taken(sources.adapters[0], sources.base)
+    assert (found.by, found.why) == ("LlamaForCausalLM", "")
 
 
 @pytest.mark.slow

@@ -5,10 +5,13 @@ A name that the class doesn't have is passed over with a warning at most, and it
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from adapter_merge.adapters.hollow.classes import classes, emptied
@@ -19,6 +22,7 @@ from adapter_merge.adapters.own import Own, sort_out
 from adapter_merge.adapters.refused import reason
 from adapter_merge.checkpoint import TensorInfo
 from adapter_merge.errors import PlanError
+from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from adapter_merge.methods import METHODS, Route
 from adapter_merge.skeleton import Absent, family_model, skeleton_of
 from adapter_merge.skeleton.family import architectures, member_of
@@ -92,8 +96,7 @@ def _makers(adapter: Adapter, base: Base) -> Iterator[tuple[str, Callable[[], nn
 
 def _load(model: Any, adapter: Adapter) -> None:
     """As `from_pretrained` does it, and as strict as it isn't."""
-    folder = adapter.pinned.root if adapter.converted else adapter.weights.parent
-    with quiet(), _no_bars():
+    with _saved(adapter) as folder, quiet(), _no_bars():
         try:
             found = model.load_adapter(str(folder))
         except Exception as e:
@@ -108,6 +111,19 @@ def _load(model: Any, adapter: Adapter) -> None:
         if names:
             first = str(min(names, key=str))
             raise Misfit(f"transformers {what} {len(names)} of its tensors, such as `{first}`")
+
+
+@contextmanager
+def _saved(adapter: Adapter) -> Iterator[Path]:
+    """A folder with its config and its weights as safetensors; of what was converted they lie apart."""
+    if adapter.converted is None:
+        yield adapter.weights.parent
+        return
+    with TemporaryDirectory(prefix="adapter-merge-") as made:
+        folder = Path(made)
+        shutil.copyfile(adapter.pinned.file(ADAPTER_CONFIG), folder / ADAPTER_CONFIG)
+        (folder / ADAPTER_WEIGHTS).symlink_to(adapter.converted.absolute())
+        yield folder
 
 
 @contextmanager
