@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapter_merge.bases import claims_on, refuse_unread
+from adapter_merge.bases import Search, choose_base, claims_on, refuse_unread
 from adapter_merge.errors import (
     AdapterKind,
     AdapterMergeError,
@@ -22,6 +23,8 @@ from adapter_merge.errors import (
     RevisionMissing,
 )
 from adapter_merge.localhub import Fault, Status
+from adapter_merge.repository import opened
+from adapter_merge.request import Request
 from tests.bases.online import Online, card, commands
 from tests.build import DOWN, PREFIX, UP, write_adapter, write_base
 
@@ -71,6 +74,23 @@ def test_the_card_of_the_adapter_counts_where_its_config_says_nothing(
         ["adapter-merge", "run", ADAPTER, "--base", BASE]
     ]
     assert online.resolve(ADAPTER, base="auto").base.pinned.repo == BASE
+
+
+def test_what_fitted_is_what_is_merged_into_though_its_branch_moves(online: Online) -> None:
+    fitted = online.base("unsloth/Llama-1B")
+    online.adapter(ADAPTER, "unsloth/Llama-1B-bnb-4bit")
+    request = Request.model_validate({"adapters": (ADAPTER,), "base": "auto", "to": "./out"})
+    (adapter,) = online.resolve(ADAPTER, base="auto").adapters
+    around = online.around()
+    search = Search(request=request, adapters=(adapter,), verb="run", around=around)
+    chosen = choose_base(search)
+    later = online.place / "later"
+    later.write_bytes(b"x")
+    sha256 = hashlib.sha256(b"x").hexdigest()
+    moved = online.hub.add_file("unsloth/Llama-1B", "x.bin", later, sha256=sha256)
+    assert moved != fitted
+    assert opened(chosen, around.hub).pinned.commit == fitted
+    assert chosen.text == "unsloth/Llama-1B"
 
 
 def test_several_that_fit_are_listed(online: Online) -> None:

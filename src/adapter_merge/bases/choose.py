@@ -187,7 +187,10 @@ def _unusable(problem: str, search: Search, *, told: str | None = None) -> Reque
 def _automatic(search: Search) -> RepoRef:
     survey = Survey.of(search)
     if len(survey.found) == 1:
-        return RepoRef.model_validate(survey.found[0])
+        ref = RepoRef.model_validate(survey.found[0])
+        # What fitted is what is opened, though its branch moves meanwhile.
+        commit = survey.hosted.commits.get(survey.found[0])
+        return ref.model_copy(update={"revision": commit}) if commit else ref
     if survey.found:
         listed = ", ".join(f"`{ref}`" for ref in survey.found)
         raise RequestError(

@@ -31,12 +31,14 @@ class Hosted:
 
     Attributes:
         found: those that fit every adapter, as refs that can be written.
+        commits: of those, the commit whose headers were read.
         ruled_out: title of a candidate -> in words why it isn't the base.
         gated: title -> the error of one that is there, and not for this account.
         silent: the error where the Hub stopped answering; the others weren't asked for then.
     """
 
     found: tuple[str, ...] = ()
+    commits: Mapping[str, str] = field(default_factory=dict)
     ruled_out: Mapping[str, str] = field(default_factory=dict)
     gated: Mapping[str, Gated] = field(default_factory=dict)
     silent: HubUnavailable | None = None
@@ -51,22 +53,33 @@ def hosted(search: Search, candidates: tuple[Candidate, ...], *, known: bool) ->
     if search.around.hub is None:
         return Hosted()
     asked = [c for c in candidates if c.base.repo is not None and _may_ask(c, search, known)]
-    found: list[str] = []
+    found: dict[str, str] = {}
     ruled_out: dict[str, str] = {}
     gated: dict[str, Gated] = {}
     for candidate in asked[:_MOST]:
         try:
-            why = _misfit(candidate, search, search.around.hub())
+            why, commit = _looked_at(candidate, search, search.around.hub())
         except Gated as e:
             gated[candidate.title] = e
         except HubUnavailable as e:
-            return Hosted(found=tuple(found), ruled_out=ruled_out, gated=gated, silent=e)
+            return _hosted(found, ruled_out, gated, silent=e)
         else:
-            if why is None:
-                found.append(ref_of(candidate))
-            else:
+            if why:
                 ruled_out[candidate.title] = why
-    return Hosted(found=tuple(found), ruled_out=ruled_out, gated=gated)
+            else:
+                found[ref_of(candidate)] = commit
+    return _hosted(found, ruled_out, gated)
+
+
+def _hosted(
+    found: Mapping[str, str],
+    ruled_out: Mapping[str, str],
+    gated: Mapping[str, Gated],
+    silent: HubUnavailable | None = None,
+) -> Hosted:
+    return Hosted(
+        found=tuple(found), commits=found, ruled_out=ruled_out, gated=gated, silent=silent
+    )
 
 
 def quantised_cards(search: Search) -> tuple[Card, ...]:
@@ -106,21 +119,21 @@ def _is_automatic(search: Search) -> bool:
     return search.request.base is not None and search.request.base.text == AUTO
 
 
-def _misfit(candidate: Candidate, search: Search, hub: Hub) -> str | None:
-    """Why a candidate isn't the base; None where it fits."""
+def _looked_at(candidate: Candidate, search: Search, hub: Hub) -> tuple[str, str]:
+    """Why a candidate isn't the base, empty where it fits, and the commit that was looked at."""
     ref = RepoRef(
         text=f"hf://{candidate.title}", repo=candidate.base.repo, revision=candidate.revision
     )
     try:
         repository = hub.open(ref, hasty=True)
     except NotFound:
-        return "not on the Hub"
+        return "not on the Hub", ""
     except RevisionMissing:
-        return f"without a revision `{candidate.revision}`"
+        return f"without a revision `{candidate.revision}`", ""
     try:
         require_fit(repository, search.adapters)
     except (Gated, HubUnavailable):
         raise
     except AdapterMergeError:
-        return "doesn't fit"
-    return None
+        return "doesn't fit", ""
+    return "", repository.pinned.commit or ""
