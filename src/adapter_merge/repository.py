@@ -147,7 +147,7 @@ def checkpoint_of(repository: Repository) -> Checkpoint:
     if SINGLE in top or (repository.pinned.root / SINGLE).is_symlink():
         shadowed = _others(top, {SINGLE})
         return Checkpoint(files=(repository.header(SINGLE),), index=None, shadowed=shadowed)
-    raise _no_weights(repository.pinned.source, top)
+    raise _no_weights(repository.pinned, top)
 
 
 def has_pickle(repository: Repository) -> bool:
@@ -245,12 +245,18 @@ def _others(top: set[str], used: set[str]) -> tuple[str, ...]:
     )
 
 
-def _no_weights(source: str, top: set[str]) -> Exception:
+def _no_weights(pinned: Pinned, top: set[str]) -> Exception:
+    source = pinned.source
     pickles = sorted(n for n in top if any(PurePosixPath(n).match(p) for p in _PICKLES))
     if pickles:
         return NotSafetensors(
             f"the weights in `{source}` are pickles (`{pickles[0]}`), which can run code when they are read",
             hint="Save the model as safetensors, or take a revision that has them.",
+        )
+    if pinned.repo is not None and pinned.access is None:
+        return NotFound(
+            f"offline mode is on, and the weights of `{source}` aren't in the Hub's cache on this machine",
+            hint=f"Unset `HF_HUB_OFFLINE`, or `hf download {pinned.repo}` while there is a network.",
         )
     found = sorted(n for n in top if n.endswith(".safetensors"))
     more = f"; `{found[0]}` is there, but no loader reads that name" if found else ""

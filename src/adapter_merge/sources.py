@@ -138,7 +138,7 @@ class Pinned:
         root: the folder that its files are read from.
         repo, commit: its id on the Hub and the full commit; None for a folder, which its digests pin.
         subfolder: of the repository, where the ref names one; `root` is that folder.
-        access: who may read it; None for a folder.
+        access: who may read it; None for a folder, and offline, where nobody says.
         have: brings files of it here, by their paths below `root`; None where all files are here.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapter_merge.errors import Corrupt, NotFound
+from adapter_merge.repository import checkpoint_of
 from tests.hub.stock import WEIGHTS, Stocked, weights
 
 FILES = {"config.json": b"{}", WEIGHTS: weights(1, 2, 3), "sub/x.json": b"[]"}
@@ -55,9 +56,19 @@ def test_a_file_that_was_not_pulled_is_not_there(both: Stocked) -> None:
     both.open("org/base").have(["config.json"])
     found = both.open("org/base", offline=True)
     assert found.files == {"config.json": 2}
-    with pytest.raises(NotFound, match=r"has no `model.safetensors`") as caught:
+    missing = (
+        r"offline mode is on, and `model.safetensors` of `org/base` at .* isn't in the Hub's cache"
+    )
+    with pytest.raises(NotFound, match=missing) as caught:
         found.header(WEIGHTS)
-    assert "cache on this machine" in caught.value.hint
+    assert "HF_HUB_OFFLINE" in caught.value.hint
+    # A plan online leaves the small files alone in the cache.
+    with pytest.raises(
+        NotFound, match=r"offline mode is on, and the weights of `org/base`"
+    ) as told:
+        checkpoint_of(found)
+    assert "`hf download org/base`" in told.value.hint
+    assert "Name the folder" not in told.value.hint
 
 
 def test_a_damaged_file_is_told_and_left(pulled: Stocked) -> None:

@@ -15,7 +15,7 @@ from adapter_merge.hub.download import Download
 from adapter_merge.hub.listing import Place, listed
 from adapter_merge.hub.names import require_apart, require_plain
 from adapter_merge.hub.ranges import Remote
-from adapter_merge.hub.translate import translated
+from adapter_merge.hub.translate import offline, translated
 from adapter_merge.remote import Access, RemoteFile
 from adapter_merge.request import RepoRef
 from adapter_merge.sources import Pinned
@@ -129,10 +129,14 @@ class Snapshot:
 
     def _listed(self, path: str) -> RemoteFile:
         if path not in self._listing:
-            where = "the Hub's cache on this machine" if self._client.offline else "that commit"
+            place = self._place
+            if self._client.offline:
+                raise offline(
+                    self._client.asked(place.repo, revision=place.commit, path=place.inside(path))
+                )
             raise NotFound(
                 f"`{self.pinned.source}` has no `{path}`",
-                hint=f"{where} is `{self._place.commit}` of `{self._place.repo}`; look which files it has.",
+                hint=f"That commit is `{place.commit}` of `{place.repo}`; look which files it has.",
             )
         return self._listing[path]
 
