@@ -77,7 +77,7 @@ def resolve(request: Request, *, verb: Verb = "run", around: Surroundings = _ANY
         HubUnavailable: a Hub doesn't answer.
     """
     unpickle = around.unpickle if request.allow_pickle else None
-    adapters = tuple(resolve_adapter(a, around.hub, unpickle) for a in request.adapters)
+    adapters = tuple(resolve_adapter(a, around.hub, unpickle, verb=verb) for a in request.adapters)
     search = Search(request=request, adapters=adapters, verb=verb, around=around)
     base = _base_of(search)
     refuse_quantised(search, base)
@@ -102,12 +102,16 @@ def _base_of(search: Search) -> Base:
 
 
 def resolve_adapter(
-    wanted: AdapterRef, hub: Connect | None = None, unpickle: Unpickle | None = None
+    wanted: AdapterRef,
+    hub: Connect | None = None,
+    unpickle: Unpickle | None = None,
+    *,
+    verb: Verb = "run",
 ) -> Adapter:
     """Read one adapter's config and header; with `unpickle` its weights may be a pickle, which is converted."""
     repository = opened(wanted.ref, hub)
     if ADAPTER_CONFIG not in repository.files:
-        raise _no_adapter(wanted.ref, repository.files)
+        raise _no_adapter(wanted.ref, repository.files, verb)
     repository.have((ADAPTER_CONFIG,))
     root = repository.pinned.root
     repo = _repo(repository, wanted.ref.text)
@@ -147,7 +151,7 @@ def _bring(repository: Repository, repo: Repo) -> None:
     repository.have(sorted(deciding.intersection(small_files(repository.files))))
 
 
-def _no_adapter(ref: RepoRef, files: Mapping[str, int]) -> Exception:
+def _no_adapter(ref: RepoRef, files: Mapping[str, int], verb: Verb) -> Exception:
     below = sorted(
         (PurePosixPath(p).parent.as_posix() for p in files if p.endswith(f"/{ADAPTER_CONFIG}")),
         key=_by_number,
@@ -158,9 +162,10 @@ def _no_adapter(ref: RepoRef, files: Mapping[str, int]) -> Exception:
         start = f"{ref.text}@main" if lone else ref.text
         paths = [f"{start.rstrip('/')}/{b}" for b in below]
         found = ", ".join(f"`{p}`" for p in paths[-8:])
+        words = ("--adapter",) if verb == "check" else ("adapter-merge", verb)
         return NotFound(
             f"`{ref.text}` has no `{ADAPTER_CONFIG}`, but there are adapters below it: {found}",
-            hint=f"Name one of them, such as the last: `{shlex.join(['adapter-merge', 'run', paths[-1]])}`.",
+            hint=f"Name one of them, such as the last: `{shlex.join([*words, paths[-1]])}`.",
         )
     return NotFound(
         f"`{ref.text}` has no `{ADAPTER_CONFIG}`, so it is no adapter",
