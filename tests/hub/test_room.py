@@ -60,9 +60,13 @@ def test_two_disks_need_room_each(stocked: Online) -> None:
 def test_what_is_here_needs_no_room_again(stocked: Online) -> None:
     _, first, pulled = planned(stocked, disk_of_cache=1)
     sources = stocked.resolve("bot/adapter", to="./out")
-    for source in (sources.base, *sources.adapters):
-        assert source.pinned.have is not None
-        source.pinned.have(list(source.files), None)
+    (adapter,) = sources.adapters
+    for pinned, files in (
+        (sources.base.pinned, sources.base.files),
+        (adapter.pinned, adapter.files),
+    ):
+        assert pinned.have is not None
+        pinned.have(list(files), None)
     _, second, left = planned(stocked, disk_of_cache=1)
     assert left == 0
     assert first.needed_bytes - second.needed_bytes == pulled

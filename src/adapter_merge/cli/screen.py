@@ -43,8 +43,9 @@ def _rows(plan: Plan, forecast: Forecast) -> Iterator[Row]:
     yield "takes", _taken(forecast)
     if forecast.proof_seconds:
         yield "", one_line(f"{guessed(forecast.proof_seconds)} of it to run both models")
-    changes = [one_line(_change(c)) for c in plan.changes]
-    yield from _some("declared", changes, _CHANGES - len(traffic) - (forecast.cache is not None))
+    changes: list[Cell] = [one_line(_change(c)) for c in plan.changes]
+    taken = len(traffic) + (forecast.cache is not None)
+    yield from _some("declared", changes, _CHANGES - taken)
     yield from _some("left behind", list(_reasons(plan.left_behind)), _REASONS, "more")
     yield "recipe", plan.recipe[:12]
 
