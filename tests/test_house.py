@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -85,8 +86,25 @@ def test_a_pin_is_a_release_of_the_index() -> None:
 
 def test_actions_are_pinned_by_commit() -> None:
     for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
-        for action in re.findall(r"uses: *(\S+)", workflow.read_text()):
-            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)
+        for action in re.findall(r"^ *(?:- )?uses: *(\S+)", workflow.read_text(), re.MULTILINE):
+            own = action.startswith("./") and "@" not in action
+            assert own or re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)
+
+
+def test_a_version_s_notes_are_its_part_of_the_changelog(tmp_path: Path) -> None:
+    log = tmp_path / "log.md"
+    log.write_text(
+        "## [Unreleased]\n\n- c\n\n## [0.2.0] - 2027-01-02\n\n- b\n\n## [0.20.0]\n\n- a\n"
+    )
+
+    def notes(version: str) -> tuple[int, str]:
+        command = [str(ROOT / ".ci" / "notes"), version]
+        env = {**os.environ, "CHANGELOG": str(log)}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout.strip()
+
+    assert notes("0.2.0") == (0, "- b")
+    assert notes("0.3.0") == (1, "")
 
 
 def test_what_is_skipped_for_want_of_a_package_runs_beside_colpali_engine() -> None:

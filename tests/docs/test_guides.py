@@ -35,7 +35,7 @@ _UNPROVED = 'case "$*" in *--probe*) ;; run\\ *|check\\ *) set -- "$@" --probe o
 _LOGIN = f'test "$*" = "auth login" && set -- auth login --token {TOKEN}\n'
 _BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _EXIT = re.compile(r"# exits with (?P<code>\d+)")
-_LANGUAGES = {"sh", "console", "python", "json", "text"}
+_LANGUAGES = {"sh", "console", "python", "json", "text", "yaml"}
 _FINDINGS = {"fail", "warn", "skip"}
 
 
