@@ -15,7 +15,7 @@ TORCHES := $(shell grep -E '^torch(vision)?==' constraints.txt)
 COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/contract/test_processors.py tests/encoders tests/flavours
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-colpali test-olah fuzz demo bench bench-hub bench-fidelity
+.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-colpali test-github-api test-olah fuzz demo bench bench-hub bench-fidelity
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
@@ -38,10 +38,12 @@ lint: setup ## Check format, style, spelling and workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
-	$(BIN)/zizmor --offline --quiet $(WORKFLOWS) action.yml
+	$(BIN)/zizmor --offline --quiet .github action.yml
 	$(BIN)/actionlint $(WORKFLOWS)
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/hadolint Dockerfile
 
 type: setup ## Check types with mypy
 	$(BIN)/mypy
@@ -92,6 +94,15 @@ $(OLAH)/.ready: pyproject.toml
 
 test-action: setup ## Run the Action in whole jobs on this machine, by act
 	$(BIN)/python -m pytest -n 0 -m act tests/action
+
+# GitHub's own description of its API, and Prism, which lets nothing through that isn't in it.
+test-github-api: setup ## Hold every request to GitHub against GitHub's own OpenAPI (needs npm)
+	npm install --prefix .cache/github-api --no-save --no-package-lock --no-audit --no-fund --ignore-scripts \
+	  @octokit/openapi@23.0.2 @stoplight/prism-cli@5.16.0
+	$(BIN)/python -m pytest -n 0 tests/github/test_openapi.py
+
+image-check: ## Build the image without a daemon and try it (needs root, buildah and debootstrap, of Debian)
+	.ci/image
 
 fuzz: setup ## Ten thousand cases of each kind of stranger's file
 	$(BIN)/python -m pytest -n 2 tests/test_fuzz.py tests/test_header.py --hypothesis-profile=fuzz

@@ -9,7 +9,7 @@ SEED = 7
 RANK = 16
 
 
-def build(root: Path, *, layers: int, dora: bool) -> None:
+def build(root: Path, *, layers: int, dora: bool = False, shard: str = "100GB") -> None:
     """Write `root/base` and `root/adapter`; a layer has 134 MB, the rest 262 MB."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -28,7 +28,7 @@ def build(root: Path, *, layers: int, dora: bool) -> None:
     )
     torch.set_default_dtype(torch.bfloat16)
     model = LlamaForCausalLM(config)
-    model.save_pretrained(root / "base", max_shard_size="100GB")
+    model.save_pretrained(root / "base", max_shard_size=shard)
     adapted = get_peft_model(
         model,
         LoraConfig(
@@ -46,4 +46,9 @@ def build(root: Path, *, layers: int, dora: bool) -> None:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]), layers=int(sys.argv[2]), dora=sys.argv[3:] == ["dora"])
+    build(
+        Path(sys.argv[1]),
+        layers=int(sys.argv[2]),
+        dora="dora" in sys.argv[3:],
+        shard="300MB" if "shards" in sys.argv[3:] else "100GB",
+    )

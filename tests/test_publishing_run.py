@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,18 @@ from typing import Any
 import pytest
 from huggingface_hub import CommitOperationAdd, constants
 
-from adapter_merge import assemble, pipeline
+from adapter_merge import assemble, pipeline, sendoff
 from adapter_merge.hub.client import connect
 from adapter_merge.hub.edge import HubEdge
 from adapter_merge.hub.retry import Patience
 from adapter_merge.localhub import LocalHub
 from adapter_merge.ports import Silent, Surroundings
+from adapter_merge.publishing import Publishing
 from adapter_merge.readme import MOST, README
+from adapter_merge.remote import Publication, Sent
 from adapter_merge.report import Report
-from adapter_merge.request import Request
+from adapter_merge.request import RepoRef, Request
+from adapter_merge.running import Machine
 from adapter_merge.work import alone_with
 from tests.hub.whole import NEW, TOKEN, Runs
 
@@ -35,7 +38,9 @@ class Publisher:
         self.work = folder / "work"
         self._cache = folder / "cache"
 
-    def __call__(self, *, token: str = TOKEN, write: str | None = None, **wish: Any) -> Report:
+    def machine(
+        self, token: str = TOKEN, write: str | None = None, edge: type[HubEdge] = HubEdge
+    ) -> Machine:
         client = connect(
             endpoint=self.runs.hub.url,
             cache=self._cache,
@@ -43,10 +48,14 @@ class Publisher:
             write_token=write,
             patience=Patience(tries=2, sleep=lambda _: None),
         )
-        around = Surroundings(cache=self._cache, hub=lambda: HubEdge(client), work=self.work)
-        machine = replace(assemble.this_machine(), around=around)
+        around = Surroundings(cache=self._cache, hub=lambda: edge(client), work=self.work)
+        return replace(assemble.this_machine(), around=around)
+
+    def __call__(self, machine: Machine | None = None, **wish: Any) -> Report:
         asked = {"adapters": (NEW,), "to": TARGET, "probe": "off", "workers": 1, **wish}
-        return pipeline.run(Request.model_validate(asked), reporter=Silent(), machine=machine)
+        return pipeline.run(
+            Request.model_validate(asked), reporter=Silent(), machine=machine or self.machine()
+        )
 
     def read(self, path: str, revision: str = "main") -> bytes:
         return self.runs.hub.read(TARGET, path, revision=revision)
@@ -118,7 +127,7 @@ def test_a_pull_request_in_which_people_wrote_is_the_same_one(publisher: Publish
 def test_who_reads_the_sources_need_not_see_a_private_target(publisher: Publisher) -> None:
     publisher.runs.hub.add_user("reader", "hf_reader")
     for status in ("merged", "unchanged"):
-        report = publisher(token="hf_reader", write=TOKEN, private=True)
+        report = publisher(publisher.machine("hf_reader", write=TOKEN), private=True)
         assert report.status == status, report.error
 
 
@@ -200,3 +209,35 @@ def test_a_result_that_is_being_sent_is_no_other_runs(publisher: Publisher, *, o
     assert f"another run is sending the result in `{waits}`" in message
     assert publisher().status == "merged"
     assert list(publisher.work.iterdir()) == []
+
+
+def test_a_run_holds_what_it_sends(publisher: Publisher) -> None:
+    meanwhile: list[Report] = []
+
+    class Slow(HubEdge):
+        def send(
+            self, publication: Publication, advance: Callable[[int], None] | None = None
+        ) -> Sent:
+            meanwhile.append(publisher())
+            return super().send(publication, advance)
+
+    assert publisher(publisher.machine(edge=Slow)).status == "merged"
+    assert [failed(report)[:2] for report in meanwhile] == [("MergeError", 6)]
+
+
+def test_a_folder_is_not_sent_over_words_that_would_be_dropped(publisher: Publisher) -> None:
+    waits = str(publisher(publish="none").waits)
+    folder = Path(shutil.copytree(waits, publisher.work.parent / "kept"))
+    assert publisher().status == "merged"
+    card = publisher.read(README) + b"caf\xe9\n"
+    publisher.write_raw(README, card)
+    report = sendoff.publish(
+        RepoRef.model_validate(str(folder)),
+        RepoRef.model_validate(TARGET),
+        Publishing(),
+        overwrite=False,
+        reporter=Silent(),
+        machine=publisher.machine(),
+    )
+    assert failed(report)[:2] == ("Refused", 8)
+    assert publisher.read(README) == card

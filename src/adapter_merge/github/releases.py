@@ -108,7 +108,7 @@ def _brought(edge: Edge, found: GitRelease, wish: Wanted, thing: str) -> GitRele
     draft = found.draft and wish.show == "draft"
     if (found.body.replace("\r\n", "\n"), found.draft) == (body, draft):
         return found
-    name = found.title or wish.title
+    name = found.name or wish.title
 
     def edit() -> GitRelease:
         return found.update_release(name, body, draft=draft, prerelease=found.prerelease)

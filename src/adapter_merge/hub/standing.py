@@ -56,7 +56,8 @@ def access_of(client: Client, repo: str) -> Access | None:
 
     def act() -> Any:
         with translated(client.asked(repo)):
-            return client.writer.model_info(repo)
+            # What it says by default counts parameters and files, too.
+            return client.writer.model_info(repo, expand=["private", "gated"])
 
     try:
         info = client.patience.persist(act)
