@@ -42,8 +42,8 @@ def test_a_layer_without_parentheses_is_built() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_make_targets_of_a_page_exist(page: str) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    lines = re.findall(r"(?:^|`)make ([a-z ]+)", (ROOT / page).read_text(), re.MULTILINE)
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    lines = re.findall(r"(?:^|`)make ([a-z -]+)", (ROOT / page).read_text(), re.MULTILINE)
     named = {word for line in lines for word in line.split()}
     assert named <= targets
 

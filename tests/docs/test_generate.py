@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [
+    "reference/action.md",
     "reference/adapters.md",
     "reference/codes.md",
     "reference/converters.md",
@@ -26,6 +27,7 @@ def house(tmp_path: Path) -> Path:
     (tmp_path / "docs").mkdir()
     for name in ("generate.py", "pages.py", "converters.json"):
         shutil.copy(ROOT / "docs" / name, tmp_path / "docs")
+    shutil.copy(ROOT / "action.yml", tmp_path)
     (tmp_path / "docs" / "guides").mkdir()
     (tmp_path / "docs" / "guides" / "read-a-report.md").touch()
     (tmp_path / "docs" / "reference").mkdir()
