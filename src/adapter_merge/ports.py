@@ -173,6 +173,14 @@ class Hub(Protocol):
         """
         ...
 
+    def discuss(self, repo: str, title: str, body: str) -> str:
+        """Open a discussion, or bring the one of that title up to date; the result is its page.
+
+        Raises:
+            Refused: the token may not write there.
+        """
+        ...
+
 
 class Unpickle(Protocol):
     """Makes safetensors of an adapter's weights that are a pickle, without running anything of it."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from adapter_merge.hub import client as clients
 from adapter_merge.hub import commit as commits
-from adapter_merge.hub import proposals, snapshot, standing, tag, write
+from adapter_merge.hub import discuss, proposals, snapshot, standing, tag, write
 from adapter_merge.hub.client import Client
 from adapter_merge.ports import Repository
 from adapter_merge.receipt import Receipt
@@ -77,6 +77,10 @@ class HubEdge:
     def tag(self, repo: str, name: str, commit: str) -> None:
         """Tag a commit."""
         tag.tag(self._writing, repo, name, commit)
+
+    def discuss(self, repo: str, title: str, body: str) -> str:
+        """Open a discussion, or bring the one of that title up to date."""
+        return discuss.discuss(self._writing, repo, title, body)
 
 
 def connect() -> HubEdge:

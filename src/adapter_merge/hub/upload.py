@@ -13,9 +13,8 @@ from adapter_merge.hub.client import Client
 from adapter_merge.hub.translate import translated
 from adapter_merge.remote import Piece, Publication
 
-_BATCH = (
-    1 << 30
-)  # bytes, whose files go at once; a larger one goes by itself, so that one sees how far it is
+# Bytes whose files go at once; a larger file goes by itself, so that one sees how far it is.
+_BATCH = 1 << 30
 _MOST_FILES = 100  # in one batch
 
 

@@ -31,14 +31,16 @@ def info_at(state: State, ask: Ask) -> Answer:
 
 def _info(state: State, ask: Ask, repo: Repo, revision: str) -> Answer:
     wanted = ask.query.get("expand") or ask.query.get("expand[]")
-    all_of_it = described(state, repo, revision, blobs="blobs" in ask.query)
+    said = described(state, repo, revision, blobs="blobs" in ask.query)
+    if not wanted or {"config", "safetensors"} & set(wanted):
+        said = {**said, **_read(state, state.at(repo, revision)[1])}
     if not wanted:
-        return reply(all_of_it)
-    return reply({key: held for key, held in all_of_it.items() if key in ("_id", "id", *wanted)})
+        return reply(said)
+    return reply({key: held for key, held in said.items() if key in ("_id", "id", *wanted)})
 
 
 def described(state: State, repo: Repo, revision: str, *, blobs: bool) -> Mapping[str, object]:
-    """All that the API tells of a repository."""
+    """All that the API tells of a repository, but for what has to be read out of its weights."""
     name, commit = state.at(repo, revision)
     card = _card(state, commit)
     read = {
@@ -61,7 +63,6 @@ def described(state: State, repo: Repo, revision: str, *, blobs: bool) -> Mappin
         "baseModels": cards.bases(card) or None,
         "usedStorage": sum(file.size for file in commit.tree.values()),
         "siblings": [_sibling(path, file, blobs) for path, file in sorted(commit.tree.items())],
-        **_read(state, commit),
     }
     return {key: held for key, held in read.items() if held is not None}
 
