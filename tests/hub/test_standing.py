@@ -77,7 +77,7 @@ def test_large_texts_of_strangers_are_not_pulled(stand: Stand, tmp_path: Path) -
 def test_a_renamed_target_is_named(stand: Stand) -> None:
     stand.hub.add_repo("org/new")
     moved = Status(status=307, headers={"Location": "/api/models/org/new"})
-    stand.hub.fail(Fault(on="GET /api/models/org/merged$", does=moved))
+    stand.hub.fail(Fault(on="GET /api/models/org/merged\\?", does=moved))
     with pytest.raises(RequestError, match="is `org/new` now") as caught:
         stand.target()
     assert caught.value.hint == "Use `--to org/new`."
