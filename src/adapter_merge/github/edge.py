@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from github import Auth, Github, UnknownObjectException
+from github import Auth, Github
 from github.GithubException import GithubException
 from github.GithubObject import GithubObject
 from github.NamedUser import NamedUser
@@ -164,14 +164,6 @@ def is_by(author: NamedUser | Organization | None, writer: str | None) -> bool:
     if author is None:
         return False
     return author.type == "Bot" if writer is None else author.login == writer
-
-
-def absent(ask: Callable[[], _T]) -> _T | None:
-    """What is asked for; None where it isn't there."""
-    try:
-        return ask()
-    except UnknownObjectException:
-        return None
 
 
 def connect(repository: str, *, api: str, token: str, patience: Patience | None = None) -> Edge:
