@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 
+from adapter_merge.bases import Verb
 from adapter_merge.errors import AdapterMergeError, NotFound, RequestError, RevisionMissing
 from adapter_merge.request import Request
 from adapter_merge.stages.resolve import resolve
@@ -36,6 +37,18 @@ def test_several_adapters_and_none_at_the_root(case: Case) -> None:
     listed = [found.message.index(f"`./runs a/checkpoint-{n}`") for n in (60, 500, 1000)]
     assert listed == sorted(listed)
     assert "`adapter-merge run './runs a/checkpoint-1000'`" in found.hint
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [("run", "adapter-merge run"), ("plan", "adapter-merge plan"), ("check", "--adapter")],
+)
+def test_the_hint_for_several_adapters_repeats_the_verb(case: Case, verb: Verb, words: str) -> None:
+    shutil.copytree(case.adapter, Path("runs", "last"))
+    request = Request.model_validate({"adapters": ("./runs",), "base": "./base", "to": "./out"})
+    with pytest.raises(NotFound) as caught:
+        resolve(request, verb=verb)
+    assert f"`{words} ./runs/last`" in caught.value.hint
 
 
 @pytest.mark.parametrize(
