@@ -158,9 +158,18 @@ def rows(name: str, found: list[tuple[Sample, Sample]]) -> list[str]:
     return lines
 
 
+def share(name: str, found: list[tuple[Sample, Sample]]) -> str:
+    """What of our time both sides have to do, and what only we do."""
+    stages = [ours.stages for ours, _ in found]
+    line = median(s["pull"] + s["publish"] for s in stages)
+    work = median(s["import"] + s["merge"] + s["validate"] for s in stages)
+    return f"- {name}: {line:.1f} s of ours are to pull and publish, {work:.1f} s to import torch, merge and check."
+
+
 def main() -> None:
     """Build, measure, write the Hub's part of `benchmarks/RESULTS.md`."""
     lines: list[str] = []
+    shares: list[str] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         root = Path(name)
         subprocess.run([sys.executable, HERE / "build.py", root, str(LAYERS), "shards"], check=True)
@@ -169,7 +178,9 @@ def main() -> None:
         shards = len(list((root / "base").glob("*.safetensors")))
         for word, xet in (("LFS", False), ("Xet", True)):
             print(word, flush=True)
-            lines += rows(word, rounds(root, xet=xet))
+            found = rounds(root, xet=xet)
+            lines += rows(word, found)
+            shares.append(share(word, found))
     text = (
         f"{OF_THE_HUB}\n\n"
         f"Written by `make bench-hub`. A Llama checkpoint of {size / 1e9:.2f} GB in {shards} shards and a LoRA on all its "
@@ -177,7 +188,7 @@ def main() -> None:
         f"downloads both and uploads another result. {ROUNDS} rounds, empty caches, in one go. The line is what "
         "requests carried; what goes to and from the Xet store passes none, on either side.\n\n"
         "| what | store | median s | min-max s | ratio | over the line | the Hub grew by |\n"
-        "| --- | --- | --- | --- | --- | --- | --- |\n" + "\n".join(lines) + "\n"
+        "| --- | --- | --- | --- | --- | --- | --- |\n" + "\n".join([*lines, "", *shares]) + "\n"
     )
     print(text)
     results = HERE / "RESULTS.md"
