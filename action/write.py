@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import indent
 
-from adapter_merge.action.step import Step, described, input_name, variable
+from adapter_merge.action.step import Step, described, input_name, variable, written
 from adapter_merge.request import Request
 
 ROOT = Path(__file__).parent.parent
@@ -121,8 +121,7 @@ def fields() -> Iterator[tuple[str, str, str]]:
     """Inputs that become values: field, what it says, default; the command comes first."""
     for model in (Step, Request):
         for name, field in model.model_fields.items():
-            default = field.default if isinstance(field.default, str) else ""
-            yield name, described(name), default
+            yield name, described(name), written(field.default)
 
 
 def _ordered() -> list[tuple[str, str, str]]:

@@ -268,7 +268,7 @@ def _action() -> str:
     return _page(
         "# Inputs and outputs of the Action",
         "",
-        "An empty input isn't given. Flags take `true` and `false`. `ignore`, `strict` and `for` take several words, `adapter` one a line.",
+        "An empty input isn't given. Flags take `true` and `false`. `ignore`, `strict`, `for` and `tell` take several words, `adapter` one a line.",
         "An input that means nothing to the command is an error, and so is a value that isn't one: exit code 2, before anything is done.",
         "",
         "| input | default | meaning |",

@@ -17,6 +17,7 @@ from adapter_merge.action.released import released
 from adapter_merge.action.result import Kept, keep_all, outputs
 from adapter_merge.action.step import Asked, read_step
 from adapter_merge.action.tokens import Tokens, take_tokens, why_none
+from adapter_merge.action.told import audience, tell
 from adapter_merge.action.work import Done, work
 from adapter_merge.errors import AdapterMergeError, Interrupted
 from adapter_merge.github.commands import Log, write_outputs
@@ -63,6 +64,7 @@ def _step(
     environment: MutableMapping[str, str],
 ) -> int:
     folder = asked.step.report or Path(mkdtemp(prefix="adapter-merge-", dir=context.temp))
+    hearers = audience(asked, context, tokens)
     done = _worked(asked, context, log)
     reports, page = done.told.reports, ""
     kept, code = tuple[Kept, ...](), done.code
@@ -78,7 +80,10 @@ def _step(
     if note:
         log.annotate("notice", note, title="no token")
     values = {**outputs(done.status, kept, folder), "release-url": page}
-    _tell(replace(done.told, note=note), values, environment)
+    told = replace(done.told, note=note)
+    _tell(told, values, environment)
+    if hearers is not None:
+        tell(hearers, told, log)
     return code
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from adapter_merge.errors import RequestError
 from adapter_merge.merges import MERGES
@@ -17,6 +17,7 @@ from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
 
 Command = Literal["run", "plan", "check", "verify", "publish", "sync"]
 Release = Literal["none", "draft", "publish"]
+Place = Literal["none", "comment", "status", "check"]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 # The names that aren't their field's: a list is one adapter mostly, and `for` is a word of Python's.
@@ -25,6 +26,7 @@ _WORDS = (
     "ignore",
     "strict",
     "wanted",
+    "tell",
 )  # several in one input, with spaces, commas or lines between them
 _OPTION = re.compile(r"`--(?P<name>[a-z][a-z-]*)(?: (?P<value>[a-z]+))?`")
 _LONGEST = 200  # characters of a value in a message
@@ -68,10 +70,23 @@ class Step(BaseModel):
         "none",
         description="Whether a result is also told of in a release of this repository: as a `draft`, or published; it needs `contents: write`.",
     )
+    tell: tuple[Place, ...] = Field(
+        ("none",),
+        description="Where else it is told what came of it, one or several of `comment` (on the pull request that started the run; it needs "
+        "`pull-requests: write`), `status` and `check` (at the run's commit; `statuses: write`, `checks: write`).",
+    )
     report: Path | None = Field(
         None,
         description="Folder that gets the report's pages, the receipt and `SHA256SUMS`; left out, one of the runner's that is gone after the job.",
     )
+
+    @field_validator("tell")
+    @classmethod
+    def _alone(cls, places: tuple[Place, ...]) -> tuple[Place, ...]:
+        if "none" in places and len(set(places)) > 1:
+            message = "`none` excludes every other place"
+            raise ValueError(message)
+        return places
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,7 +207,7 @@ def _taken(command: Command) -> frozenset[str]:
             own = (*Publishing.model_fields, "folder", "to", "overwrite", "release")
         case "sync":
             own = ("merges", "only", "dry_run", "rebuild")
-    return frozenset((*own, "command", "report"))
+    return frozenset((*own, "command", "report", "tell"))
 
 
 def _given(model: type[BaseModel], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -206,7 +221,13 @@ def _given(model: type[BaseModel], environment: Mapping[str, str]) -> dict[str, 
 
 
 def _is_default(text: str, default: object) -> bool:
-    return text.lower() == "false" if default is False else text == default
+    return text.lower() == "false" if default is False else text == written(default)
+
+
+def written(default: object) -> str:
+    """A field's default as `action.yml` has it; empty where an empty input means it."""
+    words = default if isinstance(default, tuple) else (default,)
+    return " ".join(word for word in words if isinstance(word, str))
 
 
 def _parts(field: str, text: str) -> str | list[str]:

@@ -35,8 +35,8 @@ _TEXT = 600
 Row = tuple[str, str]
 
 
-def of_report(report: Report) -> Iterator[str]:
-    """What came of one merge or one look at a result, the important parts first."""
+def of_report(report: Report, *, whole: bool = True) -> Iterator[str]:
+    """What came of one merge or one look at a result, the important parts first; not `whole`, only those."""
     word = report.layout if report.status == "merged" else report.status
     to = f": {code(middle(report.to, _NAME))}" if report.to else ""
     yield f"## {SIGNS[report.status]} {word}{to}"
@@ -47,24 +47,27 @@ def of_report(report: Report) -> Iterator[str]:
         error = report.error
         yield f"**{error.type}**, exit code {error.code}: {sentence(plain(error.message, _TEXT))}"
         yield f"Next: {sentence(plain(error.hint, _TEXT))}"
-    if diagram := flow(report):
+    if whole and (diagram := flow(report)):
         yield fenced(diagram, "mermaid")
     if facts := list(_facts(report)):
         yield _table(("", ""), facts)
     yield from _findings(report.findings)
-    yield from _changes(report.changes)
-    yield from _left(report.left_behind)
-    yield from _times(report)
+    if whole:
+        yield from _changes(report.changes)
+        yield from _left(report.left_behind)
+        yield from _times(report)
 
 
-def of_plan(plan: Plan, forecast: Forecast) -> Iterator[str]:
-    """What would be done."""
+def of_plan(plan: Plan, forecast: Forecast, *, whole: bool = True) -> Iterator[str]:
+    """What would be done; not `whole`, without the diagram and the lists."""
     yield f"## {SIGNS['planned']} planned: {code(middle(plan.to, _NAME))}"
     yield "Nothing was written; `command: run` does it."
-    yield fenced(plan_flow(plan), "mermaid")
+    if whole:
+        yield fenced(plan_flow(plan), "mermaid")
     yield _table(("", ""), _planned(plan, forecast))
-    yield from _changes(plan.changes)
-    yield from _left(plan.left_behind)
+    if whole:
+        yield from _changes(plan.changes)
+        yield from _left(plan.left_behind)
 
 
 def of_several(reports: Sequence[Report]) -> str:

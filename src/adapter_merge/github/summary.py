@@ -33,20 +33,24 @@ class Told:
 
 def summary(told: Told) -> str:
     """The Markdown, whole blocks up to the limit."""
-    return fitted(_blocks(told), MOST)
+    return fitted([*_blocks(told, whole=True), *_made_by(told.reports)], MOST)
 
 
-def _blocks(told: Told) -> Iterator[str]:
+def short(told: Told) -> tuple[str, ...]:
+    """The blocks that matter most, for where a summary is one word of a conversation."""
+    return tuple(_blocks(told, whole=False))
+
+
+def _blocks(told: Told, *, whole: bool) -> Iterator[str]:
     if told.note:
         yield f"> {sentence(told.note)}"
     if told.plan is not None:
-        yield from of_plan(*told.plan)
+        yield from of_plan(*told.plan, whole=whole)
     if len(told.reports) > 1:
         yield of_several(told.reports)
     for report in told.reports:
         if len(told.reports) == 1 or report.status in {"merged", "failed"}:
-            yield from of_report(report)
-    yield from _made_by(told.reports)
+            yield from of_report(report, whole=whole)
 
 
 def _made_by(reports: Sequence[Report]) -> Iterator[str]:
