@@ -15,7 +15,7 @@ TORCHES := $(shell grep -E '^torch(vision)?==' constraints.txt)
 COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/contract/test_processors.py tests/encoders tests/flavours
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-colpali test-github-api test-olah fuzz demo bench bench-hub bench-fidelity
+.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-colpali test-faults test-github-api test-olah fuzz demo bench bench-hub bench-fidelity
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
@@ -103,6 +103,9 @@ test-github-api: setup ## Hold every request to GitHub against GitHub's own Open
 
 image-check: ## Build the image without a daemon and try it (needs root, buildah and debootstrap, of Debian)
 	.ci/image
+
+test-faults: setup ## Let every request of whole runs on a Hub fail, in turn and in every way
+	$(BIN)/python -m pytest -n 2 -m faults tests/hub/test_whole_run_faults.py
 
 fuzz: setup ## Ten thousand cases of each kind of stranger's file
 	$(BIN)/python -m pytest -n 2 tests/test_fuzz.py tests/test_header.py --hypothesis-profile=fuzz

@@ -30,8 +30,12 @@ settings.register_profile("fuzz", max_examples=10_000)
 CORPUS = os.environ.get("ADAPTER_MERGE_CORPUS")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what reads real adapters where they are not on this machine, and what needs a library that isn't."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what this machine lacks something for; what takes many minutes runs only where it is asked for."""
+    if "faults" not in config.getoption("markexpr"):
+        long = [item for item in items if item.get_closest_marker("faults")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
     missing = {
         "corpus": None if CORPUS else "ADAPTER_MERGE_CORPUS names no folder of real adapters",
         "colpali": None

@@ -82,7 +82,7 @@ def _all_go_wrong(runs: Runs, kind: Kind, way: str, *, writes: bool) -> None:
         assert not error or kind.proposes or way == "slow", f"{line.text}: {error}"
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @pytest.mark.parametrize("runs", [False, True], ids=["lfs", "xet"], indirect=True)
