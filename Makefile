@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet -c constraints.txt '$(TORCH)' $(if $(TORCH_INDEX),--no-deps --index-url '$(TORCH_INDEX)')
-	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[demo]' --group dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[demo,bot]' --group dev
 	touch $@
 
 fmt: setup ## Format the code and fix what ruff can fix

@@ -1,0 +1,1 @@
+"""The Hub bot: an adapter is pushed, the merged repository follows."""
