@@ -1,0 +1,1 @@
+"""What the bot answers over HTTP: the Hub's webhooks, whoever asks for its health, and people."""
