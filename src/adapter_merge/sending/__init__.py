@@ -6,7 +6,7 @@ from adapter_merge.sending.audience import audience, refuse_by_licence
 from adapter_merge.sending.changes import are_worth_copying
 from adapter_merge.sending.decide import Result, allow, publication
 from adapter_merge.sending.message import CARD, REVERTS, same_work, trailers_in, trailers_of
-from adapter_merge.sending.parties import Party, parties_of
+from adapter_merge.sending.parties import Party, parties_at_hand, parties_of
 from adapter_merge.sending.pieces import card_pieces, git_oid, pieces_of
 from adapter_merge.sending.tags import (
     AUTOMATIC,
@@ -29,6 +29,7 @@ __all__ = [
     "card_pieces",
     "chosen_tag",
     "git_oid",
+    "parties_at_hand",
     "parties_of",
     "pieces_of",
     "publication",

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapter_merge.receipt import SourceRecord
+from adapter_merge.record import source_record
 from adapter_merge.remote import Access
 from adapter_merge.request import RepoRef
+from adapter_merge.sources import Sources
 
 _WEIGHTS = "adapter_model.safetensors"
 
@@ -56,6 +58,14 @@ def parties_of(
     A repository of which nothing is known counts as private.
     """
     return tuple(_party(record, access) for record in (base, *adapters))
+
+
+def parties_at_hand(sources: Sources) -> tuple[Party, ...]:
+    """The same of sources that were read, with who may read them."""
+    pins = (sources.base.pinned, *(a.pinned for a in sources.adapters))
+    access = {pinned.repo: pinned.access for pinned in pins if pinned.repo is not None}
+    records = [source_record(a) for a in sources.adapters]
+    return parties_of(source_record(sources.base), records, access)
 
 
 def _party(record: SourceRecord, access: Mapping[str, Access | None]) -> Party:
