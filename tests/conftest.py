@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -20,6 +21,10 @@ _HOME = TemporaryDirectory(prefix="adapter-merge-tests-")
 for _name in [n for n in os.environ if n.startswith(("HF_", "HUGGING"))]:
     del os.environ[_name]
 os.environ |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": _HOME.name}
+
+# A shell starts what runs in the background without SIGINT, and children inherit that; some tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from huggingface_hub import constants  # noqa: E402
 
