@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from adapter_merge.finding import Outcome, by_weight
 from adapter_merge.pages.picture import picture
@@ -46,29 +47,35 @@ class _Bar:
 
 def page(report: Report) -> str:
     """One HTML file that loads nothing and runs nothing."""
-    of_page, of_pictures = style("page.css"), (style("picture.css"), style("probes.css"))
+    css = style("page.css")
+    styles = " ".join((digest(css), *styles_of_pictures()))
+    template = environment().get_template("report.html.jinja")
+    return template.render(told(report), css=css, sources_of_style=styles)
+
+
+def styles_of_pictures() -> tuple[str, ...]:
+    """What lets a page use the styles that its pictures bring along; see `digest`."""
+    return digest(style("picture.css")), digest(style("probes.css"))
+
+
+def told(report: Report) -> dict[str, Any]:
+    """A report as the templates want it: `sections.html.jinja` is all of it but its heading."""
     sign, status = _STATUS[_word(report)]
-    return (
-        environment()
-        .get_template("report.html.jinja")
-        .render(
-            report=report,
-            sign=sign,
-            status=status,
-            sources=_sources(report),
-            loud=by_weight(f for f in report.findings if f.outcome is not Outcome.PASS),
-            passed=[f for f in report.findings if f.outcome is Outcome.PASS],
-            left=_left(report.left_behind),
-            bars=_bars(report.seconds),
-            most=max(report.relative_changes, key=report.relative_changes.__getitem__, default=""),
-            picture=picture(report.relative_changes) if report.relative_changes else None,
-            css=of_page,
-            proved=proved(report.probe),
-            probes=probes(report.probe),
-            sources_of_style=" ".join(digest(css) for css in (of_page, *of_pictures)),
-            shown=_shown,
-        )
-    )
+    return {
+        "report": report,
+        "sign": sign,
+        "status": status,
+        "sources": _sources(report),
+        "loud": by_weight(f for f in report.findings if f.outcome is not Outcome.PASS),
+        "passed": [f for f in report.findings if f.outcome is Outcome.PASS],
+        "left": _left(report.left_behind),
+        "bars": _bars(report.seconds),
+        "most": max(report.relative_changes, key=report.relative_changes.__getitem__, default=""),
+        "picture": picture(report.relative_changes) if report.relative_changes else None,
+        "proved": proved(report.probe),
+        "probes": probes(report.probe),
+        "shown": _shown,
+    }
 
 
 def _word(report: Report) -> str:

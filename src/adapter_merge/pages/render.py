@@ -7,17 +7,20 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from adapter_merge.figures import counted, nbytes, number, percent, printable
 
 
+_HERE = "adapter_merge.pages"
+
+
 @cache
-def environment() -> Environment:
-    """The environment of the room's templates."""
+def environment(*beside: str) -> Environment:
+    """The environment of this room's templates, and of those in other packages, which come first."""
     made = Environment(
-        loader=PackageLoader("adapter_merge.pages", "."),
+        loader=ChoiceLoader([PackageLoader(package, ".") for package in (*beside, _HERE)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -47,7 +50,7 @@ def ticked(text: str) -> Markup:
 @cache
 def style(name: str) -> Markup:
     """One of the room's style sheets."""
-    return Markup((files("adapter_merge.pages") / name).read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    return Markup((files(_HERE) / name).read_text(encoding="utf-8"))  # noqa: S704 - our own file
 
 
 def digest(content: str) -> str:
