@@ -14,7 +14,15 @@ from adapter_merge.forecast import Cost, Forecast
 from adapter_merge.plan import Plan
 from adapter_merge.probed import Probed
 from adapter_merge.receipt import Receipt
-from adapter_merge.remote import Commit, Proposal, Publication, RemoteFile, RemoteTarget, Sent
+from adapter_merge.remote import (
+    Commit,
+    Proposal,
+    Publication,
+    RemoteFile,
+    RemoteTarget,
+    Sent,
+    Topic,
+)
 from adapter_merge.report import Report
 from adapter_merge.request import RepoRef
 from adapter_merge.sources import Pinned, Sources
@@ -173,8 +181,10 @@ class Hub(Protocol):
         """
         ...
 
-    def discuss(self, repo: str, title: str, body: str) -> str:
-        """Open a discussion, or bring the one of that title up to date; the result is its page.
+    def discuss(self, repo: str, title: str, revised: Callable[[str | None], Topic | None]) -> str:
+        """Open the one discussion of that title, bring it up to date, or close it; the result is its page.
+
+        `revised` gets what it says, None where there is none yet, and gives what it is to be; None leaves it alone.
 
         Raises:
             Refused: the token may not write there.

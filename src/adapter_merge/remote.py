@@ -194,3 +194,11 @@ class Sent:
     moved: int = 0
     found: bool = False
     files: Mapping[str, RemoteFile] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Topic:
+    """What a discussion is to be: its first comment, and whether it goes on."""
+
+    text: str
+    is_open: bool

@@ -7,6 +7,7 @@ import re
 _MOST = 300  # characters of one value
 _SPAN = re.compile(r"(`+)(.+?)\1")
 _ACTIVE = re.compile(r"([\\*_\[\]~#!])")
+_CALL = re.compile(r"(?<!\w)@(?=\w)")
 
 
 def plain(value: object, most: int = _MOST) -> str:
@@ -40,3 +41,8 @@ def fenced(text: str, language: str) -> str:
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.strip()}\n{fence}"
+
+
+def quiet(text: str) -> str:
+    """Text that calls nobody who happens to be named in it, where `@name` sends somebody a message."""
+    return _CALL.sub("@\N{WORD JOINER}", text)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from adapter_merge.errors import RequestError
-from adapter_merge.github.edge import Edge
 from adapter_merge.request import RepoRef
+
+if TYPE_CHECKING:  # whoever only reads one needs no PyGithub
+    from adapter_merge.github.edge import Edge
 
 EVENT = "adapter-pushed"
 _BYTES = 64_000

@@ -16,6 +16,7 @@ from typing import Literal
 from github.GitRelease import GitRelease
 from github.GitReleaseAsset import GitReleaseAsset
 
+from adapter_merge.card.markdown import quiet
 from adapter_merge.errors import Refused
 from adapter_merge.github.edge import Edge
 from adapter_merge.github.notes import notes, title
@@ -60,7 +61,7 @@ def wanted(
         tag=f"{name}-{(report.recipe or '')[:7]}".strip("-"),
         commit=commit,
         title=title(report),
-        block=fitted(notes(report, run=run), _MOST).strip(),
+        block=fitted(map(quiet, notes(report, run=run)), _MOST).strip(),
         assets=tuple(assets),
         show=show,
     )

@@ -1,42 +1,65 @@
-"""One discussion in a repository that says what became of its merge, found again and brought up to date."""
+"""One discussion in a repository that says how it stands with its merges: opened, brought up to date, and closed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from huggingface_hub import DiscussionComment
+from huggingface_hub import Discussion, DiscussionComment
 
 from adapter_merge.hub.client import Client
 from adapter_merge.hub.translate import translated
+from adapter_merge.remote import Topic
 
 _MOST = 200  # discussions that are looked at
 _LONGEST = 60_000  # characters
 
 
-def discuss(client: Client, repo: str, title: str, body: str) -> str:
-    """Open a discussion, or bring the one of that title up to date; the result is its page.
+def discuss(
+    client: Client, repo: str, title: str, revised: Callable[[str | None], Topic | None]
+) -> str:
+    """Have the discussion of that title say what it should; the result is its page, empty where none was touched.
 
-    Only an open discussion of the token's own user counts, so a closed one makes room for a new one.
+    `revised` gets what it says, None where there is none, and gives what it is to be; None leaves all as it is.
+    Only discussions of the token's own user count. One that somebody closed is answered by a new one where there is something new to say.
 
     Raises:
         Refused: the token may not write there.
         HubUnavailable: the Hub doesn't answer; the discussion may have been opened.
     """
-    writer, text = _name(client), body[:_LONGEST]
+    writer = _name(client)
 
     def act() -> str:
         standing = _standing(client, repo, title, writer)
-        if standing is None:
-            return _opened(client, repo, title, text)
-        first = _first(client, repo, standing)
-        if first is not None and first.content != text:
+        first = None if standing is None else _first(client, repo, standing.num)
+        wish = revised(None if first is None else _lines(first.content))
+        if wish is None:
+            return ""
+        text = wish.text[:_LONGEST]
+        if standing is None or standing.status != "open":
+            is_news = first is None or _lines(first.content) != _lines(text)
+            return _opened(client, repo, title, text) if wish.is_open and is_news else ""
+        if first is not None and _lines(first.content) != _lines(text):
             with translated(client.asked(repo, write=True)):
-                client.writer.edit_discussion_comment(repo, standing, first.id, new_content=text)
-        return f"{client.endpoint}/{repo}/discussions/{standing}"
+                client.writer.edit_discussion_comment(
+                    repo, standing.num, first.id, new_content=text
+                )
+        if not wish.is_open:
+            with translated(client.asked(repo, write=True)):
+                client.writer.change_discussion_status(repo, standing.num, "closed")
+        return _page(client, repo, standing.num)
 
     # A second try looks first, so a lost answer makes no second discussion.
     return client.patience.persist(act)
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n").strip()
+
+
+def _page(client: Client, repo: str, number: int) -> str:
+    return f"{client.endpoint}/{repo}/discussions/{number}"
 
 
 def _name(client: Client) -> str:
@@ -47,19 +70,23 @@ def _name(client: Client) -> str:
     return client.patience.persist(act)
 
 
-def _standing(client: Client, repo: str, title: str, writer: str) -> int | None:
+def _standing(client: Client, repo: str, title: str, writer: str) -> Discussion | None:
+    """The oldest that is open, or else the newest that is closed."""
     with translated(client.asked(repo)):
         found = client.writer.get_repo_discussions(
-            repo, author=writer, discussion_type="discussion", discussion_status="open"
+            repo, author=writer, discussion_type="discussion"
         )
-        ours = (d.num for d in islice(found, _MOST) if d.title == title and d.author == writer)
-        return min(ours, default=None)
+        ours = [d for d in islice(found, _MOST) if d.title == title and d.author == writer]
+    still = [d for d in ours if d.status == "open"]
+    if still:
+        return min(still, key=lambda d: d.num)
+    return max(ours, key=lambda d: d.num, default=None)
 
 
 def _opened(client: Client, repo: str, title: str, text: str) -> str:
     with translated(client.asked(repo, write=True)):
         made = client.writer.create_discussion(repo, title, description=text)
-    return f"{client.endpoint}/{repo}/discussions/{made.num}"
+    return _page(client, repo, made.num)
 
 
 def _first(client: Client, repo: str, number: int) -> Any:

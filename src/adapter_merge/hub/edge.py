@@ -11,7 +11,15 @@ from adapter_merge.hub import discuss, proposals, snapshot, standing, tag, write
 from adapter_merge.hub.client import Client
 from adapter_merge.ports import Repository
 from adapter_merge.receipt import Receipt
-from adapter_merge.remote import Commit, Proposal, Publication, RemoteFile, RemoteTarget, Sent
+from adapter_merge.remote import (
+    Commit,
+    Proposal,
+    Publication,
+    RemoteFile,
+    RemoteTarget,
+    Sent,
+    Topic,
+)
 from adapter_merge.request import RepoRef
 
 _HASTY = 2  # tries: one lost answer is no silence
@@ -78,9 +86,9 @@ class HubEdge:
         """Tag a commit."""
         tag.tag(self._writing, repo, name, commit)
 
-    def discuss(self, repo: str, title: str, body: str) -> str:
-        """Open a discussion, or bring the one of that title up to date."""
-        return discuss.discuss(self._writing, repo, title, body)
+    def discuss(self, repo: str, title: str, revised: Callable[[str | None], Topic | None]) -> str:
+        """Have the discussion of that title say what it should."""
+        return discuss.discuss(self._writing, repo, title, revised)
 
 
 def connect() -> HubEdge:
