@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 import adapter_merge
 from adapter_merge.cli import (
+    bot,
     card,
     check,
     codes,
@@ -62,6 +63,7 @@ def build() -> App:
     app.command(schema.schema, sort_key=10)
     app.command(demo.demo, sort_key=11)
     app.command(localhub.app)
+    app.command(bot.app)
     return app
 
 

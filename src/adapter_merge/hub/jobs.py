@@ -176,6 +176,6 @@ def _job(told: JobInfo) -> Job:
         id=told.id,
         owner=told.owner.name,
         url=told.url,
-        stage=_STAGES.get(str(told.status.stage), "failed"),
+        stage=_STAGES.get(told.status.stage, "failed"),
         message=told.status.message or "",
     )

@@ -1,0 +1,195 @@
+"""`adapter-merge bot ...`: set the bot up, look after it, and what a Job of the Hub runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, Parameter
+from rich.text import Text
+
+from adapter_merge.cli.options import write
+from adapter_merge.cli.show import grid, on_stderr
+from adapter_merge.errors import RequestError, SomeFailed
+from adapter_merge.merges import MERGES
+
+if TYPE_CHECKING:
+    from adapter_merge.bot.setting.exam import Exam
+    from adapter_merge.bot.setting.install import Installed
+
+app = App(name="bot", sort_key=13, help="The bot that merges adapters as they are pushed.")
+
+_STYLE = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
+_TOKENS = ("HF_TOKEN", "HF_WRITE_TOKEN")
+
+Url = Annotated[
+    str | None,
+    Parameter(
+        help="The address of `adapter-merge serve`, such as `https://bot.example.com/webhook`."
+    ),
+]
+Asked = Annotated[bool, Parameter(help="The webhook that runs a Job of the Hub, without a server.")]
+
+
+@app.command(sort_key=1)
+def install(
+    merges: Path = MERGES,
+    /,
+    *,
+    url: Url = None,
+    job: Asked = False,
+    image: Annotated[
+        str | None,
+        Parameter(help="Of the Job: an image, or a Space as `hf.co/spaces/org/name`."),
+    ] = None,
+    flavor: Annotated[str, Parameter(help="The Job's machine, such as `cpu-xl`.")] = "cpu-upgrade",
+    timeout: Annotated[str, Parameter(help="How long the Job may take, such as `2h`.")] = "2h",
+) -> int:
+    """Make the webhook that wakes the bot at every push of an adapter in merges.yaml, or bring it up to date.
+
+    It tells the address of a server, or runs a Job of the Hub. There is one of them, however often this is
+    run. The secret is taken from `ADAPTER_MERGE_WEBHOOK_SECRET`; where that is empty one is made, and shown once.
+
+    Args:
+        merges: The list of adapters and targets.
+        url: The server's address.
+        job: Have a Job run, for which no server is needed.
+        image: What the Job runs in.
+        flavor: The Job's machine.
+        timeout: The Job's time.
+    """
+    _require_one(url, job=job)
+    from adapter_merge.bot.setting import install as setting
+    from adapter_merge.hub.client import connect
+    from adapter_merge.merges import read_merges
+
+    roster = read_merges(merges)
+    if url is not None:
+        made = not _given_secret()
+        secret = secrets.token_hex(32) if made else _secret()
+        done = setting.tell(connect(), roster, url=url, secret=secret)
+        _say_installed(done, url)
+        if made:
+            _say(f"Its secret, which is shown this once; give it to the server as {_SECRET_NAME}:")
+            write(secret)
+        return 0
+    if image is None:
+        raise RequestError(
+            "a Job needs an image", hint="Give `--image`; the guide has the project's own."
+        )
+    runs = setting.Runs(
+        image=image,
+        document=merges.read_text(encoding="utf-8"),
+        secrets={name: os.environ[name] for name in _TOKENS if os.environ.get(name)},
+        flavor=flavor,
+        timeout=timeout,
+    )
+    _say_installed(setting.run(connect(), roster, runs), f"a Job in `{image}`")
+    return 0
+
+
+_SECRET_NAME = "ADAPTER_MERGE_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
+
+
+def _given_secret() -> bool:
+    return any(os.environ.get(name) for name in (_SECRET_NAME, f"{_SECRET_NAME}_FILE"))
+
+
+def _secret() -> str:
+    from adapter_merge.bot.secret import secret_of
+
+    return secret_of(os.environ)
+
+
+def _require_one(url: str | None, *, job: bool) -> None:
+    if (url is None) is not job:
+        raise RequestError(
+            "a webhook tells one address, or runs a Job",
+            hint="Give `--url https://.../webhook`, or `--job`.",
+        )
+
+
+def _say_installed(done: Installed, what: str) -> None:
+    names = ", ".join(item.name for item in done.hook.watched[:5])
+    more = len(done.hook.watched) - 5
+    _say(
+        f"The webhook for {what} was {done.what}: it watches {names}{f' and {more} more' if more > 0 else ''}."
+    )
+
+
+def _say(text: str) -> None:
+    on_stderr().print(text)
+
+
+@app.command(sort_key=2)
+def uninstall(*, url: Url = None, job: Asked = False) -> int:
+    """Take the bot's webhook away; others of the user's stay.
+
+    Args:
+        url: The one that tells this address.
+        job: The one that runs a Job.
+    """
+    _require_one(url, job=job)
+    from adapter_merge.bot.setting import install as setting
+    from adapter_merge.hub.client import connect
+
+    gone = setting.uninstall(connect(), url=url)
+    _say(f"{len(gone)} webhooks are gone." if gone else "There was none.")
+    return 0
+
+
+@app.command(sort_key=3)
+def doctor(
+    merges: Path = MERGES,
+    /,
+    *,
+    url: Url = None,
+    dispatch: Annotated[
+        Literal["local", "github", "jobs"], Parameter(help="Where merges are done.")
+    ] = "local",
+    github: Annotated[
+        str | None, Parameter(help="The workflow's repository on GitHub, as `owner/name`.")
+    ] = None,
+    json_: Annotated[
+        bool, Parameter(name="--json", help="Write what was found as JSON to stdout.")
+    ] = False,
+) -> int:
+    """Look at everything that the bot needs: tokens and their scopes, webhook, address, adapters, targets, disk, GPU.
+
+    Nothing is changed. The exit code is 10 where something keeps the bot from its work.
+
+    Args:
+        merges: The list of adapters and targets.
+        url: The address that the webhook tells; left out, a Job is looked for.
+        dispatch: Where merges are done.
+        github: Of `--dispatch github`.
+        json_: For programs.
+    """
+    from adapter_merge.bot.setting.doctor import TOKENS, Patient, examine
+
+    patient = Patient(merges=merges, url=url, dispatch=dispatch, github=github, environ=os.environ)
+    found = tuple(examine(patient))
+    if json_:
+        write(json.dumps([asdict(exam) for exam in found], ensure_ascii=False))
+    else:
+        console = on_stderr()
+        console.print(_table(found))
+        console.print("", "Which token serves which case:", grid(TOKENS), sep="\n")
+    return SomeFailed.exit_code if any(exam.state == "fail" for exam in found) else 0
+
+
+def _table(found: Iterable[Exam]) -> object:
+    rows = (
+        (
+            Text(exam.state, style=_STYLE[exam.state]),
+            exam.name,
+            f"{exam.said}. {exam.todo}" if exam.todo else exam.said,
+        )
+        for exam in found
+    )
+    return grid(rows)
