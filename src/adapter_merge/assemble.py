@@ -19,7 +19,7 @@ from adapter_merge import audit, pipeline, sendoff, undo
 from adapter_merge.encoders import ModelEncoder, free_memory, read_inputs
 from adapter_merge.forecast import Forecast
 from adapter_merge.github.context import run_record
-from adapter_merge.merges import Wanted
+from adapter_merge.merges import Roster, Wanted
 from adapter_merge.pickles import Converter
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Encoder, Hub, Reporter, Silent, Surroundings
@@ -85,6 +85,24 @@ def sync(
         each=each,
         dry=dry,
     )
+
+
+def expanded(roster: Roster) -> tuple[Wanted, ...]:
+    """The entries of a merges.yaml, with those that its watches find on the Hub.
+
+    Raises:
+        HubUnavailable: an owner's repositories can't be listed.
+    """
+    from adapter_merge.reconcile import expand
+
+    return expand(roster, _around())
+
+
+def decisions(entries: Iterable[Wanted]) -> tuple[Decision | Failed, ...]:
+    """What becomes of each entry now; nothing is written."""
+    from adapter_merge.reconcile import decisions as decided
+
+    return decided(entries, machine=this_machine(), now=datetime.now(UTC))
 
 
 def matrix(entries: Iterable[Wanted]) -> Mapping[str, list[Mapping[str, str]]]:

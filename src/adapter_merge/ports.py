@@ -16,6 +16,7 @@ from adapter_merge.probed import Probed
 from adapter_merge.receipt import Receipt
 from adapter_merge.remote import (
     Commit,
+    Model,
     Proposal,
     Publication,
     RemoteFile,
@@ -148,12 +149,16 @@ class Hub(Protocol):
         """As `history`, of a source."""
         ...
 
+    def models(self, owner: str) -> Iterator[Model]:
+        """The model repositories of a user or an organisation that who reads may see; none where there is no such owner."""
+        ...
+
     def tags(self, repo: str) -> Mapping[str, str]:
         """The tags of a source, name -> full commit."""
         ...
 
     def proposals(self, repo: str) -> Iterator[Proposal]:
-        """The pull requests that aren't merged, newest first, looked at as they are asked for."""
+        """The pull requests of our own that aren't merged, newest first, looked at as they are asked for."""
         ...
 
     def require_write(self, target: RemoteTarget, *, pull_request: bool = False) -> None:

@@ -174,6 +174,25 @@ class Proposal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """A model repository as a Hub's list of them has it.
+
+    Attributes:
+        repo: `org/name`.
+        commit: the head of its main branch; None where the list doesn't say.
+        private: whether only some may see it.
+        changed: when anything in it last changed; None where the list doesn't say.
+        files: the paths of all files at that commit; None where the list doesn't say.
+    """
+
+    repo: str
+    commit: str | None = None
+    private: bool = False
+    changed: datetime | None = None
+    files: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sent:
     """A commit that stands on a Hub, read back there.
 

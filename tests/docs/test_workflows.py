@@ -97,7 +97,7 @@ def test_a_workflow_of_a_page_is_clean(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", LISTS)
 def test_a_list_of_a_page_can_be_read(name: str, tmp_path: Path) -> None:
     (tmp_path / "merges.yaml").write_text(LISTS[name])
-    assert read_merges(tmp_path / "merges.yaml")
+    assert read_merges(tmp_path / "merges.yaml").entries
 
 
 def test_every_guide_has_its_workflows() -> None:

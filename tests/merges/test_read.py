@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapter_merge.errors import RequestError
-from adapter_merge.merges import Merges, read_merges, wanted_of
+from adapter_merge.merges import Merges, read_merges, roster_of
 from adapter_merge.merges.document import Misread, parsed
 
 WHOLE = b"""
@@ -34,7 +34,7 @@ merges:
 
 
 def test_an_entry_has_the_defaults_and_its_own() -> None:
-    first, second = wanted_of(WHOLE)
+    first, second = roster_of(WHOLE).entries
     assert (first.number, first.label) == (1, "org/one-merged")
     assert first.request.dtype == second.request.dtype == "bf16"
     assert first.terms.settle == timedelta(hours=2)
@@ -63,25 +63,25 @@ def test_an_entry_has_the_defaults_and_its_own() -> None:
     ],
 )
 def test_the_first_pattern_that_fits_names_the_base(written: str, base: str) -> None:
-    found = wanted_of(WHOLE)[0].mapped_base(written)
+    found = roster_of(WHOLE).entries[0].mapped_base(written)
     assert found is not None
     assert found.text == base
 
 
 def test_a_target_or_an_adapter_is_meant_by_a_pattern() -> None:
-    first, second = wanted_of(WHOLE)
+    first, second = roster_of(WHOLE).entries
     assert first.fits("org/one")
     assert second.fits("org/b*")
     assert not first.fits("org/b*")
 
 
 def test_a_folder_has_a_name_and_no_owner() -> None:
-    (found,) = wanted_of(b"merges: [{adapter: ./a, to: './{name}-x'}]")
+    (found,) = roster_of(b"merges: [{adapter: ./a, to: './{name}-x'}]").entries
     assert found.label == "./a-x"
 
 
 def test_without_a_target_it_is_that_of_a_run() -> None:
-    (found,) = wanted_of(b"merges: [{adapter: org/a}]")
+    (found,) = roster_of(b"merges: [{adapter: org/a}]").entries
     assert found.label == "./a-merged"
 
 
@@ -93,7 +93,7 @@ ENTRY = "merges:\n- adapter: org/a\n  "
     [
         ("", "m.yaml:1: it is empty"),
         ("[]", "m.yaml:1: it has to be keys with values"),
-        ("merges: []", "m.yaml:1: `merges`: it is empty"),
+        ("merges: []", "m.yaml:1: there is nothing in `merges`"),
         ("merge: []", "m.yaml:1: there is no key `merge`; did you mean `merges`?"),
         (f"{ENTRY}dtyp: bf16", "m.yaml:3: entry 1 (`org/a`): there is no key `dtyp`; did you mean"),
         (f"{ENTRY}dtype: bf17", "m.yaml:3: entry 1 (`org/a`): `dtype`: `bf17` is not one of"),
@@ -130,7 +130,7 @@ ENTRY = "merges:\n- adapter: org/a\n  "
 )
 def test_a_mistake_is_shown_where_it_stands(text: str, message: str) -> None:
     with pytest.raises(RequestError) as error:
-        wanted_of(text.encode(), name="m.yaml")
+        roster_of(text.encode(), name="m.yaml")
     assert message in error.value.message
     assert error.value.hint
 

@@ -17,7 +17,7 @@ from adapter_merge.hub.client import connect
 from adapter_merge.hub.edge import HubEdge
 from adapter_merge.hub.retry import Patience
 from adapter_merge.localhub import LocalHub
-from adapter_merge.merges import wanted_of
+from adapter_merge.merges import roster_of
 from adapter_merge.ports import Silent, Surroundings
 from adapter_merge.reconcile import Decision, Failed, decisions, sync
 from adapter_merge.report import Report
@@ -79,7 +79,7 @@ class Shelf:
         each: Callable[[Report], None] = lambda _: None,
     ) -> dict[str, Report]:
         """Sync as if it were `later`; the reports by their targets."""
-        wanted = wanted_of(f"{HEAD}{entries}".encode())
+        wanted = roster_of(f"{HEAD}{entries}".encode()).entries
         reports = sync(
             [w.again() for w in wanted] if rebuild else wanted,
             reporter=Silent(),
@@ -91,7 +91,7 @@ class Shelf:
         return {str(report.to): report for report in reports}
 
     def decisions(self, entries: str) -> tuple[Decision | Failed, ...]:
-        wanted = wanted_of(f"{HEAD}{entries}".encode())
+        wanted = roster_of(f"{HEAD}{entries}".encode()).entries
         now = datetime.now(UTC) + timedelta(hours=1)
         return decisions(wanted, machine=self.machine(), now=now)
 

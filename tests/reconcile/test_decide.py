@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapter_merge.merges import Wanted, wanted_of
+from adapter_merge.merges import Wanted, roster_of
 from adapter_merge.receipt import FileRecord, ProbeRecord, Receipt, SourceRecord
 from adapter_merge.reconcile.bases import BaseNow, ChosenBase, chosen_base, expected_base
 from adapter_merge.reconcile.decide import Decision, decided, waiting
@@ -25,7 +25,7 @@ def wanted(**keys: object) -> Wanted:
     lines = "".join(f"  {key.replace('_', '-')}: {value}\n" for key, value in keys.items())
     adapter = "" if "adapter" in keys else "  adapter: org/adapter\n"
     to = "" if "to" in keys else "  to: org/merged\n"
-    (found,) = wanted_of(f"merges:\n-\n{adapter}{to}{lines}".encode())
+    (found,) = roster_of(f"merges:\n-\n{adapter}{to}{lines}".encode()).entries
     return found
 
 
@@ -154,12 +154,12 @@ def test_an_adapter_that_waits_is_skipped_with_its_reason() -> None:
 @pytest.mark.parametrize(
     ("proposed", "seen", "what", "reason"),
     [
-        (Proposed(number=3, is_open=True, receipt=receipt()), found(), "unchanged", "pull request 3 proposes it"),
-        (Proposed(number=3, is_open=False, receipt=receipt()), found(), "skipped", "pull request 3, which proposed it, was closed"),
+        (Proposed(number=3, is_open=True, commit=NEW, receipt=receipt()), found(), "unchanged", "pull request 3 proposes it"),
+        (Proposed(number=3, is_open=False, commit=NEW, receipt=receipt()), found(), "skipped", "pull request 3, which proposed it, was closed"),
         # New words in the card are a new commit with the same contents.
-        (Proposed(number=3, is_open=True, receipt=receipt()), found(NEW), "unchanged", "pull request 3 proposes it"),
-        (Proposed(number=3, is_open=True, receipt=receipt()), found(NEW, digest="sha256:2"), "due", "the target has no result yet"),
-        (Proposed(number=3, is_open=False, receipt=receipt()), found(NEW, digest="sha256:2"), "due", "the target has no result yet"),
+        (Proposed(number=3, is_open=True, commit=NEW, receipt=receipt()), found(NEW), "unchanged", "pull request 3 proposes it"),
+        (Proposed(number=3, is_open=True, commit=NEW, receipt=receipt()), found(NEW, digest="sha256:2"), "due", "the target has no result yet"),
+        (Proposed(number=3, is_open=False, commit=NEW, receipt=receipt()), found(NEW, digest="sha256:2"), "due", "the target has no result yet"),
     ],
 )  # fmt: skip
 def test_what_a_pull_request_proposes_isn_t_made_again(
@@ -228,7 +228,9 @@ def test_a_revision_that_the_adapter_writes_counts() -> None:
 
 
 def test_a_pattern_maps_what_is_written() -> None:
-    (entry,) = wanted_of(b"bases: {'unsloth/*': org/right}\nmerges: [{adapter: o/a, to: o/b}]")
+    (entry,) = roster_of(
+        b"bases: {'unsloth/*': org/right}\nmerges: [{adapter: o/a, to: o/b}]"
+    ).entries
     config = AdapterConfig(base_model_name_or_path="unsloth/x-bnb-4bit")
     ref = expected_base(entry, (config,), None)
     assert ref is not None

@@ -70,9 +70,12 @@ def _publish(asked: Asked, reporter: Reporter) -> Report:
 
 
 def _entries(asked: Asked) -> tuple[Wanted, ...]:
+    from adapter_merge import assemble
+
     step = asked.step
-    found = tuple(e for e in read_merges(step.merges) if step.only is None or e.fits(step.only))
-    if not found:
+    listed = assemble.expanded(read_merges(step.merges))
+    found = tuple(e for e in listed if step.only is None or e.fits(step.only))
+    if not found and step.only is not None:
         raise RequestError(
             f"input `only`: no entry of `{step.merges}` has a target or an adapter like `{step.only}`",
             hint="Take it away, or write it as a target of that file, where `*` stands for anything.",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from adapter_merge.cli.options import KeptOutput, write
+from adapter_merge.cli.options import KeptOutput, Output, write
 from adapter_merge.cli.show import Cell, grid, on_stderr
 from adapter_merge.errors import Interrupted, RequestError, SomeFailed
 from adapter_merge.merges import MERGES, Wanted, read_merges
@@ -22,7 +23,9 @@ class Which:
 
     only: Annotated[
         str | None,
-        Parameter(help="Only entries whose target or adapter is like this, such as `org/*`."),
+        Parameter(
+            help="Only entries whose target or adapter is like this, such as `org/adapter` or `org/*`."
+        ),
     ] = None
     dry_run: Annotated[
         bool, Parameter(help="Plan what is due, and write nothing: for pull requests.")
@@ -30,7 +33,7 @@ class Which:
     matrix: Annotated[
         bool,
         Parameter(
-            help="Merge nothing: write what is due to stdout, as the matrix of a GitHub workflow."
+            help="Merge nothing: write what is due to stdout, as the matrix of a GitHub workflow, 256 jobs at most."
         ),
     ] = False
     rebuild: Annotated[
@@ -44,7 +47,7 @@ class Which:
             RequestError: there are none.
         """
         found = tuple(e for e in entries if self.only is None or e.fits(self.only))
-        if not found:
+        if not found and self.only is not None:
             raise RequestError(
                 f"no entry of `{file}` has a target or an adapter like `{self.only}`",
                 hint=f"Its targets are {', '.join(f'`{e.label}`' for e in entries[:8])}.",
@@ -69,18 +72,27 @@ def sync(
         which: What of it is done.
         output: What is shown; a report's folder gets a folder for each target.
     """
-    entries = which.of(read_merges(file), file)
+    roster = read_merges(file)
     output.prepare()
     from adapter_merge import assemble
 
+    entries = which.of(assemble.expanded(roster), file)
     if which.matrix:
-        write(json.dumps(assemble.matrix(entries)))
+        _show_jobs(assemble.matrix(entries), output)
         return 0
     shown = _Shown(output=output)
     reports = assemble.sync(entries, reporter=output.talk(), each=shown.one, dry=which.dry_run)
     if not output.quiet:
         on_stderr().print("", table(reports), sep="\n")
     return _code(reports)
+
+
+def _show_jobs(jobs: Mapping[str, Sequence[object]], output: Output) -> None:
+    from adapter_merge.reconcile import MOST_JOBS
+
+    write(json.dumps(jobs))
+    if len(jobs["include"]) >= MOST_JOBS and not output.quiet:
+        on_stderr().print(f"GitHub takes no more than {MOST_JOBS} jobs; what else is due stays so.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from adapter_merge.hub import client as clients
 from adapter_merge.hub import commit as commits
-from adapter_merge.hub import discuss, proposals, snapshot, standing, tag, write
+from adapter_merge.hub import discuss, owned, proposals, snapshot, standing, tag, write
 from adapter_merge.hub.client import Client
 from adapter_merge.ports import Repository
 from adapter_merge.receipt import Receipt
 from adapter_merge.remote import (
     Commit,
+    Model,
     Proposal,
     Publication,
     RemoteFile,
@@ -66,12 +67,16 @@ class HubEdge:
         """The commits of a source, newest first."""
         return standing.history(self._reading, repo, revision)
 
+    def models(self, owner: str) -> Iterator[Model]:
+        """The model repositories of an owner."""
+        return owned.models(self._reading, owner)
+
     def tags(self, repo: str) -> Mapping[str, str]:
         """The tags of a source."""
         return standing.refs_of(self._reading, repo).tags
 
     def proposals(self, repo: str) -> Iterator[Proposal]:
-        """The pull requests that aren't merged, newest first."""
+        """The pull requests of our own that aren't merged, newest first."""
         return proposals.proposals(self._writing, repo)
 
     def require_write(self, target: RemoteTarget, *, pull_request: bool = False) -> None:

@@ -6,18 +6,17 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from adapter_merge.errors import Corrupt, NotFound
-from adapter_merge.hub.ask import answering, first_bytes, parsed_json
 from adapter_merge.hub.client import Client
 from adapter_merge.hub.names import require_apart, require_plain
+from adapter_merge.hub.paging import paged
 from adapter_merge.hub.translate import Asked
 from adapter_merge.remote import RemoteFile
 
 MOST_FILES = 50_000  # the largest model repositories have some thousands
 _MOST_PAGES = 200  # of a thousand entries each, folders among them
-_MOST_BYTES = 16_000_000  # of a page
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -65,39 +64,7 @@ def listed(client: Client, place: Place) -> Mapping[str, RemoteFile]:
 def _entries(client: Client, place: Place, asked: Asked) -> Iterator[dict[str, Any]]:
     below = f"/{quote(place.subfolder, safe='')}" if place.subfolder else ""
     url = f"{client.endpoint}/api/models/{place.repo}/tree/{place.commit}{below}?recursive=true&expand=false"
-    for _ in range(_MOST_PAGES):
-        entries, following = _page(client, asked, url)
-        yield from entries
-        if following is None:
-            return
-        url = _at_home(client, following)
-    raise _too_many(place)
-
-
-def _page(client: Client, asked: Asked, url: str) -> tuple[list[dict[str, Any]], str | None]:
-    """One page, and the address of the next."""
-
-    def act() -> tuple[Any, str | None]:
-        with answering(client, asked, url) as response:
-            content = first_bytes(response, _MOST_BYTES, asked)
-            return parsed_json(content, asked), response.links.get("next", {}).get("url")
-
-    entries, following = client.patience.persist(act)
-    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-        raise Corrupt(
-            f"{asked.host} sends no list of the files of {asked.thing}",
-            hint="Check `HF_ENDPOINT`: not every mirror has them.",
-        )
-    return entries, following
-
-
-def _at_home(client: Client, url: str) -> str:
-    """The address at the Hub that was asked: a mirror may hand out another's, and the token goes with it."""
-    parts = urlsplit(url)
-    home = urlsplit(client.endpoint)
-    if (parts.scheme, parts.netloc) == (home.scheme, home.netloc):
-        return url
-    return f"{client.endpoint}{parts.path}?{parts.query}"
+    return paged(client, asked, url, what=f"the files of {asked.thing}", most=_MOST_PAGES)
 
 
 def _file(entry: Mapping[str, Any], place: Place) -> tuple[str, RemoteFile]:

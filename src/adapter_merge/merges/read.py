@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from adapter_merge.errors import RequestError
 from adapter_merge.merges.document import Document, Misread, parsed
-from adapter_merge.merges.spec import Defaults, Entry, Merges, Terms, Wanted, kebab, options
+from adapter_merge.merges.spec import Entry, Merges, Watch, kebab
+from adapter_merge.merges.wanted import Roster, Untargeted, Wanted, Watched, complete
 from adapter_merge.merges.wording import sentence
-from adapter_merge.request import AdapterRef, RepoRef, Request
+from adapter_merge.request import Request
 
 MERGES = Path("merges.yaml")
 _MOST_BYTES = 1 << 20
-_PLACE = re.compile(r"\{([^{}]*)\}")
+# The lists of a file: what messages call an item, and the key that it is known by.
+_LISTS: Mapping[str | int, tuple[str, str]] = {
+    "merges": ("entry", "adapter"),
+    "watch": ("watch", "owner"),
+}
 _HINT = "`adapter-merge schema merges` has every key."
 
 
-def read_merges(path: Path) -> tuple[Wanted, ...]:
-    """The entries of a file, complete.
+def read_merges(path: Path) -> Roster:
+    """What a file asks for, complete.
 
     Raises:
         RequestError: it can't be read, or says something that can't be done.
@@ -38,10 +43,10 @@ def read_merges(path: Path) -> tuple[Wanted, ...]:
         raise RequestError(
             f"`{path}` has more than {_MOST_BYTES:,} bytes", hint="Cut it into several files."
         )
-    return wanted_of(content, name=path.name)
+    return roster_of(content, name=path.name)
 
 
-def wanted_of(content: bytes, *, name: str = MERGES.name) -> tuple[Wanted, ...]:
+def roster_of(content: bytes, *, name: str = MERGES.name) -> Roster:
     """The same of a file's bytes; `name` is what messages call it.
 
     Raises:
@@ -54,37 +59,46 @@ def wanted_of(content: bytes, *, name: str = MERGES.name) -> tuple[Wanted, ...]:
     except Misread as e:
         raise RequestError(f"{name}:{e.line}: {e.what}", hint=_HINT) from e
     try:
-        merges = Merges.model_validate(document.value)
+        file = Merges.model_validate(document.value)
     except ValidationError as e:
         raise _wrong(e, document, name) from e
-    found = tuple(_wanted(merges, n, document, name) for n in range(len(merges.merges)))
-    _refuse_twins(found, document, name)
+    entries = tuple(_entry(file, n, document, name) for n in range(len(file.merges)))
+    _refuse_twins(entries, document, name)
+    watches = tuple(_watched(file, n, document, name) for n in range(len(file.watch)))
+    return Roster(entries=entries, watches=watches)
+
+
+def _entry(file: Merges, index: int, document: Document, name: str) -> Wanted:
+    entry, where = file.merges[index], ("merges", index)
+    with _placed(document, name, where):
+        found = complete(entry, file, number=index + 1)
+    _refuse_own(found.request, entry, _place(document, name, (*where, "supersedes")))
     return found
 
 
-def _wanted(merges: Merges, index: int, document: Document, name: str) -> Wanted:
-    entry, defaults = merges.merges[index], merges.defaults
-    terms = {
-        f for f in defaults.model_fields_set | entry.model_fields_set if f in Terms.model_fields
-    }
-    said = {f: getattr(entry if f in entry.model_fields_set else defaults, f) for f in terms}
+def _watched(file: Merges, index: int, document: Document, name: str) -> Watched:
+    """A watch, tried with a name that any repository could have: what is wrong shows before one is there."""
+    watch, where = file.watch[index], ("watch", index)
+    found = Watched(watch=watch, file=file)
+    with _placed(document, name, where):
+        if "{name}" not in (watch.to or file.defaults.to or ""):
+            message = "it has to be there and to hold `{name}`, as in `{owner}/{name}-merged`"
+            raise Untargeted(message)
+        found.wanted(f"{watch.owner}/name", number=1)
+    return found
+
+
+@contextmanager
+def _placed(document: Document, name: str, where: tuple[str | int, ...]) -> Iterator[None]:
+    """Say of what is wrong within in which entry that is."""
     try:
-        target = _target(entry, defaults)
-        asked = {**options(defaults), **options(entry), "adapters": entry.adapter}
-        request = Request.model_validate(asked | ({} if target is None else {"to": target}))
+        yield
     except ValidationError as e:
-        raise _wrong(e, document, name, within=("merges", index)) from e
-    except ValueError as e:
-        place = f"{_place(document, name, ('merges', index, 'to'))}"
-        raise RequestError(f"{place}: `to`: {e}", hint=_HINT) from e
-    _refuse_own(request, entry, _place(document, name, ("merges", index, "supersedes")))
-    return Wanted(
-        number=index + 1,
-        request=request,
-        terms=Terms.model_validate({kebab(f): v for f, v in said.items()}),
-        bases=merges.bases,
-        supersedes=entry.supersedes,
-    )
+        raise _wrong(e, document, name, within=where) from e
+    except Untargeted as e:
+        raise RequestError(
+            f"{_place(document, name, (*where, 'to'))}: `to`: {e}", hint=_HINT
+        ) from e
 
 
 def _refuse_own(request: Request, entry: Entry, place: str) -> None:
@@ -92,39 +106,6 @@ def _refuse_own(request: Request, entry: Entry, place: str) -> None:
     if entry.supersedes is not None and entry.supersedes in own:
         what = own[entry.supersedes]
         raise RequestError(f"{place}: `supersedes`: it is the {what} itself", hint=_HINT)
-
-
-def _target(entry: Entry, defaults: Defaults) -> RepoRef | None:
-    """Where the result goes, with the placeholders filled in; None where nothing says so.
-
-    Raises:
-        ValueError: they can't be, or it is no target.
-    """
-    text = defaults.to if entry.to is None else entry.to
-    if text is None:
-        return None
-    places = set(_PLACE.findall(text))
-    known = _names(entry.adapter)
-    if places - known.keys():
-        unknown = min(places - known.keys())
-        message = (
-            f"`{{{unknown}}}` in `{text}` is nothing that the adapter has; write the target out"
-            if unknown in {"owner", "name"}
-            else f"`{text}` may hold `{{owner}}` and `{{name}}`, not `{{{unknown}}}`"
-        )
-        raise ValueError(message)
-    return RepoRef.model_validate(_PLACE.sub(lambda m: known[m[1]], text))
-
-
-def _names(adapters: Sequence[AdapterRef]) -> dict[str, str]:
-    """What placeholders stand for; from several adapters no name follows."""
-    if len(adapters) > 1:
-        return {}
-    ref = adapters[0].ref
-    if ref.repo is None:
-        return {"name": ref.name}
-    owner, slash, name = ref.repo.rpartition("/")
-    return {"name": name, **({"owner": owner} if slash else {})}
 
 
 def _refuse_twins(found: tuple[Wanted, ...], document: Document, name: str) -> None:
@@ -149,21 +130,23 @@ def _wrong(
     first = min(found, key=lambda e: e["type"] != "extra_forbidden")
     where = (*within, *(kebab(p) if isinstance(p, str) else p for p in first["loc"]))
     where = tuple("adapter" if part == "adapters" else part for part in where)
-    inside = where[2:4] if where[:1] == ("merges",) and len(where) > 1 else where[:4]
+    inside = where[2:4] if where[:1] and where[0] in _LISTS and len(where) > 1 else where[:4]
     key = next((part for part in reversed(inside) if isinstance(part, str)), None)
-    said = sentence(first, Merges if len(where) == 1 else Entry)
+    kind = Merges if len(where) == 1 else Watch if where[:1] == ("watch",) else Entry
+    said = sentence(first, kind)
     if key is not None and first["type"] != "extra_forbidden":
         said = f"`{key}`: {said}"
     return RequestError(f"{_place(document, name, where)}: {said}", hint=_HINT)
 
 
 def _place(document: Document, name: str, where: tuple[str | int, ...]) -> str:
-    """`merges.yaml:7: entry 3 (`org/adapter`)`."""
+    """`merges.yaml:7: entry 3 (`org/adapter`)`, or `watch 1 (`org`)`."""
     line = document.line(where)
-    if len(where) < 2 or where[0] != "merges" or not isinstance(where[1], int):
+    if len(where) < 2 or where[0] not in _LISTS or not isinstance(where[1], int):
         return f"{name}:{line}"
-    entry = document.at(where[:2])
-    adapter = entry.get("adapter") if isinstance(entry, dict) else None
-    first = adapter[0] if isinstance(adapter, list) and adapter else adapter
+    kind, known_by = _LISTS[where[0]]
+    item = document.at(where[:2])
+    value = item.get(known_by) if isinstance(item, dict) else None
+    first = value[0] if isinstance(value, list) and value else value
     label = f" (`{first[:100]}`)" if isinstance(first, str) else ""
-    return f"{name}:{line}: entry {where[1] + 1}{label}"
+    return f"{name}:{line}: {kind} {where[1] + 1}{label}"

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from adapter_merge.publishing import Delivery
-from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
+from adapter_merge.request import AdapterRef, RepoRef, Settings
 
 MOST_ENTRIES = 1_000
+MOST_WATCHES = 50
 _WHEN = r"settled|push|(?:tag|title):.+"
 _TIME = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|min|h|d)")
+_OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9])?")
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
 
 
@@ -45,6 +53,10 @@ Duration = Annotated[
 ]
 Globs = Annotated[tuple[str, ...], BeforeValidator(_list, json_schema_input_type=str | list[str])]
 Codes = Annotated[tuple[str, ...], BeforeValidator(_list, json_schema_input_type=str | list[str])]
+
+
+def _fits(name: str, globs: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
 
 
 class Terms(BaseModel):
@@ -87,7 +99,7 @@ class Terms(BaseModel):
 
     def skips(self, title: str) -> bool:
         """Whether commits with this title aren't merged."""
-        return any(fnmatchcase(title, glob) for glob in self.skip_commits)
+        return _fits(title, self.skip_commits)
 
 
 class Defaults(Terms, Settings, Delivery):
@@ -129,6 +141,37 @@ class Entry(Defaults):
         return value
 
 
+class Watch(Defaults):
+    """All adapters of one owner, those that come later too, each with a target of its own."""
+
+    owner: str = Field(description="The user or the organisation whose adapters are merged.")
+    match: Globs = Field(
+        ("*",),
+        min_length=1,
+        description="Patterns of the names of its repositories, without the owner; left out, all.",
+    )
+    besides: Globs = Field(
+        (), alias="except", description="Patterns of names that are left out of these."
+    )
+
+    @field_validator("owner")
+    @classmethod
+    def _is_owner(cls, value: str) -> str:
+        if _OWNER.fullmatch(value) is None:
+            message = f"`{value}` is not the name of a user or an organisation"
+            raise ValueError(message)
+        return value
+
+    def takes(self, name: str) -> bool:
+        """Whether a repository of this name, without its owner, is meant."""
+        return _fits(name, self.match) and not _fits(name, self.besides)
+
+    def entry(self, adapter: AdapterRef) -> Entry:
+        """The entry of one of its adapters."""
+        said = self.model_fields_set - (Watch.model_fields.keys() - Defaults.model_fields.keys())
+        return Entry(**{kebab(f): getattr(self, f) for f in said}, adapter=(adapter,))
+
+
 class Merges(BaseModel):
     """The whole file."""
 
@@ -143,47 +186,17 @@ class Merges(BaseModel):
         "The first that fits counts; what names no base is the empty text.",
     )
     merges: tuple[Entry, ...] = Field(
-        min_length=1, max_length=MOST_ENTRIES, description="What is to be merged, a target each."
+        (), max_length=MOST_ENTRIES, description="What is to be merged, a target each."
+    )
+    watch: tuple[Watch, ...] = Field(
+        (),
+        max_length=MOST_WATCHES,
+        description="Owners whose adapters are all merged; those that an entry names keep to it.",
     )
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """One entry with the defaults in it, ready to be run.
-
-    Attributes:
-        number: its place in the file, from 1.
-        request: its adapters as they are written, which may still move.
-        bases: see `Merges`.
-        supersedes: the repository that the target takes the place of.
-    """
-
-    number: int
-    request: Request
-    terms: Terms
-    bases: Mapping[str, RepoRef]
-    supersedes: str | None
-
-    @property
-    def label(self) -> str:
-        """What messages call it."""
-        return self.request.target.text
-
-    def fits(self, glob: str) -> bool:
-        """Whether a pattern names its target or one of its adapters."""
-        names = (self.label, *(a.ref.text for a in self.request.adapters))
-        return any(fnmatchcase(name, glob) for name in names)
-
-    def again(self) -> Wanted:
-        """The same, made anew where it stands already."""
-        return replace(self, request=self.request.model_copy(update={"rebuild": True}))
-
-    def mapped_base(self, written: str) -> RepoRef | None:
-        """The base for what an adapter writes; None where no pattern fits."""
-        return next((ref for glob, ref in self.bases.items() if fnmatchcase(written, glob)), None)
-
-
-def options(entry: Defaults) -> dict[str, Any]:
-    """The options of `run` that were written, by field."""
-    known = (Settings.model_fields.keys() | Delivery.model_fields.keys()) - {"to"}
-    return {f: getattr(entry, f) for f in entry.model_fields_set & known}
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.merges and not self.watch:
+            message = "there is nothing in `merges`, and nothing in `watch`"
+            raise ValueError(message)
+        return self

@@ -37,6 +37,6 @@ def sentence(error: Any, kind: type[BaseModel]) -> str:
 
 
 def _unknown(key: str, kind: type[BaseModel]) -> str:
-    names = [kebab(field) for field in kind.model_fields]
+    names = [info.alias or field for field, info in kind.model_fields.items()]
     close = next(iter(difflib.get_close_matches(kebab(key), names, n=1)), None)
     return f"there is no key `{key[:_LONGEST]}`{f'; did you mean `{close}`?' if close else ''}"

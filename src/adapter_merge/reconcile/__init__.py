@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from adapter_merge.reconcile.decide import Decision
 from adapter_merge.reconcile.sync import Failed, decisions, matrix, sync
+from adapter_merge.reconcile.watched import expand
 
-__all__ = ["Decision", "Failed", "decisions", "matrix", "sync"]
+__all__ = ["Decision", "Failed", "decisions", "expand", "matrix", "sync"]

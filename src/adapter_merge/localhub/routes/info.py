@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from adapter_merge.localhub import cards
 from adapter_merge.localhub.repos import KINDS, Commit, File, Repo, iso
@@ -30,13 +31,11 @@ def info_at(state: State, ask: Ask) -> Answer:
 
 
 def _info(state: State, ask: Ask, repo: Repo, revision: str) -> Answer:
-    wanted = ask.query.get("expand") or ask.query.get("expand[]")
+    wanted = _wanted(ask)
     said = described(state, repo, revision, blobs="blobs" in ask.query)
     if not wanted or {"config", "safetensors"} & set(wanted):
         said = {**said, **_read(state, state.at(repo, revision)[1])}
-    if not wanted:
-        return reply(said)
-    return reply({key: held for key, held in said.items() if key in ("_id", "id", *wanted)})
+    return reply(_expanded(ask, said))
 
 
 def described(state: State, repo: Repo, revision: str, *, blobs: bool) -> Mapping[str, object]:
@@ -103,17 +102,38 @@ def _read(state: State, commit: Commit) -> Mapping[str, object]:
 
 
 def listed(state: State, ask: Ask) -> Answer:
-    """The repositories of a kind that the caller sees, of one author where they say so."""
+    """The repositories of a kind that the caller sees, of one author where they say so; a page at a time."""
     (plural,) = ask.parts
     author, people = ask.only("author"), state.people.value
-    found = [
-        described(state, repo, "main", blobs=False)
+    seen = [
+        repo
         for repo in state.repos
         if repo.kind == KINDS[plural]
         and author in (None, namespace(repo.id))
         and access(people, ask.token, repo).read
     ]
-    return reply(found)
+    start = int(ask.only("cursor") or 0)
+    end = start + min(int(ask.only("limit") or state.settings.page), state.settings.page)
+    headers = {}
+    if end < len(seen):
+        query = {**ask.query, "cursor": [str(end)]}
+        more = f"{state.url}{ask.path}?{urlencode(query, doseq=True)}"
+        headers["Link"] = f'<{more}>; rel="next"'
+    return reply([_item(state, ask, repo) for repo in seen[start:end]], headers=headers)
+
+
+def _item(state: State, ask: Ask, repo: Repo) -> Mapping[str, object]:
+    return _expanded(ask, described(state, repo, "main", blobs=False))
+
+
+def _expanded(ask: Ask, said: Mapping[str, object]) -> Mapping[str, object]:
+    """What of it was asked for; all where nothing was named."""
+    wanted = _wanted(ask)
+    return {k: held for k, held in said.items() if k in ("_id", "id", *wanted)} if wanted else said
+
+
+def _wanted(ask: Ask) -> list[str]:
+    return ask.query.get("expand") or ask.query.get("expand[]") or []
 
 
 def validate(_state: State, ask: Ask) -> Answer:
