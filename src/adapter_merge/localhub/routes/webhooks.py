@@ -26,7 +26,9 @@ class _Change(Body):
     watched: tuple[Watched, ...] | None = None
     domains: tuple[str, ...] | None = None
     url: str | None = None
+    jobSourceId: str | None = None  # noqa: N815
     secret: str | None = None
+    secrets: Mapping[str, str] | None = None
 
 
 def listed(state: State, ask: Ask) -> Answer:
@@ -38,8 +40,7 @@ def listed(state: State, ask: Ask) -> Answer:
 def create(state: State, ask: Ask) -> Answer:
     """Make a webhook, which tells an address or runs a job that has run before."""
     user, wish = ask.user(), ask.json(_Create)
-    if wish.jobSourceId is not None and state.jobs.get(wish.jobSourceId) is None:
-        raise Problem(404, "Job not found")
+    _require_job(state, wish.jobSourceId)
     if (wish.url is None) == (wish.jobSourceId is None):
         raise Problem(400, "A webhook has an address or a job")
     hook = Webhook(
@@ -63,14 +64,22 @@ def details(state: State, ask: Ask) -> Answer:
 def update(state: State, ask: Ask) -> Answer:
     """Change a webhook."""
     hook, wish = _found(state, ask), ask.json(_Change)
+    _require_job(state, wish.jobSourceId)
     changed = replace(
         hook,
         watched=hook.watched if wish.watched is None else wish.watched,
         domains=hook.domains if wish.domains is None else wish.domains,
         url=hook.url if wish.url is None else wish.url,
+        job=hook.job if wish.jobSourceId is None else wish.jobSourceId,
         secret=hook.secret if wish.secret is None else wish.secret,
+        secrets=hook.secrets if wish.secrets is None else wish.secrets,
     )
     return _keep(state, changed)
+
+
+def _require_job(state: State, name: str | None) -> None:
+    if name is not None and state.jobs.get(name) is None:
+        raise Problem(404, "Job not found")
 
 
 def enable(state: State, ask: Ask) -> Answer:
