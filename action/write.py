@@ -40,10 +40,11 @@ OUTPUTS = {
     "merged-revision": "The commit of the target that holds it, where it is on the Hub.",
     "url": "Where people look at what was sent.",
     "pr-url": "The pull request on the Hub, with `publish: pr`.",
-    "report": "Folder with `report.json`, `report.html` and its pictures.",
+    "report": "Folder with `report.json`, `report.html` and its pictures; of `plan` with `plan.json`.",
     "receipt": "Copy of `merge_receipt.json`, which says what the result was made of.",
     "checksums": "`SHA256SUMS` of the result, as `actions/attest-build-provenance` takes it for `subject-checksums`.",
     "release-url": "The release of this repository that tells of it.",
+    "matrix": "What is due, with `matrix: true`, as a job's `strategy.matrix` takes it by `fromJSON`; empty where nothing is.",
 }
 _HEAD = """\
 # Written by action/write.py (`make docs`); edit that, or the fields that it reads.

@@ -45,7 +45,6 @@ def _named(report: Report, number: int) -> str:
 
 
 def _kept(report: Report, folder: Path, branch: str | None) -> Kept:
-    folder.mkdir(parents=True, exist_ok=True)
     keep(report, folder)
     stands = standing(report, branch=branch)
     receipt = sums = None
@@ -74,18 +73,20 @@ def _line(path: str, sha256: str) -> str:
 def outputs(status: str, kept: Sequence[Kept], folder: Path) -> Mapping[str, str]:
     """The step's outputs; of several merges one line for each that stands."""
     stand = [k for k in kept if k.stands is not None]
-    sent = [k.report.published for k in stand if k.report.published is not None]
+    sent = [k.report.published for k in stand]
     return {
         "status": status,
         "merged-repo": _lines(k.stands.name for k in stand if k.stands is not None),
         "merged-revision": _lines(k.stands.commit for k in stand if k.stands is not None),
-        "url": _lines(p.url for p in sent),
-        "pr-url": _lines(p.url for p in sent if p.pull_request is not None),
+        "url": _lines("" if p is None else p.url for p in sent),
+        "pr-url": _lines("" if p is None or p.pull_request is None else p.url for p in sent),
         "report": str(folder),
-        "receipt": _lines(str(k.receipt) for k in stand if k.receipt is not None),
-        "checksums": _lines(str(k.sums) for k in stand if k.sums is not None),
+        "receipt": _lines(str(k.receipt or "") for k in stand),
+        "checksums": _lines(str(k.sums or "") for k in stand),
     }
 
 
 def _lines(values: Iterator[str]) -> str:
-    return "\n".join(values)
+    """A line each, also an empty one, so that the same line of each output is of the same merge; nothing where all are empty."""
+    found = tuple(values)
+    return "\n".join(found) if any(found) else ""

@@ -17,7 +17,7 @@ from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
 
 Command = Literal["run", "plan", "check", "verify", "publish", "sync"]
 Release = Literal["none", "draft", "publish"]
-Place = Literal["none", "comment", "status", "check"]
+Place = Literal["none", "comment", "status", "check", "discussion"]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 # The names that aren't their field's: a list is one adapter mostly, and `for` is a word of Python's.
@@ -60,11 +60,15 @@ class Step(BaseModel):
     )
     only: str | None = Field(
         None,
-        description="Entries that `sync` works on: those whose target or adapter is like this, such as `org/*`.",
+        description="Entries that `sync` works on: those whose target or adapter is like this, such as `org/adapter` or `org/*`.",
     )
     dry_run: bool = Field(
         False,
         description="Let `sync` plan what is due, and write nothing; on a pull request it always does.",
+    )
+    matrix: bool = Field(
+        False,
+        description="Let `sync` merge nothing, and give what is due as the output `matrix`: a job of a workflow for each, 256 at most.",
     )
     release: Release = Field(
         "none",
@@ -73,7 +77,8 @@ class Step(BaseModel):
     tell: tuple[Place, ...] = Field(
         ("none",),
         description="Where else it is told what came of it, one or several of `comment` (on the pull request that started the run; it needs "
-        "`pull-requests: write`), `status` and `check` (at the run's commit; `statuses: write`, `checks: write`).",
+        "`pull-requests: write`), `status` and `check` (at the run's commit; `statuses: write`, `checks: write`), and `discussion` (in "
+        "the adapter's repository on the Hub while its merge fails; `hf-token` must be one that may write there).",
     )
     report: Path | None = Field(
         None,
@@ -206,7 +211,7 @@ def _taken(command: Command) -> frozenset[str]:
         case "publish":
             own = (*Publishing.model_fields, "folder", "to", "overwrite", "release")
         case "sync":
-            own = ("merges", "only", "dry_run", "rebuild")
+            own = ("merges", "only", "dry_run", "matrix", "rebuild")
     return frozenset((*own, "command", "report", "tell"))
 
 

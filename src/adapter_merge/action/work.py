@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from adapter_merge.action.step import Asked
 from adapter_merge.errors import Interrupted, RequestError, SomeFailed
+from adapter_merge.figures import counted
+from adapter_merge.github.context import Context
+from adapter_merge.github.dispatch import EVENT, read_pushed
 from adapter_merge.github.summary import Told
 from adapter_merge.merges import Wanted, read_merges
 from adapter_merge.ports import Reporter
@@ -23,14 +28,23 @@ class Done:
         told: what there is to tell.
         status: of the step: `planned`, a report's own, or of several the weightiest.
         code: what the process ends with.
+        matrix: the jobs of what is due, as JSON; empty where nothing is, or nobody asked.
     """
 
     told: Told
     status: str
     code: int
+    matrix: str = ""
 
 
-def work(asked: Asked, reporter: Reporter, *, event: str) -> Done:
+def is_dry(asked: Asked, context: Context) -> bool:
+    """Whether a step only looks."""
+    step = asked.step
+    dry = step.dry_run or step.matrix or context.event_name in _PULLS
+    return step.command == "plan" or (step.command == "sync" and dry)
+
+
+def work(asked: Asked, reporter: Reporter, context: Context) -> Done:
     """Do it; what goes wrong with the merge itself is in the report.
 
     Raises:
@@ -57,8 +71,7 @@ def work(asked: Asked, reporter: Reporter, *, event: str) -> Done:
         case "publish":
             return _one(_publish(asked, reporter))
         case "sync":
-            dry = step.dry_run or event in _PULLS
-            return _several(assemble.sync(_entries(asked), reporter=reporter, dry=dry))
+            return _sync(asked, reporter, context)
 
 
 def _publish(asked: Asked, reporter: Reporter) -> Report:
@@ -67,6 +80,40 @@ def _publish(asked: Asked, reporter: Reporter) -> Report:
     folder, to, settings = asked.folder(), asked.to(), asked.settings()
     send = partial(assemble.publish, overwrite=settings.overwrite, reporter=reporter)
     return send(folder, to, asked.sending())
+
+
+def _sync(asked: Asked, reporter: Reporter, context: Context) -> Done:
+    from adapter_merge import assemble
+
+    entries = _entries(asked)
+    if (repo := _pushed(context)) is not None:
+        entries = tuple(e for e in entries if e.reads(repo))
+        if not entries:
+            note = f"`{repo}` was pushed, and no entry of `{asked.step.merges}` that is meant here reads it: nothing was looked at"
+            return Done(told=Told(note=note), status="skipped", code=0)
+    if asked.step.matrix:
+        return _matrix(assemble.matrix(entries)["include"])
+    return _several(assemble.sync(entries, reporter=reporter, dry=is_dry(asked, context)))
+
+
+def _pushed(context: Context) -> str | None:
+    """The adapter that an event says was pushed: it chooses among the entries, and all else is asked of the Hub.
+
+    Raises:
+        RequestError: the event isn't what it has to be.
+    """
+    if context.event_name != "repository_dispatch" or context.event.action != EVENT:
+        return None
+    return read_pushed(context.event.client_payload).adapter
+
+
+def _matrix(jobs: Sequence[object]) -> Done:
+    if not jobs:
+        return Done(told=Told(note="nothing is due"), status="unchanged", code=0)
+    note = f"{counted(len(jobs), 'merge')} of the list are due"
+    return Done(
+        told=Told(note=note), status="planned", code=0, matrix=json.dumps({"include": jobs})
+    )
 
 
 def _entries(asked: Asked) -> tuple[Wanted, ...]:

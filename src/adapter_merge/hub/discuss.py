@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -62,7 +63,10 @@ def _page(client: Client, repo: str, number: int) -> str:
     return f"{client.endpoint}/{repo}/discussions/{number}"
 
 
+@lru_cache(maxsize=4)
 def _name(client: Client) -> str:
+    """The token's user; the Hub lets one ask that only so often."""
+
     def act() -> str:
         with translated(client.asked(None, write=True)):
             return str(client.writer.whoami()["name"])

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from adapter_merge.reconcile.decide import Decision
-from adapter_merge.reconcile.sync import Failed, decisions, matrix, sync
+from adapter_merge.reconcile.sync import MOST_JOBS, Failed, decisions, matrix, sync
+from adapter_merge.reconcile.thread import Voice, adapters_of, discuss
 from adapter_merge.reconcile.watched import expand
 
-__all__ = ["Decision", "Failed", "decisions", "expand", "matrix", "sync"]
+__all__ = [
+    "MOST_JOBS",
+    "Decision",
+    "Failed",
+    "Voice",
+    "adapters_of",
+    "decisions",
+    "discuss",
+    "expand",
+    "matrix",
+    "sync",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
 from adapter_merge import pipeline
 from adapter_merge.errors import AdapterMergeError, Interrupted
@@ -21,6 +22,7 @@ from adapter_merge.request import Request
 from adapter_merge.running import Machine, reported
 from adapter_merge.stages.resolve import resolve
 
+MOST_JOBS = 256  # of one matrix. Source: GitHub's docs, "Running variations of jobs in a workflow"
 _STOPPED = Interrupted.exit_code
 
 
@@ -164,9 +166,12 @@ def _planned(request: Request, machine: Machine) -> Report:
 
 
 def matrix(found: Iterable[Decision | Failed]) -> Mapping[str, list[Mapping[str, str]]]:
-    """The jobs of a workflow: what is due, and what couldn't be looked at, whose job will say why."""
+    """The jobs of a workflow: what is due, and what couldn't be looked at, whose job will say why.
+
+    There are at most `MOST_JOBS`; what is past them stays due, and comes the next time.
+    """
     ordered = (d for d in _in_order(found) if isinstance(d, Failed) or d.what == "due")
-    return {"include": [_job(decision) for decision in ordered]}
+    return {"include": [_job(decision) for decision in islice(ordered, MOST_JOBS)]}
 
 
 def _job(decision: Decision | Failed) -> Mapping[str, str]:
