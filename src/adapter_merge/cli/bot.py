@@ -16,6 +16,7 @@ from rich.text import Text
 from adapter_merge.cli.options import write
 from adapter_merge.cli.show import grid, on_stderr
 from adapter_merge.errors import RequestError, SomeFailed
+from adapter_merge.figures import counted
 from adapter_merge.merges import MERGES
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def uninstall(*, url: Url = None, job: Asked = False) -> int:
     from adapter_merge.hub.client import connect
 
     gone = setting.uninstall(connect(), url=url)
-    _say(f"{len(gone)} webhooks are gone." if gone else "There was none.")
+    _say(f"{counted(len(gone), 'webhook')} taken away." if gone else "There was none.")
     return 0
 
 

@@ -35,10 +35,9 @@ def serve(
     """
     from adapter_merge.localhub import LocalHub
 
-    with LocalHub(data.expanduser(), port=port, xet=xet) as hub:
+    with LocalHub(data.expanduser(), port=port, xet=xet) as hub, suppress(KeyboardInterrupt):
         hub.add_user(user, token)
         sys.stdout.write(f"ready {hub.url}\n")
         sys.stdout.flush()
-        with suppress(KeyboardInterrupt):
-            threading.Event().wait()
+        threading.Event().wait()
     return 0

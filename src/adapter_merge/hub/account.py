@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from huggingface_hub.utils import get_session
 
+from adapter_merge.errors import Gated
 from adapter_merge.hub.client import Client
 from adapter_merge.hub.translate import translated
 
@@ -38,8 +39,12 @@ def account(client: Client, *, write: bool) -> Account:
     """
     api = client.writer if write else client.reader
 
+    token = (client.write_token if write else None) or client.token
+
     def act() -> Account:
         with translated(client.asked(None, write=write)):
+            if "authorization" not in replace(client, token=token).headers():
+                raise Gated("there is no token", hint="`hf auth login`, or set `HF_TOKEN`.")
             return _account(api.whoami())
 
     return client.patience.persist(act)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,10 @@ from adapter_merge.bot.setting import hub as asked
 from adapter_merge.bot.setting import machine
 from adapter_merge.bot.setting.exam import Exam, examined
 from adapter_merge.errors import RequestError
+from adapter_merge.figures import counted
 from adapter_merge.forecast import Forecast
 from adapter_merge.hub.client import Client, connect
 from adapter_merge.merges import Roster, Wanted, read_merges
-from adapter_merge.ports import Hub
 from adapter_merge.reconcile import Decision, Failed
 from adapter_merge.request import Request
 
@@ -62,8 +62,8 @@ def examine(patient: Patient) -> Iterator[Exam]:
 def _merges(path: Path, found: list[Roster]) -> Exam:
     roster = read_merges(path)
     found.append(roster)
-    parts = (f"{len(roster.entries)} entries", f"{len(roster.watches)} owners to watch")
-    return Exam(name="merges.yaml", state="ok", said=f"`{path}`: {', '.join(parts)}")
+    said = f"{counted(len(roster.entries), 'entry', 'entries')}, {counted(len(roster.watches), 'watch', 'watches')}"
+    return Exam(name="merges.yaml", state="ok", said=f"`{path}`: {said}")
 
 
 def _server(patient: Patient) -> Iterator[Exam]:
@@ -133,7 +133,10 @@ def _github(patient: Patient) -> Exam:
         )
     api = patient.environ.get("GITHUB_API_URL") or "https://api.github.com"
     edge = to_github(patient.github, api=api, token=token)
-    look: Callable[[], str] = lambda: edge.repo.complete().full_name
+
+    def look() -> str:
+        return edge.repo.complete().full_name
+
     name = edge.asked(look, f"`{patient.github}`", "contents: write")
     return Exam(name="github", state="ok", said=f"starts workflows of `{name}` by `GITHUB_TOKEN`")
 

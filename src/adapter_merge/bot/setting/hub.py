@@ -8,6 +8,7 @@ from adapter_merge.bot.setting.exam import Exam
 from adapter_merge.bot.setting.install import ours
 from adapter_merge.bot.setting.watched import items
 from adapter_merge.errors import AdapterMergeError, Gated
+from adapter_merge.figures import counted
 from adapter_merge.hub import webhooks
 from adapter_merge.hub.account import Account, account, skew
 from adapter_merge.hub.client import Client
@@ -86,6 +87,7 @@ def _target(hub: Hub, entry: Wanted) -> Exam:
 
 def webhook(client: Client, roster: Roster, *, url: str | None, secret: str | None) -> Exam:
     """Whether one webhook of ours watches all that it should, and is on."""
+    user = account(client, write=True).name
     found = tuple(hook for hook in webhooks.hooks(client) if ours(hook, url))
     again = "Run `adapter-merge bot install` again."
     if not found:
@@ -96,12 +98,14 @@ def webhook(client: Client, roster: Roster, *, url: str | None, secret: str | No
             said=f"{said}: only the timer sees a push",
             todo="Make one with `adapter-merge bot install`.",
         )
-    missing = _missing(found, items(roster, user=account(client, write=True).name))
+    missing = _missing(found, items(roster, user=user))
     wrong = _wrong(found, missing, secret)
     if wrong:
         return Exam(name="webhook", state="fail", said=wrong, todo=again)
     return Exam(
-        name="webhook", state="ok", said=f"watches {len(found[0].watched)} names, and is on"
+        name="webhook",
+        state="ok",
+        said=f"watches {counted(len(found[0].watched), 'name')}, and is on",
     )
 
 
@@ -123,4 +127,3 @@ def _wrong(found: tuple[Hook, ...], missing: list[str], secret: str | None) -> s
     if secret is not None and hook.secret is not None and hook.secret != secret:
         return "it sends another secret than the bot takes"
     return ""
-

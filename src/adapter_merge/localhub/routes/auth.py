@@ -28,7 +28,6 @@ class _Trade(Body):
 def whoami(state: State, ask: Ask) -> Answer:
     """The caller, as the Hub knows them."""
     user = ask.user()
-    role = ask.token.role if ask.token is not None else "read"
     people = state.people.value
     mine = people.organisations_of(user)
     return reply(
@@ -44,10 +43,21 @@ def whoami(state: State, ask: Ask) -> Answer:
             ],
             "auth": {
                 "type": "access_token",
-                "accessToken": {"displayName": "localhub", "role": role},
+                "accessToken": {"displayName": "localhub", **_told(ask.token)},
             },
         }
     )
+
+
+def _told(token: Token | None) -> Mapping[str, object]:
+    """What a token may do; of a fine-grained one, where."""
+    if token is None or token.scopes is None:
+        return {"role": "read" if token is None else token.role}
+    scoped = [
+        {"entity": {"name": name}, "permissions": [f"repo.{scope}"]}
+        for name, scope in token.scopes.items()
+    ]
+    return {"role": "fineGrained", "fineGrained": {"scoped": scoped}}
 
 
 def may_read(state: State, ask: Ask) -> Answer:
