@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +27,14 @@ class Ended:
     outputs: Mapping[str, str]
 
 
-def step(place: Path, *, env: Mapping[str, str] | None = None, **inputs: str) -> Ended:
+def step(
+    place: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    stopped: Callable[[], bool] | None = None,
+    **inputs: str,
+) -> Ended:
+    """Run a step; once `stopped` says so, stop it as the runner does."""
     place.mkdir(exist_ok=True)
     out, told = place / "outputs", place / "summary.md"
     out.unlink(missing_ok=True)
@@ -40,17 +49,24 @@ def step(place: Path, *, env: Mapping[str, str] | None = None, **inputs: str) ->
         "RUNNER_TEMP": str(place),
         **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
     }
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-I", "-m", "adapter_merge.action"],
         env={**os.environ, **runner, **(env or {})},
         cwd=place,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-    )
-    values = {name: value for name, _, value in _OUTPUT.findall(out.read_text())}
-    log = done.stdout + done.stderr
-    return Ended(code=done.returncode, log=log, summary=told.read_text(), outputs=values)
+    ) as process:
+        if stopped is not None:
+            while not stopped():
+                time.sleep(0.02)
+            process.send_signal(signal.SIGTERM)
+        log, _ = process.communicate()
+    # A later value is the one that counts; there should be none.
+    found = _OUTPUT.findall(out.read_text())
+    assert len(found) == len({name for name, _, _ in found})
+    values = {name: value for name, _, value in found}
+    return Ended(code=process.returncode, log=log, summary=told.read_text(), outputs=values)
 
 
 def test_a_folder_has_its_receipt_with_the_run_and_its_digests(tmp_path: Path) -> None:
@@ -82,6 +98,7 @@ def test_makes_one_release_however_often_it_runs(tmp_path: Path) -> None:
             step(
                 tmp_path / "step",
                 env=api,
+                stopped=None,
                 release="draft",
                 github_token=TOKEN,
                 probe="off",
@@ -127,3 +144,20 @@ def test_nothing_in_the_working_folder_is_imported(tmp_path: Path) -> None:
     assert ended.code == 3
     assert "imported" not in ended.log
     assert "NotFound" in ended.summary
+
+
+def test_a_plan_is_kept_as_json(tmp_path: Path) -> None:
+    case = make_case(tmp_path / "case")
+
+    ended = step(
+        tmp_path / "step",
+        command="plan",
+        adapter=str(case.adapter),
+        base=str(case.base),
+        to=str(case.to),
+    )
+
+    assert (ended.code, ended.outputs["status"]) == (0, "planned"), ended.log
+    plan = json.loads(Path(ended.outputs["report"], "plan.json").read_text())
+    assert (plan["to"], plan["schema"]) == (str(case.to), 1)
+    assert plan["forecast"]["needed_bytes"] > 0

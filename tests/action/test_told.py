@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from adapter_merge.errors import RequestError
 from adapter_merge.github.commands import Log
 from adapter_merge.github.context import Context
 from adapter_merge.github.summary import Told
-from adapter_merge.localhub.faults import Cut, Fault
+from adapter_merge.localhub.faults import Cut, Fault, Slow
 from adapter_merge.report import ErrorRecord
 from tests.action.test_main import Ended, step
 from tests.build import Case, make_case
@@ -42,7 +42,14 @@ def case(tmp_path: Path) -> Case:
     return make_case(tmp_path / "case")
 
 
-def told_step(stub: Stub, case: Case, *, command: str = "plan", **inputs: str) -> Ended:
+def told_step(
+    stub: Stub,
+    case: Case,
+    *,
+    command: str = "plan",
+    stopped: Callable[[], bool] | None = None,
+    **inputs: str,
+) -> Ended:
     place = case.to.parent / "step"
     place.mkdir(exist_ok=True)
     event = place / "event.json"
@@ -54,7 +61,7 @@ def told_step(stub: Stub, case: Case, *, command: str = "plan", **inputs: str) -
     }
     given = {"adapter": str(case.adapter), "base": str(case.base), "to": str(case.to)}
     wanted = {"command": command, "tell": ALL, "github_token": TOKEN, "probe": "off"}
-    return step(place, env=env, **{**given, **wanted, **inputs})
+    return step(place, env=env, stopped=stopped, **{**given, **wanted, **inputs})
 
 
 def hearers(stub: Stub, *places: str, pull: int | None = 3) -> Audience:
@@ -118,6 +125,22 @@ def test_a_right_that_is_missing_is_a_warning_and_the_merge_stands(
     rights = {m[1] for m in re.finditer(r"`permissions: ([\w-]+: write)`", "".join(warnings))}
     assert len(warnings) == 3
     assert rights == {"statuses: write", "checks: write", "pull-requests: write"}
+
+
+def test_a_stop_while_it_is_told_changes_no_output(github: Stub, case: Case) -> None:
+    github.faults.add(Fault(on="GET .*/comments", does=Slow(seconds=2)))
+    summary = case.to.parent / "step" / "summary.md"
+
+    def is_told() -> bool:
+        return summary.exists() and summary.stat().st_size > 0
+
+    ended = told_step(github, case, command="run", tell="comment", stopped=is_told)
+
+    assert (ended.code, ended.outputs["status"]) == (130, "merged"), ended.log
+    assert ended.outputs["merged-repo"] == str(case.to)
+    assert ended.summary.count("## ✓ merged") == 1
+    assert "failed" not in ended.summary
+    assert "::error title=Interrupted" in ended.log
 
 
 def test_without_a_token_nothing_is_begun(github: Stub, case: Case) -> None:

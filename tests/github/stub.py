@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from adapter_merge.localhub.faults import Cut, Effect, Faults, Lost, Status
+from adapter_merge.localhub.faults import Cut, Effect, Faults, Lost, Slow, Status
 from tests.github.shapes import (
     asset_shape,
     check_shape,
@@ -248,8 +249,10 @@ def github_stub() -> Iterator[Stub]:
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             call = Call(self.command, parts.path, parse_qs(parts.query), body)
+            effect = stub.faults.take(f"{self.command} {self.path}")
+            time.sleep(effect.seconds if isinstance(effect, Slow) else 0)
             with lock:
-                self._exchange(call, stub.faults.take(f"{self.command} {self.path}"))
+                self._exchange(call, effect)
 
         do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815
 

@@ -1,0 +1,139 @@
+"""Steps that sync on a Hub on loopback: the event that chooses, what is due as a matrix, and what the adapter's people hear."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import HfApi
+
+from adapter_merge.localhub import LocalHub
+from adapter_merge.reconcile.thread import TITLE
+from tests.action.conftest import ADAPTER, BROKEN, TOKEN
+from tests.action.test_main import Ended, step
+
+LIST = f"""\
+defaults: {{probe: off, settle: 0, publish: none}}
+merges:
+- {{adapter: {ADAPTER}, to: bot/one}}
+- {{adapter: {ADAPTER}@main, to: bot/two}}
+- {{adapter: {BROKEN}, to: bot/three}}
+"""
+
+
+def sync(
+    place: Path,
+    hub: LocalHub,
+    *,
+    event: str = "schedule",
+    payload: Mapping[str, Any] | None = None,
+    **inputs: str,
+) -> Ended:
+    place.mkdir(exist_ok=True)
+    (place / "merges.yaml").write_text(LIST)
+    told = place / "event.json"
+    told.write_text(json.dumps(payload or {}))
+    env = {
+        "GITHUB_EVENT_NAME": event,
+        "GITHUB_EVENT_PATH": str(told),
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(place / "home"),
+        "HF_HUB_DISABLE_XET": "1",
+    }
+    return step(place, env=env, stopped=None, command="sync", **{"hf_token": TOKEN, **inputs})
+
+
+def pushed(adapter: object, **more: object) -> dict[str, Any]:
+    return {"action": "adapter-pushed", "client_payload": {"adapter": adapter, **more}}
+
+
+def test_a_pushed_adapter_chooses_its_entries(tmp_path: Path, hub: LocalHub) -> None:
+    event = pushed(ADAPTER.upper(), revision="0" * 40)
+
+    ended = sync(tmp_path, hub, event="repository_dispatch", payload=event, dry_run="true")
+
+    # The commit that the event names is none: what is merged is what the Hub has.
+    assert (ended.code, ended.outputs["status"]) == (0, "done"), ended.log
+    assert "`bot/one`" in ended.summary
+    assert "`bot/two`" in ended.summary
+    assert "bot/three" not in ended.summary
+
+
+def test_one_that_no_entry_reads_is_skipped(tmp_path: Path, hub: LocalHub) -> None:
+    before = len(hub.requests)
+
+    ended = sync(tmp_path, hub, event="repository_dispatch", payload=pushed("org/other"))
+
+    assert (ended.code, ended.outputs["status"]) == (0, "skipped"), ended.log
+    assert "no entry of `merges.yaml`" in ended.summary
+    assert len(hub.requests) == before
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pushed("*"),
+        pushed("bot/*"),
+        pushed("./case"),
+        pushed(["bot/adapter"]),
+        pushed("bot/adapter\n::set-output name=status::merged"),
+        pushed(ADAPTER, revision="main; rm -rf /"),
+        pushed(ADAPTER, ref="refs/pr/1"),
+        pushed(ADAPTER, **{f"n{n}": n for n in range(12)}),
+        pushed(ADAPTER, text="x" * 65_000),
+        {"action": "adapter-pushed"},
+    ],
+    ids=lambda event: str(event)[:60],
+)
+def test_an_event_that_is_none_stops_the_step(
+    tmp_path: Path, hub: LocalHub, event: dict[str, Any]
+) -> None:
+    before = len(hub.requests)
+
+    ended = sync(tmp_path, hub, event="repository_dispatch", payload=event)
+
+    assert (ended.code, ended.outputs["status"]) == (2, "failed"), ended.log
+    assert "client_payload" in ended.summary
+    assert "\n::set-output" not in ended.log
+    assert len(hub.requests) == before
+
+
+def test_another_event_of_ones_own_syncs_the_whole_list(tmp_path: Path, hub: LocalHub) -> None:
+    event = {"action": "nightly", "client_payload": {"adapter": "*"}}
+
+    ended = sync(tmp_path, hub, event="repository_dispatch", payload=event, matrix="true")
+
+    assert len(json.loads(ended.outputs["matrix"])["include"]) == 3, ended.log
+
+
+def test_what_is_due_is_a_matrix_and_nothing_is_merged(tmp_path: Path, hub: LocalHub) -> None:
+    ended = sync(tmp_path, hub, matrix="true", only="bot/t*")
+
+    assert (ended.code, ended.outputs["status"]) == (0, "planned"), ended.log
+    jobs = json.loads(ended.outputs["matrix"])["include"]
+    assert {job["to"] for job in jobs} == {"bot/two", "bot/three"}
+    assert "2 merges of the list are due" in ended.summary
+    assert not HfApi(endpoint=hub.url, token=TOKEN).repo_exists("bot/two")
+
+
+def threads(hub: LocalHub, repo: str) -> list[str]:
+    found = HfApi(endpoint=hub.url, token=TOKEN).get_repo_discussions(repo)
+    return [d.status for d in found if d.title == TITLE]
+
+
+def test_people_of_an_adapter_hear_that_it_fails_when_that_is_asked_for(
+    tmp_path: Path, hub: LocalHub
+) -> None:
+    plan = sync(tmp_path, hub, only="bot/three", tell="discussion", dry_run="true")
+    quiet = sync(tmp_path, hub, only="bot/three")
+    assert (plan.code, quiet.code, threads(hub, BROKEN)) == (10, 10, [])
+
+    for _ in range(2):
+        ended = sync(tmp_path, hub, only="bot/three", tell="discussion", github_token="")
+        assert ended.code == 10, ended.log
+
+    assert threads(hub, BROKEN) == ["open"]
+    assert threads(hub, ADAPTER) == []
