@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from adapter_merge.pages.page import page
+from adapter_merge.pages.page import page, styles_of_pictures, told
 from adapter_merge.pages.picture import picture
 from adapter_merge.pages.probes import probes
 
-__all__ = ["page", "picture", "probes"]
+__all__ = ["page", "picture", "probes", "styles_of_pictures", "told"]
