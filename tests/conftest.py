@@ -29,6 +29,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 from huggingface_hub import constants  # noqa: E402
 
 from adapter_merge import assemble  # noqa: E402
+from adapter_merge.localhub import LocalHub  # noqa: E402
+from tests.hub.whole import Runs  # noqa: E402
+from tests.publisher import Publisher  # noqa: E402
 
 settings.register_profile("fuzz", max_examples=10_000)
 
@@ -92,3 +95,11 @@ def pytest_terminal_summary(
     for report in terminalreporter.getreports(""):
         for line in dict(report.user_properties).values():
             terminalreporter.write_line(f"{line}  {report.nodeid.partition('::')[2]}")
+
+
+@pytest.fixture
+def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
+    """Somebody who publishes to a Hub on loopback that has a base and an adapter."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    with LocalHub(tmp_path / "hub", xet=False) as hub:
+        yield Publisher(Runs(hub, tmp_path), tmp_path)

@@ -141,6 +141,7 @@ def target(**values: Any) -> RemoteTarget:
         "receipt": None,
         "readme": None,
         "tags": {},
+        "page": f"https://hub.test/{TARGET}",
     }
     return RemoteTarget(**{**nothing, **values})
 

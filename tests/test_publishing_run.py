@@ -2,89 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import CommitOperationAdd, constants
 
-from adapter_merge import assemble, pipeline, sendoff
-from adapter_merge.hub.client import connect
+from adapter_merge import sendoff
 from adapter_merge.hub.edge import HubEdge
-from adapter_merge.hub.retry import Patience
-from adapter_merge.localhub import LocalHub
-from adapter_merge.ports import Silent, Surroundings
+from adapter_merge.ports import Silent
 from adapter_merge.publishing import Publishing
 from adapter_merge.readme import MOST, README
 from adapter_merge.remote import Publication, Sent
 from adapter_merge.report import Report
-from adapter_merge.request import RepoRef, Request
-from adapter_merge.running import Machine
+from adapter_merge.request import RepoRef
 from adapter_merge.work import alone_with
-from tests.hub.whole import NEW, TOKEN, Runs
-
-TARGET = "bot/merged"
-
-
-class Publisher:
-    """A Hub with a base and an adapter, and somebody who publishes what is made of them."""
-
-    def __init__(self, runs: Runs, folder: Path) -> None:
-        self.runs = runs
-        self.work = folder / "work"
-        self._cache = folder / "cache"
-
-    def machine(
-        self, token: str = TOKEN, write: str | None = None, edge: type[HubEdge] = HubEdge
-    ) -> Machine:
-        client = connect(
-            endpoint=self.runs.hub.url,
-            cache=self._cache,
-            token=token,
-            write_token=write,
-            patience=Patience(tries=2, sleep=lambda _: None),
-        )
-        around = Surroundings(cache=self._cache, hub=lambda: edge(client), work=self.work)
-        return replace(assemble.this_machine(), around=around)
-
-    def __call__(self, machine: Machine | None = None, **wish: Any) -> Report:
-        asked = {"adapters": (NEW,), "to": TARGET, "probe": "off", "workers": 1, **wish}
-        return pipeline.run(
-            Request.model_validate(asked), reporter=Silent(), machine=machine or self.machine()
-        )
-
-    def read(self, path: str, revision: str = "main") -> bytes:
-        return self.runs.hub.read(TARGET, path, revision=revision)
-
-    def write(self, files: Mapping[str, bytes], revision: str = "main") -> None:
-        added = [CommitOperationAdd(path, content) for path, content in files.items()]
-        self.runs.api.create_commit(TARGET, added, commit_message="By hand", revision=revision)
-
-    def write_raw(self, path: str, content: bytes) -> None:
-        """What the client itself would refuse to send."""
-        source = self.work.parent / "raw"
-        source.write_bytes(content)
-        digest = hashlib.sha256(content).hexdigest()
-        self.runs.hub.add_file(TARGET, path, source, sha256=digest)
-
-    def tags(self) -> dict[str, str]:
-        return {t.name: t.target_commit for t in self.runs.api.list_repo_refs(TARGET).tags}
-
-
-@pytest.fixture
-def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    with LocalHub(tmp_path / "hub", xet=False) as hub:
-        yield Publisher(Runs(hub, tmp_path), tmp_path)
-
-
-def failed(report: Report) -> tuple[str, int, str, str]:
-    assert report.error is not None, report
-    return report.error.type, report.error.code, report.error.message, report.error.hint
+from tests.hub.whole import BASE, NEW, TOKEN
+from tests.publisher import TARGET, Publisher, failed
 
 
 @pytest.mark.parametrize(
@@ -112,16 +47,6 @@ def test_words_that_can_not_be_taken_over_are_never_dropped(
     assert why in message
     assert "Mend it there" in hint
     assert publisher.read(README) == card
-
-
-def test_a_pull_request_in_which_people_wrote_is_the_same_one(publisher: Publisher) -> None:
-    first = publisher(publish="pr")
-    assert first.published is not None
-    publisher.write({README: publisher.read(README, "refs/pr/1") + b"mine\n"}, "refs/pr/1")
-    again = publisher(publish="pr")
-    assert again.published is not None
-    assert (again.published.pull_request, again.published.found) == (1, True)
-    assert publisher.read(README, "refs/pr/1").endswith(b"mine\n")
 
 
 def test_who_reads_the_sources_need_not_see_a_private_target(publisher: Publisher) -> None:
@@ -241,3 +166,48 @@ def test_a_folder_is_not_sent_over_words_that_would_be_dropped(publisher: Publis
     )
     assert failed(report)[:2] == ("Refused", 8)
     assert publisher.read(README) == card
+
+
+def test_a_result_is_tagged_as_its_card_says_whatever_commit_holds_the_same_now(
+    publisher: Publisher,
+) -> None:
+    made_of = publisher.runs.hub.head(NEW)
+    assert publisher(publish="none").status == "merged"
+    publisher.runs.api.upload_file(
+        repo_id=NEW, path_or_fileobj=b"new\n", path_in_repo="notes.txt", commit_message="Notes"
+    )
+    assert publisher.runs.hub.head(NEW) != made_of
+    report = publisher()
+    assert report.published is not None
+    assert "merge" not in report.seconds
+    tag = f"merge-{made_of[:7]}"
+    assert report.published.tag == tag
+    assert publisher.tags() == {tag: report.published.commit}
+    assert tag in publisher.read(README).decode()
+
+
+def test_what_stands_unchanged_is_told_with_its_page(publisher: Publisher) -> None:
+    first = publisher().published
+    assert first is not None
+    again = publisher()
+    assert again.published is not None
+    assert (again.status, again.published.found, again.published.moved) == ("unchanged", True, 0)
+    assert (again.published.repo, again.published.commit) == (TARGET, first.commit)
+    assert (again.published.url, again.published.tag) == (first.url, first.tag)
+    assert again.published.visibility == "public"
+    assert again.published.title == ""
+
+
+def test_a_folder_that_says_not_who_may_read_it_gets_to_no_open_target(
+    publisher: Publisher,
+) -> None:
+    assert publisher().status == "merged"
+    adapter = str(publisher.runs.folder("adapter"))
+    report = publisher(adapters=(adapter,), base=BASE, dtype="fp16")
+    kind, code, message, hint = failed(report)
+    assert (kind, code) == ("Refused", 8)
+    assert "`adapter` is a folder, which doesn't say who may read it" in message
+    assert "--public" in hint
+    assert "merge" not in report.seconds
+    report = publisher(adapters=(adapter,), base=BASE, dtype="fp16", public=True)
+    assert report.status == "merged", report.error

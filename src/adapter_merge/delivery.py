@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from adapter_merge.errors import HubUnavailable, PublishError
+from adapter_merge.finding import Verdict
 from adapter_merge.flavours import Look
-from adapter_merge.folder import read_receipt, sha256
-from adapter_merge.making import holds, make, refreshed, tag_to_come, told_by, unchanged
-from adapter_merge.ports import Hub, Reporter, Repository
+from adapter_merge.folder import read_receipt
+from adapter_merge.intact import is_intact
+from adapter_merge.making import (
+    is_wanted,
+    made_from,
+    make,
+    recalled,
+    refreshed,
+    tag_to_come,
+    unchanged,
+)
+from adapter_merge.ports import Hub, Reporter
+from adapter_merge.proposing import Proposed, proposals
 from adapter_merge.readme import README
 from adapter_merge.receipt import Receipt
-from adapter_merge.remote import OF_THE_HUB, RemoteTarget
+from adapter_merge.remote import RemoteTarget
+from adapter_merge.report import Published
 from adapter_merge.running import Job, Run
 from adapter_merge.sending import (
     Result,
@@ -31,6 +42,7 @@ from adapter_merge.sources import TargetState
 from adapter_merge.stages.describe import Card
 from adapter_merge.stages.publish import publish, tagged
 from adapter_merge.stages.validate import judge_licence
+from adapter_merge.weighing import stop_on_failure
 from adapter_merge.work import alone_with, discard, put_card, recover, require_unsent
 
 
@@ -45,6 +57,9 @@ def deliver(job: Job, state: Run, reporter: Reporter, remote: RemoteTarget) -> N
     receipt = _unchanged_there(job, remote, hub)
     if receipt is not None:
         _refresh_there(job, state, receipt, hub)
+        return
+    if (proposed := _proposed(job, remote, hub)) is not None:
+        _leave_proposed(job, state, remote, proposed)
         return
     if sends:
         require_free(job.request, remote.tags)
@@ -75,52 +90,63 @@ def _allow(job: Job, remote: RemoteTarget, hub: Hub) -> None:
 def _unchanged_there(job: Job, remote: RemoteTarget, hub: Hub) -> Receipt | None:
     """The receipt that stands on the Hub, where it is of the same recipe and all its files are as it says."""
     receipt = remote.receipt
-    if receipt is None or remote.foreign:
+    if receipt is None or not is_wanted(receipt, job) or not is_intact(remote, hub):
         return None
-    sizes = {path: file.size for path, file in remote.files.items() if path not in OF_THE_HUB}
-    told = {path: file.sha256 for path, file in remote.files.items() if file.sha256 is not None}
-    same = all(
-        told.get(path, record.sha256) == record.sha256 for path, record in receipt.files.items()
-    )
-    if not same or not holds(receipt, sizes, job):
-        return None
-    small = [path for path in receipt.files if path in remote.files and path not in told]
-    return (
-        receipt
-        if _are_recorded(small, receipt, hub.result(remote.repo, str(remote.head)))
-        else None
-    )
+    return receipt
 
 
-def _are_recorded(paths: Collection[str], receipt: Receipt, repository: Repository) -> bool:
-    """Whether small files, of which a Hub tells no sha256, are what the receipt says: a word of the same length counts."""
-    wanted = [path for path in paths if path not in OF_THE_HUB]
-    repository.have(wanted)
-    root = repository.pinned.root
-    return all(sha256(root / path) == receipt.files[path].sha256 for path in wanted)
+def _proposed(job: Job, remote: RemoteTarget, hub: Hub) -> Proposed | None:
+    """The pull request that proposes the same; `--rebuild` wants another."""
+    if job.request.publish != "pr" or job.request.rebuild:
+        return None
+    found = proposals(remote, hub)
+    return next((proposed for proposed in found if is_wanted(proposed.receipt, job)), None)
+
+
+def _leave_proposed(job: Job, state: Run, remote: RemoteTarget, proposed: Proposed) -> None:
+    """Merge nothing: people decide on it, or have decided."""
+    if not proposed.is_open:
+        state.report = replace(state.report, status="skipped", reason=proposed.closed)
+        return
+    findings = recalled(job, state, proposed.receipt)
+    stop_on_failure(Verdict(findings=findings))
+    there = Published.standing(remote, proposed.receipt, proposed.commit, proposed.number)
+    state.report = replace(
+        state.report, status="unchanged", reason=proposed.opened, published=there
+    )
+    _drop(job)
 
 
 def _refresh_there(job: Job, state: Run, receipt: Receipt, hub: Hub) -> None:
     """Merge nothing; the card alone is sent, where its sources got new words, and a tag that got lost is set."""
     remote = job.sources.target.remote
     assert remote is not None  # noqa: S101 - a receipt was read there
-    repository = hub.result(remote.repo, str(remote.head))
+    head = str(remote.head)
+    repository = hub.result(remote.repo, head)
     at = partial(hub.receipt, remote.repo)
-    told = told_by(receipt)
-    standing = standing_tag(job.request, receipt, told, remote.tags, receipt_at=at)
+    made = made_from(job, receipt)
+    standing = standing_tag(job.request, receipt, made, remote.tags, receipt_at=at)
     tag = standing or tag_to_come(job, receipt)
     with state.timed("describe"):
         card = refreshed(job, state, receipt, Look.of(repository), revision=tag)
         there = repository.pinned.file(README).read_bytes() if README in repository.files else b""
-    state.report = replace(state.report, status="unchanged")
+    published = Published.standing(remote, receipt, head)
+    state.report = replace(state.report, status="unchanged", published=published)
     if job.request.publish == "none":
         return
     if card.text.encode() != there:
         _send_card(job, state, receipt, card, hub)
     if tag is not None and standing is None:
-        hub.tag(remote.repo, tag, str(remote.head))
+        hub.tag(remote.repo, tag, head)
+        if card.text.encode() == there:
+            state.report = replace(state.report, published=replace(published, tag=tag))
+    _drop(job)
+
+
+def _drop(job: Job) -> None:
+    """Remove what waited to be sent, and stands on the Hub now."""
     if job.sources.target.state is TargetState.OURS:
-        discard(job.sources.target.root)  # it waited to be sent, and stands there now
+        discard(job.sources.target.root)
 
 
 def _send_card(job: Job, state: Run, receipt: Receipt, card: Card, hub: Hub) -> None:
@@ -144,7 +170,7 @@ def _publish(job: Job, state: Run, reporter: Reporter, hub: Hub) -> None:
     assert remote is not None  # noqa: S101 - that is why it is published
     assert receipt is not None  # noqa: S101 - it was sealed
     pieces = pieces_of(target.root, receipt)
-    result = Result(receipt=receipt, parties=parties_at_hand(job.sources), pieces=pieces)
+    result = Result(receipt=receipt, parties=made_from(job, receipt), pieces=pieces)
     total = sum(piece.size for piece in pieces.values())
     try:
         with state.timed("publish"), reporter.working("publish", total) as advance:

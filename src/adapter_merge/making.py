@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from adapter_merge.checks import CARD_CHECKS
 from adapter_merge.errors import MergeError
-from adapter_merge.finding import Verdict, unweighed
+from adapter_merge.finding import Finding, Verdict, unweighed
 from adapter_merge.flavours import Look
 from adapter_merge.folder import read_receipt
+from adapter_merge.intact import has_sizes
 from adapter_merge.ports import Reporter
-from adapter_merge.readme import README, Readme
-from adapter_merge.receipt import RECEIPT_NAME, Receipt
+from adapter_merge.readme import Readme
+from adapter_merge.receipt import Receipt
 from adapter_merge.record import finding_records, probe_record, receipt_of
 from adapter_merge.running import Job, Run
-from adapter_merge.sending import Party, chosen_tag, parties_of
+from adapter_merge.sending import Party, chosen_tag, parties_at_hand, parties_of
 from adapter_merge.sources import Target, TargetState
 from adapter_merge.stages.describe import Card, Subject, describe
 from adapter_merge.stages.merge import merge
@@ -31,27 +31,33 @@ _CARD_CODES = frozenset(check.code for check in CARD_CHECKS)
 
 
 def unchanged(job: Job) -> Receipt | None:
-    """The target's receipt, where it was made by the same recipe and all its files are still there.
-
-    A result that was never run isn't what `--probe require` asks for.
-    """
-    target = job.sources.target
-    if target.state is not TargetState.OURS or target.receipt is None:
+    """The target's receipt, where it was made by the same recipe and all its files are still there."""
+    target, receipt = job.sources.target, job.sources.target.receipt
+    if target.state is not TargetState.OURS or receipt is None:
         return None
-    return target.receipt if holds(target.receipt, target.sizes, job) else None
+    return receipt if is_wanted(receipt, job) and has_sizes(receipt, target.sizes) else None
 
 
-def holds(receipt: Receipt, found: Mapping[str, int], job: Job) -> bool:
-    """Whether a receipt is that of the job, and the files that were found are the receipt's, by size."""
-    sizes = {p: n for p, n in found.items() if p not in {README, RECEIPT_NAME}}
-    recorded = {p: r.size for p, r in receipt.files.items()}
+def is_wanted(receipt: Receipt, job: Job) -> bool:
+    """Whether a receipt is that of the job: of its recipe, and proved where that is asked for."""
     unproved = receipt.probe is None or not receipt.probe.ran
-    same = receipt.recipe == job.plan.recipe and sizes == recorded and not job.request.rebuild
+    same = receipt.recipe == job.plan.recipe and not job.request.rebuild
     return same and not (unproved and job.request.probe == "require")
 
 
 def refreshed(job: Job, state: Run, receipt: Receipt, look: Look, *, revision: str | None) -> Card:
     """The card of a result that stands, following its sources."""
+    known = recalled(job, state, receipt)
+    told = receipt.model_copy(update={"findings": finding_records(known)})
+    card = _described(job, told, look, revision)
+    of_card = judge(card.findings, job.request).findings
+    state.report = replace(state.report, findings=(*known, *of_card))
+    stop_on_failure(Verdict(findings=state.report.findings))
+    return card
+
+
+def recalled(job: Job, state: Run, receipt: Receipt) -> tuple[Finding, ...]:
+    """What a receipt knows of its result, put into the report; the findings count as they do now."""
     of_words = {f.code: f for f in judge_licence(job.sources)}
     found = (f.finding() for f in receipt.findings if f.code not in _CARD_CODES)
     seen = tuple(of_words.get(f.code) or unweighed(f) for f in found)
@@ -63,12 +69,7 @@ def refreshed(job: Job, state: Run, receipt: Receipt, look: Look, *, revision: s
         relative_changes=receipt.relative_changes,
         probe=receipt.probe,
     )
-    told = receipt.model_copy(update={"findings": finding_records(known)})
-    card = _described(job, told, look, revision)
-    of_card = judge(card.findings, job.request).findings
-    state.report = replace(state.report, findings=(*known, *of_card))
-    stop_on_failure(Verdict(findings=state.report.findings))
-    return card
+    return known
 
 
 def make(job: Job, state: Run, reporter: Reporter) -> None:
@@ -165,9 +166,14 @@ def tag_to_come(job: Job, receipt: Receipt) -> str | None:
     remote = job.sources.target.remote
     if remote is None:
         return None
-    return chosen_tag(job.request, receipt, told_by(receipt), remote.tags)
+    return chosen_tag(job.request, receipt, made_from(job, receipt), remote.tags)
 
 
-def told_by(receipt: Receipt) -> tuple[Party, ...]:
-    """The sources that a result was made from: a later commit with the same content gives it no other tag."""
-    return parties_of(receipt.base, receipt.adapters, {})
+def made_from(job: Job, receipt: Receipt) -> tuple[Party, ...]:
+    """The sources that a result was made from: a later commit with the same content gives it no other tag.
+
+    Who may read them is asked of those at hand.
+    """
+    told = parties_of(receipt.base, receipt.adapters, {})
+    now = parties_at_hand(job.sources)
+    return tuple(replace(old, access=new.access) for old, new in zip(told, now, strict=True))

@@ -59,6 +59,7 @@ class RemoteTarget:
         files: by path, at `head`.
         receipt, readme: of `head`; None where there is none that can be read.
         tags: name -> full commit.
+        page: where people look at the repository.
     """
 
     repo: str
@@ -69,6 +70,7 @@ class RemoteTarget:
     receipt: Receipt | None
     readme: Readme | None
     tags: Mapping[str, str]
+    page: str
 
     @property
     def foreign(self) -> tuple[str, ...]:
@@ -76,6 +78,13 @@ class RemoteTarget:
         listed = set(self.receipt.files) if self.receipt is not None else set()
         beside = UNLISTED if self.receipt is not None else frozenset()
         return tuple(sorted(self.files.keys() - listed - beside - OF_THE_HUB))
+
+
+def page_of(repository: str, commit: str, pull_request: int | None = None) -> str:
+    """Where people look at a commit of the repository that has this page, or at a pull request."""
+    if pull_request is not None:
+        return f"{repository}/discussions/{pull_request}"
+    return f"{repository}/commit/{commit}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,6 +137,7 @@ class Publication:
         gated: whether readers have to ask, of a repository that is made.
         pieces: path there -> what it gets; files that stay as they are aren't among them.
         deletions: paths there.
+        kept: what is to stand there beside `pieces`, and stood there when this was decided.
         title, trailers: the message; trailers are names and values, in this order.
     """
 
@@ -142,6 +152,7 @@ class Publication:
     deletions: tuple[str, ...]
     title: str
     trailers: tuple[tuple[str, str], ...]
+    kept: Mapping[str, Piece] = field(default_factory=dict)
 
     @property
     def create(self) -> bool:
@@ -203,7 +214,6 @@ class Sent:
         moved: bytes of the files that were handed over; a Hub that knows parts of them asks for less.
         found: whether an earlier run had made it already.
         access: who may read the repository now.
-        files: all of it, by path, as they stand at `commit`.
     """
 
     commit: str
@@ -212,7 +222,6 @@ class Sent:
     pull_request: int | None = None
     moved: int = 0
     found: bool = False
-    files: Mapping[str, RemoteFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,8 +11,8 @@ from adapter_merge.errors import AdapterMergeError
 from adapter_merge.finding import Finding
 from adapter_merge.plan import Change, LeftBehind
 from adapter_merge.probed import Probed
-from adapter_merge.receipt import FileRecord, ProbeRecord, SourceRecord
-from adapter_merge.remote import Access
+from adapter_merge.receipt import FileRecord, ProbeRecord, Receipt, SourceRecord
+from adapter_merge.remote import Access, RemoteTarget, page_of
 from adapter_merge.request import LayoutName
 
 
@@ -83,7 +83,7 @@ class Published:
         found: whether it stood there already.
         visibility: who may read the repository.
         why: why it is so, for people; empty where there is nothing to say.
-        title: the commit's first line.
+        title: the first line of the commit that was made; empty where it stood there already.
     """
 
     repo: str
@@ -99,6 +99,26 @@ class Published:
     visibility: Visible
     why: str = ""
     title: str = ""
+
+    @classmethod
+    def standing(
+        cls, target: RemoteTarget, receipt: Receipt, commit: str, pull_request: int | None = None
+    ) -> Published:
+        """A result that stands in a target already, on its branch or in a pull request."""
+        assert target.access is not None  # noqa: S101 - it stands there
+        return cls(
+            repo=target.repo,
+            branch=target.branch,
+            commit=commit,
+            url=page_of(target.page, commit, pull_request),
+            pull_request=pull_request,
+            tag=next((name for name, at in sorted(target.tags.items()) if at == commit), None),
+            since_tag=None,
+            moved=0,
+            kept=sum(file.size for file in receipt.files.values()),
+            found=True,
+            visibility=visibility(target.access),
+        )
 
 
 Status = Literal["merged", "unchanged", "failed", "skipped", "done"]
@@ -117,7 +137,7 @@ class Report:
         adapters, base: without digests where they were not read.
         changes: the plan's declared changes.
         left_behind: files of the sources that the result doesn't get.
-        published: what was sent to a Hub, of a failure too; None where nothing was.
+        published: what was sent to a Hub, of a failure too, or stands there unchanged; None where nothing is.
         waits: the folder in which a result waits to be sent to a Hub; None where none does.
         relative_changes: see `Inspection`; how far each edited tensor moved.
         probe: what running the result has shown; None where nobody asked to run it.

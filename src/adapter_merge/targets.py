@@ -9,8 +9,7 @@ from adapter_merge.errors import Refused, RequestError
 from adapter_merge.folder import all_files, read_receipt
 from adapter_merge.ports import Connect, Surroundings
 from adapter_merge.readme import README
-from adapter_merge.receipt import RECEIPT_NAME
-from adapter_merge.remote import RemoteTarget
+from adapter_merge.remote import UNLISTED, RemoteTarget
 from adapter_merge.request import RepoRef, Request
 from adapter_merge.sources import Target, TargetState
 from adapter_merge.weights import write_error
@@ -123,7 +122,7 @@ def _standing(source: str, root: Path, *, rewritten: bool) -> Target:
     content = list(root.iterdir()) if root.exists() else []
     receipt = read_receipt(root) if content else None
     sizes = all_files(root) if receipt is not None else {}
-    unlisted = set(sizes) - set(receipt.files) - {README, RECEIPT_NAME} if receipt else set()
+    unlisted = set(sizes) - set(receipt.files) - UNLISTED if receipt else set()
     if not content:
         state = TargetState.ABSENT
     else:

@@ -150,9 +150,12 @@ def test_a_folder_is_sent_once(shelf: Shelf) -> None:
     )
     assert shelf("verify bot/merged --json").report["status"] == "done"
     before = shelf.titles()
-    again = shelf("publish ./out --to bot/merged --json").report
+    ended = shelf("publish ./out --to bot/merged --json")
+    again = ended.report
     assert (again["status"], again["published"]["moved"]) == ("unchanged", 0)
-    assert again["published"]["found"]
+    assert (again["published"]["found"], again["published"]["title"]) == (True, "")
+    assert "which stood there already" in ended.talk
+    assert "Refresh" not in ended.talk
     assert shelf.titles() == before
     assert shelf(f"{RUN} --to bot/merged --json").report["status"] == "unchanged"
 
@@ -263,10 +266,8 @@ def test_going_back_is_one_more_commit(shelf: Shelf) -> None:
     assert f": Revert to {first['published']['tag']}" in ended.talk
     assert "next adapter-merge verify bot/merged" in ended.talk
     shelf("verify bot/merged")
-    assert (
-        shelf(f"revert bot/merged@{first['published']['tag']} --json").report["status"]
-        == "unchanged"
-    )
+    again = shelf(f"revert bot/merged@{first['published']['tag']} --json").report
+    assert (again["status"], again["published"]["title"]) == ("unchanged", "")
     proposed = shelf("revert bot/merged --publish pr --json").report["published"]
     assert proposed["pull_request"] == 1
 

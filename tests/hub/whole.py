@@ -104,6 +104,10 @@ class Runs:
         )
         return str(made.oid)
 
+    def folder(self, which: str) -> Path:
+        """The folder that the `base` or the `adapter` came from."""
+        return self._case.adapter if which == "adapter" else self._case.base
+
     def target(self, kind: Kind) -> Target:
         """A new one, as that kind of run meets it."""
         self._count += 1

@@ -40,6 +40,21 @@ def test_a_list_is_merged_once_and_a_failure_stops_nothing(shelf: Shelf) -> None
     for name in ("bot/one-merged", "bot/two-merged"):
         assert len(shelf.titles(name)) == 1
         assert again[name].reason == "the result that stands was made from the same"
+        old, new = first[name].published, again[name].published
+        assert old is not None
+        assert new is not None
+        assert (new.repo, new.commit, new.url, new.tag) == (name, old.commit, old.url, old.tag)
+
+
+def test_a_small_file_of_the_same_length_is_not_the_result(shelf: Shelf) -> None:
+    shelf.sync(ONE)
+    config = shelf.hub.read("bot/one-merged", "config.json")
+    shelf.write("bot/one-merged", "config.json", config.replace(b"8", b"9", 1))
+    report = shelf.sync(ONE)["bot/one-merged"]
+    assert report.status == "merged"
+    assert report.reason == "files of the result are missing in the target, or others are there"
+    assert shelf.hub.read("bot/one-merged", "config.json") == config
+    assert statuses(shelf.sync(ONE)) == ["unchanged"]
 
 
 @pytest.mark.parametrize(
@@ -133,6 +148,8 @@ def test_a_proposal_is_made_once_and_not_again_where_it_was_closed(shelf: Shelf)
     shelf.write("bot/one", "README.md", b"# New words\n")
     report = shelf.sync(PROPOSED)["bot/proposed"]
     assert (report.status, report.reason) == ("unchanged", "pull request 1 proposes it")
+    assert report.published is not None
+    assert report.published.url == f"{shelf.hub.url}/bot/proposed/discussions/1"
     shelf.api.change_discussion_status("bot/proposed", 1, new_status="closed")
     report = shelf.sync(PROPOSED)["bot/proposed"]
     assert report.status == "skipped"

@@ -78,7 +78,13 @@ def test_a_new_repository(
 # What stands, what is wished, base and adapter -> what has to be done first; None where it may be written.
 STANDING = {
     (OPEN, "auto", OPEN, OPEN): None,
-    (OPEN, "auto", OPEN, FOLDER): None,
+    (OPEN, "auto", OPEN, FOLDER): "--private",
+    (OPEN, "auto", FOLDER, OPEN): "--private",
+    (OPEN, "public", OPEN, FOLDER): None,
+    (OPEN, "public", FOLDER, GATED): "--gated manual",
+    (GATED, "auto", GATED, FOLDER): "--private",
+    (GATED, "public", GATED, FOLDER): None,
+    (PRIVATE, "auto", FOLDER, FOLDER): None,
     (OPEN, "auto", OPEN, GATED): "--gated manual",
     (OPEN, "public", OPEN, GATED): "--gated manual",
     (OPEN, "auto", PRIVATE, OPEN): "--private",

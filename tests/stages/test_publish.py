@@ -349,6 +349,24 @@ def test_words_alone_make_no_commit_ours(plain: Stand, tmp_path: Path) -> None:
         plain.publish(sealed(tmp_path / "two", files(2), recipe="two"), at=seen)
 
 
+def test_the_same_beside_a_file_that_is_another_now_is_not_ours(
+    plain: Stand, tmp_path: Path
+) -> None:
+    plain.publish(sealed(tmp_path / "one", files(1)))
+    seen = plain.target()
+    result = sealed(tmp_path / "two", files(2), recipe="two")
+    plain.write({"config.json": b"{}"})  # which the result shares with what stood there
+    new = {path: (tmp_path / "two" / path).read_bytes() for path in result.pieces}
+    claim = f"Adapter-Merge-Recipe: {digest('two')}"
+    plain.write(
+        {path: content for path, content in new.items() if path != "config.json"},
+        TITLE,
+        commit_description=claim,
+    )
+    with pytest.raises(Conflict):
+        plain.publish(result, at=seen)
+
+
 def test_a_repository_that_came_meanwhile_is_a_conflict(plain: Stand, tmp_path: Path) -> None:
     seen = plain.target()
     plain.hub.add_repo(TARGET)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from adapter_merge.errors import Conflict, RevisionMissing, TargetNotOurs
-from adapter_merge.localhub import Fault, Lost
+from adapter_merge.errors import Conflict, Refused, RevisionMissing, TargetNotOurs
+from adapter_merge.localhub import Fault, Lost, Status
 from adapter_merge.report import Published
 from adapter_merge.sending import trailers_in
 from adapter_merge.stages.revert import revert
@@ -54,6 +55,20 @@ def test_the_state_before_comes_again(stand: Stand, tmp_path: Path) -> None:
     assert trailers_in(last.message)[-1] == ("Adapter-Merge-Reverts", two.commit)
     assert (published.moved, published.tag, published.visibility) == (0, None, "public")
     assert sum(r.received for r in stand.hub.requests) - sent < 10_000  # no weights among them
+
+
+def test_what_the_hub_restores_as_another_file_is_named(plain: Stand, tmp_path: Path) -> None:
+    one, two = two_states(plain, tmp_path)
+    there = [
+        {"type": "file", "path": path, "size": file.size, "oid": file.oid}
+        | ({"lfs": {"oid": file.sha256, "size": file.size}} if file.sha256 else {})
+        for path, file in plain.edge.files(TARGET, one.commit).items()
+    ]
+    wrong = [{**f, "oid": "0" * 40} if f["path"] == "old.json" else f for f in there]
+    made = f"GET .*/tree/(?!{one.commit}|{two.commit})"
+    plain.hub.fail(Fault(on=made, does=Status(status=200, body=json.dumps(wrong).encode())))
+    with pytest.raises(Refused, match=r"`old.json` in .* isn't what was sent"):
+        revert(plain.target(), hub=plain.edge)
 
 
 def test_going_back_twice_takes_the_first_back(plain: Stand, tmp_path: Path) -> None:

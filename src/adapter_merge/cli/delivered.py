@@ -16,11 +16,13 @@ def delivered(report: Report) -> Iterator[tuple[str, str]]:
     if report.published is None:
         return
     published = report.published
-    yield "published", f"{where(published)}: {published.title}"
+    title = f": {published.title}" if published.title else ""
+    yield "published", f"{where(published)}{title}"
     yield "", published.url
     why = f" ({published.why})" if published.why else ""
     yield "visibility", f"{published.visibility}{why}"
-    yield "sent", sent(published)
+    if not published.found:
+        yield "sent", sent(published)
     if since := moved_since(report):
         yield "weights", since
 

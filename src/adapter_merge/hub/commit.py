@@ -20,7 +20,7 @@ from adapter_merge.hub.make import make_branch, make_repository
 from adapter_merge.hub.operations import Operations, once, operations, without_copies
 from adapter_merge.hub.standing import Made, access_of, files_at
 from adapter_merge.hub.translate import asked_pause, httpx
-from adapter_merge.remote import Access, Publication, Sent
+from adapter_merge.remote import Access, Publication, Sent, page_of
 
 _TRIES = 3
 _LOOKS = 3  # for a pull request that may still be in the making
@@ -55,7 +55,6 @@ def send(client: Client, publication: Publication, advance: Callable[[int], None
         pull_request=made.pull_request,
         moved=made.moved,
         found=made.found,
-        files=files,
     )
 
 
@@ -84,10 +83,7 @@ def _telling(publication: Publication) -> Iterator[None]:
 
 
 def _page(client: Client, publication: Publication, made: Made) -> str:
-    where = f"{client.endpoint}/{publication.repo}"
-    if made.pull_request is not None:
-        return f"{where}/discussions/{made.pull_request}"
-    return f"{where}/commit/{made.commit}"
+    return page_of(client.asked(publication.repo).page, made.commit, made.pull_request)
 
 
 def _made(

@@ -91,7 +91,7 @@ def differing(
     Who did the same before us may have told it in other words.
     """
     free = frozenset() if strict or publication.pieces.keys() <= UNLISTED else UNLISTED
-    for path, piece in publication.pieces.items():
+    for path, piece in {**publication.kept, **publication.pieces}.items():
         if path not in free and not piece.equals(files.get(path)):
             yield path
     yield from (path for path in publication.deletions if path in files)

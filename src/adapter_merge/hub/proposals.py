@@ -9,6 +9,7 @@ from typing import Any
 from adapter_merge.hub.client import Client
 from adapter_merge.hub.standing import history
 from adapter_merge.hub.translate import translated
+from adapter_merge.hub.write import name_of
 from adapter_merge.remote import Proposal
 
 _MOST = 100  # that are listed
@@ -16,7 +17,12 @@ _OPEN = frozenset({"open", "draft"})
 
 
 def proposals(client: Client, repo: str) -> Iterator[Proposal]:
-    """Those that are open or were closed, newest first; the head of each is asked for as it is reached."""
+    """Those of our own that are open or were closed, newest first; the head of each is asked for as it is reached.
+
+    What a stranger proposes may have a receipt of ours in it, and anything beside.
+    """
+    if (name := name_of(client)) is None:
+        return
 
     def act() -> list[Any]:
         with translated(client.asked(repo)):
@@ -24,7 +30,8 @@ def proposals(client: Client, repo: str) -> Iterator[Proposal]:
             return list(islice(found, _MOST))
 
     found = [d for d in client.patience.persist(act) if d.status != "merged"]
-    for discussion in sorted(found, key=lambda d: -int(d.num)):
+    ours = (d for d in found if d.author.casefold() == name.casefold())
+    for discussion in sorted(ours, key=lambda d: -int(d.num)):
         head = next(history(client, repo, f"refs/pr/{discussion.num}"), None)
         if head is not None:
             is_open = discussion.status in _OPEN

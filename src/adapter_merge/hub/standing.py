@@ -101,6 +101,7 @@ def target_of(client: Client, repo: str, branch: str | None) -> RemoteTarget:
         receipt=None if head is None else _receipt(client, Place(repo=repo, commit=head), files),
         readme=None if head is None else _readme(client, Place(repo=repo, commit=head), files),
         tags=refs.tags,
+        page=client.asked(repo).page,
     )
 
 

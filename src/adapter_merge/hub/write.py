@@ -41,6 +41,14 @@ def require_write(client: Client, target: RemoteTarget, *, pull_request: bool) -
         raise _may_not(target.repo, f"may not write to `{target.repo}`") from e
 
 
+def name_of(client: Client) -> str | None:
+    """The user whose token publishes; None where there is none."""
+    with translated(client.asked(None, write=True)):
+        if "authorization" not in client.headers():
+            return None
+    return str(_who(client).get("name", "")) or None
+
+
 def _require_token(client: Client) -> None:
     with translated(client.asked(None, write=True)):
         headers = client.headers()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from adapter_merge.layouts import Wishes
 from adapter_merge.merges import Wanted
+from adapter_merge.proposing import Proposed
 from adapter_merge.receipt import Receipt, SourceRecord
 from adapter_merge.reconcile.bases import ChosenBase, is_of
 from adapter_merge.reconcile.look import Found, Standing
 from adapter_merge.reconcile.ready import Waits
+from adapter_merge.report import Published
 from adapter_merge.request import AdapterRef, RepoRef, Request
 from adapter_merge.sending import parties_of, standing_tag
 
@@ -35,6 +38,7 @@ class Decision:
         request: nothing in it moves any more where it is `due`, but a base that only its adapter names.
         reason: why, in one sentence.
         notes: what else is to be known.
+        published: what stands on a Hub, where it is `unchanged`.
     """
 
     what: Literal["due", "skipped", "unchanged"]
@@ -42,6 +46,7 @@ class Decision:
     request: Request
     reason: str
     notes: tuple[str, ...] = ()
+    published: Published | None = None
 
 
 def waiting(wanted: Wanted, waits: Waits) -> Decision:
@@ -64,22 +69,33 @@ def decided(
     request = wanted.request.model_copy(update={"adapters": refs, "base": base.ref})
     notes = (base.note,) if base.note else ()
 
-    def decision(what: Literal["due", "skipped", "unchanged"], reason: str) -> Decision:
-        return Decision(what=what, wanted=wanted, request=request, reason=reason, notes=notes)
+    decision = partial(Decision, wanted=wanted, request=request, notes=notes)
 
     if request.rebuild:
-        return decision("due", "it was asked to be made again")
+        return decision(what="due", reason="it was asked to be made again")
     why = _difference(request, standing)
     if why is None:
-        return decision("unchanged", "the result that stands was made from the same")
+        reason = "the result that stands was made from the same"
+        return decision(what="unchanged", reason=reason, published=_published(standing))
     for proposed in standing.proposals:
         if not _proposes(proposed.receipt, request, adapters):
             continue
         if proposed.is_open:
-            return decision("unchanged", f"pull request {proposed.number} proposes it")
-        closed = f"pull request {proposed.number}, which proposed it, was closed"
-        return decision("skipped", f"{closed}; `--rebuild` makes another")
-    return decision("due", why)
+            there = _published(standing, proposed)
+            return decision(what="unchanged", reason=proposed.opened, published=there)
+        return decision(what="skipped", reason=proposed.closed)
+    return decision(what="due", reason=why)
+
+
+def _published(standing: Standing, proposed: Proposed | None = None) -> Published | None:
+    """What stands on a Hub, on the branch or in a pull request; None of a folder."""
+    remote, receipt = standing.remote, standing.receipt
+    if remote is None:
+        return None
+    if proposed is not None:
+        return Published.standing(remote, proposed.receipt, proposed.commit, proposed.number)
+    assert receipt is not None  # noqa: S101 - it stands
+    return Published.standing(remote, receipt, str(remote.head))
 
 
 def _difference(request: Request, standing: Standing) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -15,20 +15,20 @@ from adapter_merge.folder import (
     ADAPTER_WEIGHTS,
     read_json,
 )
+from adapter_merge.intact import has_sizes, is_intact
 from adapter_merge.merges import Terms, Wanted
 from adapter_merge.ports import Hub, Repository, Surroundings
-from adapter_merge.readme import README
-from adapter_merge.receipt import RECEIPT_NAME, Receipt
+from adapter_merge.proposing import Proposed, proposals
+from adapter_merge.receipt import Receipt
 from adapter_merge.reconcile.bases import BaseNow
 from adapter_merge.reconcile.ready import Waits, picked
-from adapter_merge.remote import OF_THE_HUB, Commit, RemoteTarget
+from adapter_merge.remote import Commit, RemoteTarget
 from adapter_merge.repository import adapter_of, opened
-from adapter_merge.request import RepoRef, Request
+from adapter_merge.request import RepoRef
 from adapter_merge.sources import AdapterConfig, TargetState, parsed
 from adapter_merge.targets import target_of
 
 _MOST_COMMITS = 500  # that are looked at for a tag or a title
-_MOST_PROPOSALS = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,27 +47,20 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Proposed:
-    """A pull request that nobody has merged, and the receipt in it."""
-
-    number: int
-    is_open: bool
-    receipt: Receipt
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
     """What a target holds.
 
     Attributes:
         receipt: of our result there; None where there is none.
         whole: whether all files of the receipt are there, and nothing else is.
+        remote: the target itself, where it is on a Hub.
         tags: name -> commit.
         proposals: pull requests that aren't merged, newest first; only looked at where more would be made.
     """
 
     receipt: Receipt | None = None
     whole: bool = False
+    remote: RemoteTarget | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     proposals: tuple[Proposed, ...] = ()
 
@@ -141,41 +134,17 @@ class Looker:
         target = target_of(wanted.request, self._around, rewritten=False)
         remote = target.remote
         if remote is None:
-            ours = target.state is TargetState.OURS
-            return Standing(
-                receipt=target.receipt, whole=ours and _is_whole(target.receipt, target.sizes)
-            )
+            receipt, ours = target.receipt, target.state is TargetState.OURS
+            whole = receipt is not None and has_sizes(receipt, target.sizes)
+            return Standing(receipt=receipt, whole=ours and whole)
+        proposes = wanted.request.publish == "pr"
         return Standing(
             receipt=remote.receipt,
-            whole=not remote.foreign and _is_published(remote),
+            whole=is_intact(remote, self._hub),
+            remote=remote,
             tags=remote.tags,
-            proposals=tuple(self._proposals(wanted.request, remote)),
+            proposals=tuple(proposals(remote, self._hub)) if proposes else (),
         )
-
-    def _proposals(self, request: Request, remote: RemoteTarget) -> Iterator[Proposed]:
-        if request.publish != "pr" or remote.access is None:
-            return
-        for proposal in islice(self._hub.proposals(remote.repo), _MOST_PROPOSALS):
-            receipt = self._hub.receipt(remote.repo, proposal.commit)
-            if receipt is not None:
-                yield Proposed(number=proposal.number, is_open=proposal.is_open, receipt=receipt)
-
-
-def _is_whole(receipt: Receipt | None, found: Mapping[str, int]) -> bool:
-    """Whether a receipt's files are there, with their sizes, and nothing else is."""
-    if receipt is None:
-        return False
-    sizes = {path: size for path, size in found.items() if path not in {README, RECEIPT_NAME}}
-    return sizes == {path: record.size for path, record in receipt.files.items()}
-
-
-def _is_published(remote: RemoteTarget) -> bool:
-    """The same on a Hub, which knows the digests of large files."""
-    sizes = {path: file.size for path, file in remote.files.items() if path not in OF_THE_HUB}
-    told = {path: file.sha256 for path, file in remote.files.items() if file.sha256 is not None}
-    records = {} if remote.receipt is None else remote.receipt.files
-    same = all(told.get(path, of.sha256) == of.sha256 for path, of in records.items())
-    return same and _is_whole(remote.receipt, sizes)
 
 
 def _complete(repository: Repository, ref: RepoRef, label: str) -> Found | Waits:

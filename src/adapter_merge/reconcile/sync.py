@@ -107,7 +107,8 @@ def _report(
         report = _of(decision.wanted.request, machine)
         return replace(report, status="failed", error=decision.error)
     if decision.what != "due":
-        report = replace(_of(decision.request, machine), status=decision.what)
+        report = _of(decision.request, machine)
+        report = replace(report, status=decision.what, published=decision.published)
     elif dry:
         report = _planned(decision.request, machine)
     else:

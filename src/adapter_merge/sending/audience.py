@@ -43,7 +43,7 @@ def audience(parties: tuple[Party, ...], target: RemoteTarget, wish: Publishing)
 
     Raises:
         LicenceConflict: a gated source would become readable without asking.
-        Refused: the target stands, and more people may read it than may read the sources.
+        Refused: the target stands, and more people may read it than may read the sources, as far as is known.
     """
     if target.access is None:
         return _of_a_new_one(parties, wish)
@@ -72,11 +72,9 @@ def _why_private(parties: tuple[Party, ...], *, gated: Party | None) -> str:
         return f"`{private.name}` is private; `--public` opens it"
     if gated is not None:
         return f"`{gated.name}` is gated; `--gated` lets people ask for it"
-    folder = next((party for party in parties if party.access is None), None)
+    folder = _folder(parties)
     if folder is not None:
-        return (
-            f"`{folder.name}` is a folder, which doesn't say who may read it; `--public` opens it"
-        )
+        return f"{_says_nothing(folder)}; `--public` opens it"
     return ""
 
 
@@ -102,6 +100,12 @@ def _refuse_wider(
         raise Refused(
             f"`{private.name}` is private, and others may read the target `{target.repo}`",
             hint=f"`{settings} --private`, or say `--public` where all may read the result.",
+        )
+    folder = _folder(parties)
+    if folder is not None and access is not Access.PRIVATE and not wish.public:
+        raise Refused(
+            f"{_says_nothing(folder)}, and others may read the target `{target.repo}`",
+            hint=f"Say `--public` where all may read the result, or `{settings} --private`.",
         )
 
 
@@ -132,6 +136,15 @@ def _way_out(target: RemoteTarget) -> str:
 
 def _kind(*, private: bool) -> str:
     return "private" if private else "public"
+
+
+def _folder(parties: tuple[Party, ...]) -> Party | None:
+    """The first that doesn't say who may read it: whoever put it there may have meant nobody else."""
+    return next((party for party in parties if party.access is None), None)
+
+
+def _says_nothing(folder: Party) -> str:
+    return f"`{folder.name}` is a folder, which doesn't say who may read it"
 
 
 def _first(parties: tuple[Party, ...], access: Access) -> Party | None:

@@ -88,4 +88,5 @@ def publication(
         deletions=deletions,
         title=title_of(result.parties, card=result.card_only),
         trailers=trailers_of(result.receipt, result.parties, card=card),
+        kept={path: piece for path, piece in result.pieces.items() if path not in pieces},
     )

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from adapter_merge.errors import Refused, SourceError
+from adapter_merge.errors import SourceError
 from adapter_merge.ports import Hub
 from adapter_merge.publishing import Publishing
-from adapter_merge.remote import UNLISTED, Origin, RemoteFile, RemoteTarget, Sent
+from adapter_merge.remote import Origin, RemoteFile, RemoteTarget
 from adapter_merge.report import Published, visibility
 from adapter_merge.sending import (
     AUTOMATIC,
@@ -45,7 +45,6 @@ def publish(
         result, target, wish, overwrite=overwrite, origins=_origins(result, target, hub)
     )
     sent = hub.send(decided, advance)
-    _compare(result, sent, target)
     kept = sum(piece.size for piece in result.pieces.values()) - sent.moved
     if advance is not None:
         advance(kept)
@@ -62,7 +61,7 @@ def publish(
         found=sent.found,
         visibility=visibility(sent.access),
         why=allow(result.parties, target, wish, overwrite=overwrite).why,
-        title=decided.title,
+        title="" if sent.found else decided.title,
     )
 
 
@@ -96,21 +95,6 @@ def _origins(result: Result, target: RemoteTarget, hub: Hub) -> Mapping[str, Ori
                 origin = Origin(repo=party.repo, commit=party.commit, path=path)
                 found.setdefault(file.sha256, origin)
     return found
-
-
-def _compare(result: Result, sent: Sent, target: RemoteTarget) -> None:
-    """Look at all of the result where it stands now, whoever sent it.
-
-    Raises:
-        Refused: a file there is another one.
-    """
-    for path, piece in result.pieces.items():
-        # Who made the same commit before us may have told it in other words.
-        if not piece.equals(sent.files.get(path)) and not (sent.found and path in UNLISTED):
-            raise Refused(
-                f"`{path}` in `{target.repo}` at {sent.commit[:7]} isn't what was sent",
-                hint=f"Look at {sent.url}; take away there what is wrong, and run again.",
-            )
 
 
 def _tagged(

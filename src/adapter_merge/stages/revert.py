@@ -52,7 +52,7 @@ def revert(
         kept=sum(file.size for path, file in state.items() if path in _listed(then)) - sent.moved,
         found=sent.found,
         visibility=visibility(sent.access),
-        title=decided.title,
+        title="" if sent.found else decided.title,
     )
 
 
@@ -121,6 +121,9 @@ def reversion(
     old = _listed(target.receipt) & target.files.keys()
     tag = next((name for name, at in sorted(target.tags.items()) if at == commit), commit[:7])
     parties = parties_of(receipt.base, receipt.adapters, {})
+    files = {path: file for path, file in sorted(state.items()) if path in wanted}
+    pieces = {path: _piece(target.repo, commit, path, file) for path, file in files.items()}
+    same = {path for path, file in files.items() if _same(file, target.files.get(path))}
     return Publication(
         repo=target.repo,
         branch=target.branch,
@@ -129,14 +132,11 @@ def reversion(
         access=target.access,
         private=None,
         gated=False,
-        pieces={
-            path: _piece(target.repo, commit, path, file)
-            for path, file in sorted(state.items())
-            if path in wanted and not _same(file, target.files.get(path))
-        },
+        pieces={path: piece for path, piece in pieces.items() if path not in same},
         deletions=tuple(sorted(old - state.keys() | old - wanted)),
         title=f"Revert to {tag}",
         trailers=(*trailers_of(receipt, parties), (REVERTS, target.head or "")),
+        kept={path: piece for path, piece in pieces.items() if path in same},
     )
 
 
