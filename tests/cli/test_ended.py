@@ -224,3 +224,12 @@ def test_what_queries_find_is_told(changes: Mapping[str, Any], rest: str) -> Non
     shown = lines(Report(status="done", probe=RAN.model_copy(update={"retrieval": (found,)})), 200)
     start = "retrieval    nDCG@5 0.928 of the base, 0.958 with the adapter, 0.958 merged"
     assert f"{start}{rest}" in shown
+
+
+def test_a_reason_and_notes_are_told() -> None:
+    report = Report(status="skipped", to="org/m", reason="`a` waits", notes=("`b` has moved",))
+    assert lines(report) == [
+        "skipped      org/m",
+        "why          `a` waits",
+        "note         `b` has moved",
+    ]

@@ -283,3 +283,14 @@ def test_a_bundle_says_what_lies_in_it() -> None:
     assert "<b>5</b> tensors of the base, none edited" in shown
     assert "<b>8</b> adapter tensors beside them" in shown
     assert "adapter tensors used" not in shown
+
+
+def test_a_reason_and_notes_are_there_as_text() -> None:
+    report = Report(
+        status="skipped", to="org/m", reason=f"`a` waits{EVIL}", notes=("the base `b` moved",)
+    )
+    found = Reader(page(report))
+    assert "not tried" in found.text
+    assert "a waits<script>" in found.text
+    assert "the base b moved." in found.text
+    assert "script" not in {tag for tag, _ in found.tags}

@@ -54,6 +54,9 @@ def about(report: Report) -> str:
 
 def _rows(report: Report) -> Iterator[Row]:
     yield _word(report), Text(printable(report.to or ""), style="bold")
+    if report.reason:
+        yield "why", printable(report.reason)
+    yield from (("note", printable(note)) for note in report.notes)
     if report.base is not None and report.adapters:
         adapters = " and ".join(weighed(a.source, a.weight) for a in report.adapters)
         yield "from", f"{adapters} onto {report.base.source}"
