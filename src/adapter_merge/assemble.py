@@ -14,6 +14,7 @@ from functools import cache as once
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adapter_merge import audit, pipeline, sendoff, undo
 from adapter_merge.encoders import ModelEncoder, free_memory, read_inputs
@@ -28,6 +29,9 @@ from adapter_merge.report import Report
 from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
 from adapter_merge.running import Machine, reported
 from adapter_merge.stages.resolve import resolve
+
+if TYPE_CHECKING:
+    from adapter_merge.reconcile import Decision, Failed
 
 _LIBRARIES = ("adapter-merge", "torch", "numpy", "pydantic")
 _MOST_WORKERS = 8
@@ -107,10 +111,9 @@ def decisions(entries: Iterable[Wanted]) -> tuple[Decision | Failed, ...]:
 
 def matrix(entries: Iterable[Wanted]) -> Mapping[str, list[Mapping[str, str]]]:
     """The jobs of a GitHub workflow, one for each entry that is due."""
-    from adapter_merge.reconcile import decisions
     from adapter_merge.reconcile import matrix as jobs
 
-    return jobs(decisions(entries, machine=this_machine(), now=datetime.now(UTC)))
+    return jobs(decisions(entries))
 
 
 def check(

@@ -9,6 +9,8 @@ from adapter_merge.hub import client as clients
 from adapter_merge.hub import commit as commits
 from adapter_merge.hub import discuss, owned, proposals, snapshot, standing, tag, write
 from adapter_merge.hub.client import Client
+from adapter_merge.hub.known import Kept
+from adapter_merge.hub.listing import Place, listed
 from adapter_merge.ports import Repository
 from adapter_merge.receipt import Receipt
 from adapter_merge.remote import (
@@ -35,21 +37,32 @@ class HubEdge:
         self._writing = replace(client, token=client.write_token or client.token)
         # And the one that writes may not see a private source.
         self._reading = replace(client, write_token=None)
+        # What stands at a commit never changes; that it may still be read is asked each time.
+        self._lists = Kept[Place, Mapping[str, RemoteFile]]()
+        self._targets = Kept[tuple[str, str | None], RemoteTarget]()
 
     def open(self, ref: RepoRef, *, hasty: bool = False) -> Repository:
         """Pin a ref and list its files."""
         client = self._client
         if hasty:
             client = replace(client, patience=replace(client.patience, tries=_HASTY))
-        return snapshot.opened(client, ref)
+        return snapshot.opened(client, ref, self._listed)
+
+    def _listed(self, client: Client, place: Place) -> Mapping[str, RemoteFile]:
+        known = self._lists.get(place)
+        return self._lists.keep(place, listed(client, place)) if known is None else known
 
     def target(self, ref: RepoRef, branch: str | None) -> RemoteTarget:
         """A target as it stands."""
-        return standing.target_of(self._writing, ref.repo or ref.text, branch)
+        repo = ref.repo or ref.text
+        known = self._targets.get((repo, branch))
+        found = standing.target_of(self._writing, repo, branch, known)
+        return self._targets.keep((repo, branch), found)
 
     def result(self, repo: str, commit: str) -> Repository:
         """A target at one commit."""
-        return snapshot.opened(self._writing, RepoRef.model_validate(f"hf://{repo}@{commit}"))
+        ref = RepoRef.model_validate(f"hf://{repo}@{commit}")
+        return snapshot.opened(self._writing, ref, self._listed)
 
     def files(self, repo: str, commit: str) -> Mapping[str, RemoteFile]:
         """Every file of a repository at one commit."""

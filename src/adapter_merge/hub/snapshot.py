@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from typing import TypeAlias
 
 from huggingface_hub.utils import validate_repo_id
 
@@ -158,8 +159,11 @@ def _is_hidden(path: str) -> bool:
     return any(part.startswith(".") for part in path.split("/")[:-1])
 
 
-def opened(client: Client, ref: RepoRef) -> Snapshot:
-    """Pin a ref of a Hub and list its files.
+Lists: TypeAlias = Callable[[Client, Place], Mapping[str, RemoteFile]]
+
+
+def opened(client: Client, ref: RepoRef, lists: Lists = listed) -> Snapshot:
+    """Pin a ref of a Hub and list its files, by `lists`.
 
     Raises:
         RequestError: the ref can't be one.
@@ -180,7 +184,7 @@ def opened(client: Client, ref: RepoRef) -> Snapshot:
         return Snapshot(client, place, files, ref=ref, access=None)
     commit, access = pin(client, ref.repo, ref.revision)
     place = Place(repo=ref.repo, commit=commit, subfolder=subfolder)
-    return Snapshot(client, place, listed(client, place), ref=ref, access=access)
+    return Snapshot(client, place, lists(client, place), ref=ref, access=access)
 
 
 def _folder(ref: RepoRef) -> str | None:

@@ -86,11 +86,15 @@ def refs_of(client: Client, repo: str) -> Refs:
     return client.patience.persist(act)
 
 
-def target_of(client: Client, repo: str, branch: str | None) -> RemoteTarget:
-    """A target as it stands; nothing of it but small files is pulled."""
+def target_of(
+    client: Client, repo: str, branch: str | None, known: RemoteTarget | None = None
+) -> RemoteTarget:
+    """A target as it stands; nothing of it but small files is pulled, and none of them where its head is `known`."""
     access = access_of(client, repo)
     refs = Refs(branches={}, tags={}) if access is None else refs_of(client, repo)
     head = refs.branches.get(branch or MAIN)
+    if known is not None and head is not None and known.head == head:
+        return replace(known, access=access, tags=refs.tags)
     files = {} if head is None else files_at(client, repo, head)
     return RemoteTarget(
         repo=repo,

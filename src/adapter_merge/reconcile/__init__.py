@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from adapter_merge.reconcile.decide import Decision
-from adapter_merge.reconcile.sync import MOST_JOBS, Failed, decisions, matrix, sync
+from adapter_merge.reconcile.look import Memory
+from adapter_merge.reconcile.round import Failed, decisions
+from adapter_merge.reconcile.sync import MOST_JOBS, matrix, sync
 from adapter_merge.reconcile.thread import Voice, adapters_of, discuss
 from adapter_merge.reconcile.watched import expand
 
@@ -11,6 +13,7 @@ __all__ = [
     "MOST_JOBS",
     "Decision",
     "Failed",
+    "Memory",
     "Voice",
     "adapters_of",
     "decisions",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Literal
 
@@ -12,7 +13,10 @@ from adapter_merge.merges import Wanted
 from adapter_merge.proposing import Proposed
 from adapter_merge.receipt import Receipt, SourceRecord
 from adapter_merge.reconcile.bases import ChosenBase, is_of
-from adapter_merge.reconcile.look import Found, Standing
+from adapter_merge.reconcile.exposed import exposed
+from adapter_merge.reconcile.found import Found
+from adapter_merge.reconcile.look import Standing
+from adapter_merge.reconcile.propose import NOTE, proposes
 from adapter_merge.reconcile.ready import Waits
 from adapter_merge.report import Published
 from adapter_merge.request import AdapterRef, RepoRef, Request
@@ -38,6 +42,7 @@ class Decision:
         request: nothing in it moves any more where it is `due`, but a base that only its adapter names.
         reason: why, in one sentence.
         notes: what else is to be known.
+        until: when a `skipped` one may be due if nothing else happens; None where something has to.
         published: what stands on a Hub, where it is `unchanged`.
     """
 
@@ -46,12 +51,20 @@ class Decision:
     request: Request
     reason: str
     notes: tuple[str, ...] = ()
+    until: datetime | None = None
     published: Published | None = None
 
 
 def waiting(wanted: Wanted, waits: Waits) -> Decision:
     """The decision on an entry whose adapter isn't finished."""
-    return Decision(what="skipped", wanted=wanted, request=wanted.request, reason=waits.reason)
+    return Decision(
+        what="skipped",
+        wanted=wanted,
+        request=wanted.request,
+        reason=waits.reason,
+        notes=wanted.notes,
+        until=waits.until,
+    )
 
 
 def decided(
@@ -62,15 +75,9 @@ def decided(
     Raises:
         RequestError: a file that a setting names can't be used.
     """
-    refs = tuple(
-        AdapterRef(ref=found.ref, weight=asked.weight)
-        for found, asked in zip(adapters, wanted.request.adapters, strict=True)
-    )
-    request = wanted.request.model_copy(update={"adapters": refs, "base": base.ref})
-    notes = (base.note,) if base.note else ()
-
+    request = _request(wanted, adapters, base, standing)
+    notes = (*wanted.notes, *([base.note] if base.note else []), *exposed(adapters, standing))
     decision = partial(Decision, wanted=wanted, request=request, notes=notes)
-
     if request.rebuild:
         return decision(what="due", reason="it was asked to be made again")
     why = _difference(request, standing)
@@ -78,13 +85,29 @@ def decided(
         reason = "the result that stands was made from the same"
         return decision(what="unchanged", reason=reason, published=_published(standing))
     for proposed in standing.proposals:
-        if not _proposes(proposed.receipt, request, adapters):
+        if not _is_same(proposed.receipt, request, adapters):
             continue
         if proposed.is_open:
             there = _published(standing, proposed)
             return decision(what="unchanged", reason=proposed.opened, published=there)
         return decision(what="skipped", reason=proposed.closed)
+    if request.publish != wanted.request.publish:
+        decision = partial(decision, notes=(*notes, NOTE))
     return decision(what="due", reason=why)
+
+
+def _request(
+    wanted: Wanted, adapters: tuple[Found, ...], base: ChosenBase, standing: Standing
+) -> Request:
+    """What would be run: its sources pinned, and where other embeddings would come, proposed."""
+    refs = tuple(
+        AdapterRef(ref=found.ref, weight=asked.weight)
+        for found, asked in zip(adapters, wanted.request.adapters, strict=True)
+    )
+    request = wanted.request.model_copy(update={"adapters": refs, "base": base.ref})
+    if proposes(request, standing.remote) and not _is_same(standing.receipt, request, adapters):
+        return request.model_copy(update={"publish": "pr"})
+    return request
 
 
 def _published(standing: Standing, proposed: Proposed | None = None) -> Published | None:
@@ -112,8 +135,10 @@ def _difference(request: Request, standing: Standing) -> str | None:
     return None if _is_tagged(request, receipt, standing) else "the result has no tag yet"
 
 
-def _proposes(receipt: Receipt, request: Request, adapters: tuple[Found, ...]) -> bool:
-    """Whether a proposal was made of the same contents: new words in a card are no reason for another one."""
+def _is_same(receipt: Receipt | None, request: Request, adapters: tuple[Found, ...]) -> bool:
+    """Whether a result was made of the same contents: new words in a card are no reason for another proposal."""
+    if receipt is None:
+        return False
     same = request
     if len(receipt.adapters) == len(adapters):
         same = request.model_copy(

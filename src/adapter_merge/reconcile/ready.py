@@ -16,9 +16,15 @@ _UNITS = {"d": 86_400, "h": 3_600, "min": 60}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Waits:
-    """Nothing is merged yet; `reason` says why in one sentence."""
+    """Nothing is merged yet.
+
+    Attributes:
+        reason: why, in one sentence.
+        until: when that ends if nothing else happens; None where something has to.
+    """
 
     reason: str
+    until: datetime | None = None
 
 
 def picked(
@@ -45,9 +51,11 @@ def _unfinished(terms: Terms, head: Commit, now: datetime) -> Waits | None:
     age = max(now - head.date, timedelta())
     pushed = f"was pushed {spoken(age)} ago (`{head.title[:80]}`, {head.id[:7]})"
     if terms.skips(head.title) and age < _DAY:
-        return Waits(reason=f"{pushed}, and commits with such a title are skipped for a day")
+        reason = f"{pushed}, and commits with such a title are skipped for a day"
+        return Waits(reason=reason, until=head.date + _DAY)
     if terms.kind == "settled" and age < terms.settle:
-        return Waits(reason=f"{pushed}, and has to stand still for {spoken(terms.settle)}")
+        reason = f"{pushed}, and has to stand still for {spoken(terms.settle)}"
+        return Waits(reason=reason, until=head.date + terms.settle)
     return None
 
 

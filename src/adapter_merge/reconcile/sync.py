@@ -3,60 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
 from adapter_merge import pipeline
-from adapter_merge.errors import AdapterMergeError, Interrupted
+from adapter_merge.errors import Interrupted
 from adapter_merge.merges import Wanted
 from adapter_merge.ports import Reporter
 from adapter_merge.receipt import SourceRecord
-from adapter_merge.reconcile.bases import chosen_base, expected_base
-from adapter_merge.reconcile.decide import Decision, decided, waiting
-from adapter_merge.reconcile.look import Found, Looker
-from adapter_merge.reconcile.ready import Waits
+from adapter_merge.reconcile.decide import Decision
+from adapter_merge.reconcile.round import Failed, decisions
 from adapter_merge.reconcile.supersede import supersede
-from adapter_merge.report import ErrorRecord, Report
+from adapter_merge.report import Report
 from adapter_merge.request import Request
 from adapter_merge.running import Machine, reported
 from adapter_merge.stages.resolve import resolve
 
 MOST_JOBS = 256  # of one matrix. Source: GitHub's docs, "Running variations of jobs in a workflow"
 _STOPPED = Interrupted.exit_code
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failed:
-    """An entry that couldn't be looked at."""
-
-    wanted: Wanted
-    error: ErrorRecord
-
-
-def decisions(
-    entries: Iterable[Wanted], *, machine: Machine, now: datetime
-) -> tuple[Decision | Failed, ...]:
-    """What becomes of each entry; one that can't be looked at doesn't stop the others."""
-    looker = Looker(machine.around, now=now)
-    return tuple(_decision(wanted, looker) for wanted in entries)
-
-
-def _decision(wanted: Wanted, looker: Looker) -> Decision | Failed:
-    try:
-        found: list[Found] = []
-        for adapter in wanted.request.adapters:
-            seen = looker.adapter(adapter.ref, wanted.terms)
-            if isinstance(seen, Waits):
-                return waiting(wanted, seen)
-            found.append(seen)
-        standing = looker.target(wanted)
-        configs = tuple(f.config for f in found)
-        expected = expected_base(wanted, configs, standing.latest)
-        base = chosen_base(wanted, expected, looker.base(expected), standing.latest)
-        return decided(wanted, tuple(found), base, standing)
-    except AdapterMergeError as e:
-        return Failed(wanted=wanted, error=ErrorRecord.of(e))
 
 
 def sync(
@@ -105,7 +70,7 @@ def _report(
 ) -> Report:
     if isinstance(decision, Failed):
         report = _of(decision.wanted.request, machine)
-        return replace(report, status="failed", error=decision.error)
+        return replace(report, status="failed", error=decision.error, notes=decision.notes)
     if decision.what != "due":
         report = _of(decision.request, machine)
         report = replace(report, status=decision.what, published=decision.published)
