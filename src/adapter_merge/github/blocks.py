@@ -9,7 +9,7 @@ from statistics import median
 from adapter_merge.card.markdown import code, fenced, plain, sentence
 from adapter_merge.figures import counted, guessed, middle, nbytes, percent
 from adapter_merge.finding import Finding, Outcome, by_weight
-from adapter_merge.forecast import Forecast
+from adapter_merge.forecast import Forecast, Room
 from adapter_merge.github.mermaid import flow, plan_flow
 from adapter_merge.plan import Change, LeftBehind, Plan
 from adapter_merge.proved import proved
@@ -155,10 +155,15 @@ def _planned(plan: Plan, forecast: Forecast) -> Iterator[Row]:
             f"{plan.counts['tensors_edited']:,} edited of {plan.counts['tensors_total']:,}",
         )
     yield "writes", f"{nbytes(plan.size)} in {counted(len(plan.shards), 'weight file')}"
-    room = f"{nbytes(forecast.needed_bytes)} needed, {nbytes(forecast.free_bytes)} free"
-    yield "disk", room
+    yield "disk", _room(forecast)
+    if forecast.cache is not None:
+        yield "cache's disk", _room(forecast.cache)
     yield "takes", guessed(forecast.seconds)
     yield "recipe", code(plan.recipe[:12])
+
+
+def _room(room: Forecast | Room) -> str:
+    return f"{nbytes(room.needed_bytes)} needed, {nbytes(room.free_bytes)} free"
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:

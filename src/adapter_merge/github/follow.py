@@ -68,6 +68,9 @@ def plan_lines(plan: Plan, forecast: Forecast) -> Iterator[str]:
     weights = counted(len(plan.shards), "weight file")
     yield f"writes {nbytes(plan.size)}: {weights}, {counted(len(plan.side_files), 'other file')}"
     yield f"needs {nbytes(forecast.needed_bytes)} of disk, has {nbytes(forecast.free_bytes)}"
+    if (cache := forecast.cache) is not None:
+        needed, free = nbytes(cache.needed_bytes), nbytes(cache.free_bytes)
+        yield f"needs {needed} on the disk of the Hub's cache, has {free}"
     traffic = forecast.traffic
     if traffic is not None and traffic.stored_bytes:
         pulled = nbytes(traffic.pulled_bytes)
