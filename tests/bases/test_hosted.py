@@ -26,7 +26,7 @@ from adapter_merge.localhub import Fault, Status
 from adapter_merge.repository import opened
 from adapter_merge.request import Request
 from tests.bases.online import Online, card, commands
-from tests.build import DOWN, PREFIX, UP, write_adapter, write_base
+from tests.build import DOWN, PREFIX, UP, base_tensors, write_adapter, write_base
 
 ADAPTER, BASE = "bot/adapter", "org/Llama-1B"
 BITS = {"quantization_config": {"bits": 4}}
@@ -37,6 +37,12 @@ SILENT = "http://127.0.0.1:9"
 def narrow(online: Online, repo: str) -> None:
     """A model that the adapter doesn't fit."""
     online.put(repo, write_base(online.place / repo, SMALL))
+
+
+def other(online: Online, repo: str) -> None:
+    """A model that the adapter fits, of the same shapes."""
+    tensors = {name: tensor + 1 for name, tensor in base_tensors().items()}
+    online.put(repo, write_base(online.place / repo, tensors))
 
 
 @pytest.mark.parametrize(
@@ -94,8 +100,8 @@ def test_what_fitted_is_what_is_merged_into_though_its_branch_moves(online: Onli
 
 
 def test_several_that_fit_are_listed(online: Online) -> None:
-    for repo in ("unsloth/Llama-1B", "meta/Llama-1B"):
-        online.base(repo)
+    online.base("unsloth/Llama-1B")
+    other(online, "meta/Llama-1B")
     online.base("unsloth/Llama-1B-bnb-4bit", card=card("meta/Llama-1B"), **BITS)
     online.adapter(ADAPTER, "unsloth/Llama-1B-bnb-4bit", card=card("meta/Llama-1B"))
     found = online.error(ADAPTER)
@@ -104,6 +110,18 @@ def test_several_that_fit_are_listed(online: Online) -> None:
     found = online.error(ADAPTER, base="auto")
     assert type(found) is RequestError
     assert "found 2 models that fit: `unsloth/Llama-1B`, `meta/Llama-1B`" in found.message
+
+
+def test_a_copy_counts_once(online: Online) -> None:
+    for repo in ("unsloth/Llama-1B", "meta/Llama-1B"):
+        online.base(repo)
+    online.base("unsloth/Llama-1B-bnb-4bit", card=card("meta/Llama-1B"), **BITS)
+    online.adapter(ADAPTER, "unsloth/Llama-1B-bnb-4bit")
+    found = online.error(ADAPTER)
+    assert [c[-1] for c in commands(found.hint)] == ["unsloth/Llama-1B"]
+    assert "doesn't fit" not in found.message
+    assert "card of `unsloth/Llama-1B-bnb-4bit`: a copy of `unsloth/Llama-1B`)" in found.message
+    assert online.resolve(ADAPTER, base="auto").base.pinned.repo == "unsloth/Llama-1B"
 
 
 def test_what_is_not_there_or_does_not_fit_is_said_and_not_advised(online: Online) -> None:

@@ -89,8 +89,8 @@ def fits(repository: Repository, adapters: tuple[Adapter, ...]) -> bool:
     return True
 
 
-def require_fit(repository: Repository, adapters: tuple[Adapter, ...]) -> None:
-    """The same, with the reason.
+def require_fit(repository: Repository, adapters: tuple[Adapter, ...]) -> Checkpoint:
+    """Its weights, where it is such a base; the error says why it isn't.
 
     Raises:
         AdapterMergeError: it doesn't, or can't be read.
@@ -112,6 +112,7 @@ def require_fit(repository: Repository, adapters: tuple[Adapter, ...]) -> None:
         )
     settled, _ = claims_on(adapters, base)
     edits_of(settled.claims, dtype=lambda _info: "F32")
+    return checkpoint
 
 
 def why_quantised(config: Mapping[str, Any], checkpoint: Checkpoint) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from adapter_merge.bases.candidates import Candidate, Card
 from adapter_merge.bases.fit import require_fit
@@ -23,6 +24,7 @@ from adapter_merge.request import RepoRef
 from adapter_merge.written import read_written
 
 _MOST = 6  # candidates that are asked for; each costs some requests
+_Weights: TypeAlias = frozenset[str]  # digests of weight files
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,9 +32,9 @@ class Hosted:
     """What a Hub has of the candidates that it was asked for.
 
     Attributes:
-        found: those that fit every adapter, as refs that can be written.
+        found: those that fit every adapter, as refs that can be written; of those with the same weights the first.
         commits: of those, the commit whose headers were read.
-        ruled_out: title of a candidate -> in words why it isn't the base.
+        ruled_out: title of a candidate -> in words why it isn't the base, or is another one's copy.
         gated: title -> the error of one that is there, and not for this account.
         silent: the error where the Hub stopped answering; the others weren't asked for then.
     """
@@ -44,6 +46,14 @@ class Hosted:
     silent: HubUnavailable | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Fitting:
+    """What was looked at, and fits."""
+
+    commit: str
+    weights: _Weights
+
+
 def hosted(search: Search, candidates: tuple[Candidate, ...], *, known: bool) -> Hosted:
     """Ask the Hub which of the candidates it has, and whether they fit; `known` where it was asked for the base.
 
@@ -53,32 +63,31 @@ def hosted(search: Search, candidates: tuple[Candidate, ...], *, known: bool) ->
     if search.around.hub is None:
         return Hosted()
     asked = [c for c in candidates if c.base.repo is not None and _may_ask(c, search, known)]
-    found: dict[str, str] = {}
+    found: dict[_Weights, tuple[str, str]] = {}
     ruled_out: dict[str, str] = {}
     gated: dict[str, Gated] = {}
+    silent: HubUnavailable | None = None
     for candidate in asked[:_MOST]:
         try:
-            why, commit = _looked_at(candidate, search, search.around.hub())
+            looked = _looked_at(candidate, search, search.around.hub())
         except Gated as e:
             gated[candidate.title] = e
         except HubUnavailable as e:
-            return _hosted(found, ruled_out, gated, silent=e)
+            silent = e
+            break
         else:
-            if why:
-                ruled_out[candidate.title] = why
+            if isinstance(looked, str):
+                ruled_out[candidate.title] = looked
+            elif looked.weights in found:  # whoever quantises a model publishes it whole, too
+                ruled_out[candidate.title] = f"a copy of `{found[looked.weights][0]}`"
             else:
-                found[ref_of(candidate)] = commit
-    return _hosted(found, ruled_out, gated)
-
-
-def _hosted(
-    found: Mapping[str, str],
-    ruled_out: Mapping[str, str],
-    gated: Mapping[str, Gated],
-    silent: HubUnavailable | None = None,
-) -> Hosted:
+                found[looked.weights] = (ref_of(candidate), looked.commit)
     return Hosted(
-        found=tuple(found), commits=found, ruled_out=ruled_out, gated=gated, silent=silent
+        found=tuple(ref for ref, _ in found.values()),
+        commits=dict(found.values()),
+        ruled_out=ruled_out,
+        gated=gated,
+        silent=silent,
     )
 
 
@@ -119,21 +128,22 @@ def _is_automatic(search: Search) -> bool:
     return search.request.base is not None and search.request.base.text == AUTO
 
 
-def _looked_at(candidate: Candidate, search: Search, hub: Hub) -> tuple[str, str]:
-    """Why a candidate isn't the base, empty where it fits, and the commit that was looked at."""
+def _looked_at(candidate: Candidate, search: Search, hub: Hub) -> str | _Fitting:
+    """Why a candidate isn't the base, or what fits."""
     ref = RepoRef(
         text=f"hf://{candidate.title}", repo=candidate.base.repo, revision=candidate.revision
     )
     try:
         repository = hub.open(ref, hasty=True)
     except NotFound:
-        return "not on the Hub", ""
+        return "not on the Hub"
     except RevisionMissing:
-        return f"without a revision `{candidate.revision}`", ""
+        return f"without a revision `{candidate.revision}`"
     try:
-        require_fit(repository, search.adapters)
+        checkpoint = require_fit(repository, search.adapters)
     except (Gated, HubUnavailable):
         raise
     except AdapterMergeError:
-        return "doesn't fit", ""
-    return "", repository.pinned.commit or ""
+        return "doesn't fit"
+    weights = frozenset(repository.digest(file.name, file) for file in checkpoint.files)
+    return _Fitting(commit=repository.pinned.commit or "", weights=weights)
