@@ -43,7 +43,7 @@ class Settings:
 
     xet: bool = True
     lfs_threshold: int = 10_000_000  # bytes from which a file is a large one, whatever its name
-    page: int = 1000  # entries of a tree in one answer
+    page: int = 1000  # entries of a list in one answer
 
 
 class State:
