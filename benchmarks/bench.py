@@ -21,11 +21,12 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-HERE = Path(__file__).parent
+import results
+from results import HERE
+
 LARGE, SMALL = 17, 3  # layers: about 2.5 GB and 0.66 GB
 DORA = 7  # layers: about 1.2 GB
 ROUNDS = 5
-OF_THE_HUB = "## A whole run on a Hub"  # what `make bench-hub` writes begins so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,9 +147,7 @@ def main() -> None:
             rounds.append(one_round(root / "large", root))
         text = heading(root / "large") + table(rounds, small, dora) + "\n"
     print(text)
-    results = HERE / "RESULTS.md"
-    _, mark, of_the_hub = results.read_text(encoding="utf-8").partition(OF_THE_HUB)
-    results.write_text(f"{text}{mark and chr(10)}{mark}{of_the_hub}", encoding="utf-8")
+    results.write(text)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from bench import HERE, OF_THE_HUB
+import results
+from results import HERE
 
 from adapter_merge.localhub import LocalHub
 
@@ -182,7 +183,7 @@ def main() -> None:
             lines += rows(word, found)
             shares.append(share(word, found))
     text = (
-        f"{OF_THE_HUB}\n\n"
+        "## A whole run on a Hub\n\n"
         f"Written by `make bench-hub`. A Llama checkpoint of {size / 1e9:.2f} GB in {shards} shards and a LoRA on all its "
         "linear layers, on a Hub on loopback; a run pulls, merges, checks and publishes, beside it the Hub's own program "
         f"downloads both and uploads another result. {ROUNDS} rounds, empty caches, in one go. The line is what "
@@ -191,9 +192,7 @@ def main() -> None:
         "| --- | --- | --- | --- | --- | --- | --- |\n" + "\n".join([*lines, "", *shares]) + "\n"
     )
     print(text)
-    results = HERE / "RESULTS.md"
-    rest = results.read_text(encoding="utf-8").partition(OF_THE_HUB)[0].rstrip()
-    results.write_text(f"{rest}\n\n{text}", encoding="utf-8")
+    results.write(text)
 
 
 if __name__ == "__main__":
