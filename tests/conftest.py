@@ -39,11 +39,11 @@ CORPUS = os.environ.get("ADAPTER_MERGE_CORPUS")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what this machine lacks something for; what takes many minutes runs only where it is asked for."""
-    if "faults" not in config.getoption("markexpr"):
-        long = [item for item in items if item.get_closest_marker("faults")]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+    """Skip what this machine lacks something for; what takes many minutes, or a browser, runs only where it is asked for."""
+    for marker in {"faults", "browser"} - set(config.getoption("markexpr").split()):
+        asked_for = [item for item in items if item.get_closest_marker(marker)]
+        config.hook.pytest_deselected(items=asked_for)
+        items[:] = [item for item in items if item not in asked_for]
     missing = {
         "corpus": None if CORPUS else "ADAPTER_MERGE_CORPUS names no folder of real adapters",
         "colpali": None

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from adapter_merge.bot.order import Progress
 from adapter_merge.bot.record import Past, Record
+from adapter_merge.bot.web.pages.view import address
 from adapter_merge.bot.web.port import Standing
+from adapter_merge.report import Report
+from tests.pages.test_page import MERGED as REPORT
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 COMMIT = "c0ffee0123456789abcdef0123456789abcdef01"
@@ -112,3 +118,22 @@ HOSTILE = Record(
 )
 EVERY = (MERGED, RUNNING, WAITING, DEAD, FOLDER, HOSTILE)
 LOG = "".join(f"12:00:{n:02} merge: wrote model-{n:05}-of-00017.safetensors\n" for n in range(17))
+# Every page, and one that isn't there.
+ALL = ("/", *(address(record.target) for record in EVERY), "/nowhere")
+
+
+def as_json(report: Report) -> Mapping[str, Any]:
+    """A report as a store has it."""
+    found: Mapping[str, Any] = json.loads(TypeAdapter(Report).dump_json(report))
+    return found
+
+
+def known() -> Told:
+    """A bot with a merge in most states, and a stranger's names in one."""
+    hostile = replace(REPORT, to=EVIL, reason=EVIL, notes=(EVIL,), versions={EVIL: EVIL})
+    return Told(
+        stands=well(),
+        known=EVERY,
+        reports={MERGED.target: as_json(REPORT), HOSTILE.target: as_json(hostile)},
+        logs={RUNNING.target: LOG, HOSTILE.target: f"{EVIL}\x1b[31m\r\nnext\tcolumn\n"},
+    )

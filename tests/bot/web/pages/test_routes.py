@@ -12,23 +12,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from pydantic import TypeAdapter
 
 from adapter_merge.bot.web.app import Beside
 from adapter_merge.bot.web.pages.view import address
-from adapter_merge.report import Report
 from tests.bot.web.pages.kept import (
+    ALL,
     DEAD,
-    EVERY,
-    EVIL,
     FOLDER,
     HOSTILE,
-    LOG,
     MERGED,
     NOW,
     RUNNING,
     WAITING,
     Told,
+    as_json,
+    known,
     well,
 )
 from tests.bot.web.standin import Still, served
@@ -36,23 +34,6 @@ from tests.pages.test_page import MERGED as REPORT
 from tests.pages.test_page import Reader
 
 PEOPLE = {"Accept": "text/html,*/*;q=0.8"}
-
-
-def as_json(report: Report) -> Mapping[str, Any]:
-    """A report as a store has it."""
-    found: Mapping[str, Any] = json.loads(TypeAdapter(Report).dump_json(report))
-    return found
-
-
-def known() -> Told:
-    """A bot with a merge in most states, and a stranger's names in one."""
-    hostile = replace(REPORT, to=EVIL, reason=EVIL, notes=(EVIL,), versions={EVIL: EVIL})
-    return Told(
-        stands=well(),
-        known=EVERY,
-        reports={MERGED.target: as_json(REPORT), HOSTILE.target: as_json(hostile)},
-        logs={RUNNING.target: LOG, HOSTILE.target: f"{EVIL}\x1b[31m\r\nnext\tcolumn\n"},
-    )
 
 
 class Site:
@@ -93,9 +74,6 @@ def site(running: Site) -> Site:
     """The server, with what it shows as it was in the beginning."""
     running.told.__dict__ |= vars(known())
     return running
-
-
-ALL = ("/", *(address(record.target) for record in EVERY), "/nowhere")
 
 
 def test_all_merges_are_there(site: Site) -> None:
