@@ -1,0 +1,133 @@
+"""Targets whose turn has come, in order: what a killed process had in hand comes again, what was given up is kept apart.
+
+persist-queue does the work, on SQLite. The queue is a convenience, not the truth: without it a round of the
+keeper finds the same work again, all but what was given up, which is then tried once more.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import persistqueue
+from persistqueue.serializers import json as as_json
+from persistqueue.sqlackqueue import AckStatus
+
+_WAITING = frozenset({int(AckStatus.inited), int(AckStatus.ready)})
+_DEAD = int(AckStatus.ack_failed)
+_STEP = 0.2  # seconds between two looks for something to take
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """A target that was taken from the queue, and its number there."""
+
+    target: str
+    number: int
+
+
+class Queue:
+    """Asked by any thread; one process owns its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._queue = persistqueue.SQLiteAckQueue(
+            str(folder), multithreading=True, serializer=as_json
+        )
+        self._lock = threading.Lock()
+        self._waiting = {target for _, target, status in self._rows() if status in _WAITING}
+        self._held: set[str] = set()
+        self._again: set[str] = set()
+
+    def put(self, target: str) -> bool:
+        """Have a target's turn come; False where it comes anyway. During its turn it is put behind that."""
+        with self._lock:
+            if target in self._waiting:
+                return False
+            if target in self._held:
+                new = target not in self._again
+                self._again.add(target)
+                return new
+            self._add(target)
+            return True
+
+    def take(self, seconds: float) -> Item | None:
+        """The next target, held until it is settled; None where none comes in that time."""
+        end = time.monotonic() + seconds
+        while True:
+            with self._lock:
+                item = self._next()
+            if item is not None or time.monotonic() >= end:
+                return item
+            time.sleep(_STEP)
+
+    def _next(self) -> Item | None:
+        try:
+            found: dict[str, Any] = self._queue.get(block=False, raw=True)
+        except persistqueue.Empty:
+            return None
+        item = Item(target=found["data"], number=found["pqid"])
+        self._waiting.discard(item.target)
+        self._held.add(item.target)
+        return item
+
+    def done(self, item: Item) -> None:
+        """Its turn is over."""
+        with self._lock:
+            self._queue.ack(id=item.number)
+            self._queue.clear_acked_data(keep_latest=0)
+            self._let_go(item.target)
+
+    def give_back(self, item: Item) -> None:
+        """Its turn is still to come, as if it had not been taken."""
+        with self._lock:
+            self._queue.nack(id=item.number)
+            self._held.discard(item.target)
+            self._again.discard(item.target)
+            self._waiting.add(item.target)
+
+    def bury(self, item: Item) -> None:
+        """It was tried as often as is allowed."""
+        with self._lock:
+            self._queue.ack_failed(id=item.number)
+            self._let_go(item.target)
+
+    def dead(self) -> tuple[str, ...]:
+        """What was given up, the first one first."""
+        with self._lock:
+            found = (target for _, target, status in self._rows() if status == _DEAD)
+            return tuple(dict.fromkeys(found))
+
+    def revive(self, target: str) -> bool:
+        """Forget that a target was given up; whether it was."""
+        with self._lock:
+            found = [n for n, name, s in self._rows() if s == _DEAD and name == target]
+            for number in found:
+                self._queue.ack(id=number)
+            self._queue.clear_acked_data(keep_latest=0)
+            return bool(found)
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def close(self) -> None:
+        """Let go of the file; what is held comes again when it is opened the next time."""
+        self._queue.close()
+
+    def _add(self, target: str) -> None:
+        self._queue.put(target)
+        self._waiting.add(target)
+
+    def _let_go(self, target: str) -> None:
+        self._held.discard(target)
+        if target in self._again:
+            self._again.discard(target)
+            self._add(target)
+
+    def _rows(self) -> Iterator[tuple[int, str, int]]:
+        for row in self._queue.queue():
+            yield int(row["id"]), str(row["data"]), int(row["status"])
