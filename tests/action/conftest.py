@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from huggingface_hub import CommitOperationAdd, HfApi
+from safetensors.torch import save_file
 
 from adapter_merge.localhub import LocalHub
 from tests.build import change_json, make_case
 
 TOKEN = "hf_bot_token"
-BASE, ADAPTER, BROKEN = "bot/base", "bot/adapter", "bot/broken"
+BASE, ADAPTER, BROKEN, HOSTILE = "bot/base", "bot/adapter", "bot/broken", "bot/hostile"
+# As a tensor's name: nothing of it may be obeyed.
+NAME = "x\n::error::pwned\n::set-output name=status::merged\n##[error]pwned $(touch pwned) ${{ github.token }}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -25,7 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
-    """A Hub with a base, an adapter, and an adapter that fits nothing."""
+    """A Hub with a base, an adapter, one that fits nothing, and one whose names are commands."""
     root = tmp_path_factory.mktemp("hub")
     with LocalHub(root / "data") as started:
         started.add_user("bot", TOKEN)
@@ -38,6 +42,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
         _put(api, ADAPTER, case.adapter)
         change_json(config, r=3)
         _put(api, BROKEN, case.adapter)
+        tensors = {f"{NAME}.lora_{half}.weight": torch.ones(3, 3) for half in "AB"}
+        save_file(tensors, case.adapter / "adapter_model.safetensors")
+        _put(api, HOSTILE, case.adapter)
         yield started
 
 

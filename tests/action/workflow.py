@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,6 @@ class Runner:
     root: Path
     url: str
     count: int = 0
-    env: dict[str, str] = field(default_factory=dict)
 
     def step(
         self,
@@ -64,10 +63,14 @@ class Runner:
         secrets: Mapping[str, str] | None = None,
         event: str = "push",
         payload: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
+        merges: str = "",
     ) -> Ended:
-        """Run a job with this one step, and one that shows its outputs."""
+        """Run a job with this one step, and one that shows its outputs; `merges` is the repository's list."""
         self.count += 1
         place = self.root / f"job{self.count}"
+        place.mkdir()
+        (place / "merges.yaml").write_text(merges)
         self._repository(place, self._workflow(inputs, event))
         told = place.with_suffix(".json")
         told.write_text(json.dumps(payload or {}))
@@ -81,8 +84,8 @@ class Runner:
         ]
         words += ["-P", "ubuntu-latest=-self-hosted", "--eventpath", told, "--no-cache-server"]
         words += ["--action-cache-path", self.root / "act", *self._stubs()]
-        environment = {"HF_ENDPOINT": self.url, "HF_HOME": str(self.root / "home"), **self.env}
-        for name, value in environment.items():
+        environment = {"HF_ENDPOINT": self.url, "HF_HOME": str(self.root / "home")}
+        for name, value in (environment | {**(env or {})}).items():
             words += ["--env", f"{name}={value}"]
         for name, value in (secrets or {}).items():
             words += ["--secret", f"{name}={value}"]
