@@ -107,6 +107,7 @@ def test_codes_are_read_in_either_case() -> None:
         ({"layout": "merged", "bundle_as": "org/name"}, "`--bundle-as` is for `--layout bundled`"),
         ({"bundle_as": "name"}, "is not a Hub id"),
         ({"bundle_as": "./org/name"}, "is not a Hub id"),
+        ({"bundle_as": "org/a", "to": "hf://org/b"}, "leads away from the target `org/b`"),
         ({"adapters": ("./a", "./b"), "to": "./c"}, "a bundle has one adapter"),
         ({"native": True}, "`--native` is for `--layout merged`"),
         ({"adapters": ("./a=0.5",)}, "keeps its own scale"),
@@ -118,6 +119,21 @@ def test_what_a_bundle_cannot_be(settings: dict[str, object], words: str) -> Non
     given = {"adapters": ("./a",), "layout": "bundled", **settings}
     with pytest.raises(ValidationError, match=words):
         Request.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("settings", "bundle_id"),
+    [
+        ({}, None),
+        ({"to": "./a"}, None),
+        ({"to": "./a", "bundle_as": "org/b"}, "org/b"),
+        ({"to": "org/b"}, "org/b"),
+        ({"to": "hf://org/b", "bundle_as": "org/b"}, "org/b"),
+    ],
+)
+def test_where_a_bundle_leads(settings: dict[str, object], bundle_id: str | None) -> None:
+    given = {"adapters": ("./a",), "layout": "bundled", **settings}
+    assert Request.model_validate(given).bundle_id == bundle_id
 
 
 @pytest.mark.parametrize(

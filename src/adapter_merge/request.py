@@ -153,8 +153,8 @@ class Settings(_Value):
     )
     bundle_as: str | None = Field(
         None,
-        description="Id that a bundle will have on the Hub, `ORG/NAME`; left out, the bundle is for the "
-        "folder that it lies in.",
+        description="Id on the Hub, `ORG/NAME`, that a bundle in a folder will have; left out, the bundle is for "
+        "where `--to` puts it.",
     )
     dtype: Dtype = Field("keep", description="Dtype of the floating-point tensors in the result.")
     max_shard_size: str = Field(
@@ -324,6 +324,11 @@ class Request(Settings, Delivery):
             message = f"`{flag}` is for a target on a Hub, and `{self.target.text}` is a folder"
             raise ValueError(message)
         return self
+
+    @property
+    def bundle_id(self) -> str | None:
+        """The id on the Hub at which a bundle finds itself; None for one that stays in its folder."""
+        return self.bundle_as or self.target.repo
 
     @property
     def target(self) -> RepoRef:

@@ -84,6 +84,16 @@ def test_what_was_made_of_the_same_is_unchanged() -> None:
     )
 
 
+@pytest.mark.parametrize("as_id", [{}, {"bundle_as": "org/merged"}])
+def test_a_bundle_leads_to_its_target_though_nobody_says_so(as_id: dict[str, str]) -> None:
+    entry = wanted(layout="bundled", **as_id)
+    settings = {**receipt().settings, "layout": "bundled"}
+    stands = standing(receipt=receipt(settings={**settings, "bundle_as": "org/merged"}))
+    assert decision(entry, stands).what == "unchanged"
+    moved = standing(receipt=receipt(settings={**settings, "bundle_as": "org/old"}))
+    assert decision(entry, moved).reason == "`bundle-as` is another one"
+
+
 @pytest.mark.parametrize(
     ("entry", "stands", "reason"),
     [

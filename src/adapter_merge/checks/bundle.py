@@ -34,7 +34,7 @@ class LeadsToItself:
         "Given an id, loaders take the base from where `adapter_config.json` says, and vLLM reads the adapter "
         "as weights where no index names the others."
     )
-    fix = "Bundle again where it will lie: `--to` for a folder, `--bundle-as ORG/NAME` for a Hub."
+    fix = "Bundle again where it will lie: `--to` for a folder or a Hub, `--bundle-as ORG/NAME` for a folder that goes there later."
     look = "Look at `base_model_name_or_path` and `revision` in `adapter_config.json`, and for `model.safetensors.index.json`."
     ignore = "For a bundle that will be moved to where it leads."
 

@@ -206,7 +206,7 @@ def _changed(request: Request, receipt: Receipt) -> Iterator[str]:
     """Options whose value the receipt has otherwise; what other versions of this program keep isn't compared."""
     wanted = settings_of(request)
     yield from (name for name in _OPTIONS if wanted.get(name) != receipt.settings.get(name))
-    if request.layout == "bundled" and request.bundle_as != receipt.settings.get("bundle_as"):
+    if request.layout == "bundled" and request.bundle_id != receipt.settings.get("bundle_as"):
         yield "bundle_as"
     for leave in ("allow_pickle", "allow_remote_code"):
         if leave in receipt.settings and not getattr(request, leave):
