@@ -11,7 +11,8 @@ from adapter_merge.proposing import Proposed
 from adapter_merge.receipt import FileRecord, ProbeRecord, Receipt, SourceRecord
 from adapter_merge.reconcile.bases import BaseNow, ChosenBase, chosen_base, expected_base
 from adapter_merge.reconcile.decide import Decision, decided, waiting
-from adapter_merge.reconcile.look import Found, Standing
+from adapter_merge.reconcile.found import Found
+from adapter_merge.reconcile.look import Standing
 from adapter_merge.reconcile.ready import Waits
 from adapter_merge.request import RepoRef
 from adapter_merge.sources import AdapterConfig

@@ -57,6 +57,8 @@ class HubEdge:
         repo = ref.repo or ref.text
         known = self._targets.get((repo, branch))
         found = standing.target_of(self._writing, repo, branch, known)
+        if found.head is not None:
+            self._lists.keep(Place(repo=repo, commit=found.head), found.files)
         return self._targets.keep((repo, branch), found)
 
     def result(self, repo: str, commit: str) -> Repository:
