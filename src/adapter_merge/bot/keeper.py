@@ -1,0 +1,179 @@
+"""The keeper: looks at all entries again and again, has what is due merged, and says of the rest why not.
+
+It goes by what there is, never by what it was told: a hint only has it look sooner. So nothing needs to be
+remembered over a restart; the first round finds everything, whatever happened meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from adapter_merge.bot.clock import Clock
+from adapter_merge.bot.ledger import Ledger
+from adapter_merge.bot.log import say
+from adapter_merge.bot.look import Decided, Eyes, digest
+from adapter_merge.bot.queue import Queue
+from adapter_merge.bot.roll import Roll
+from adapter_merge.errors import AdapterMergeError, HubUnavailable
+from adapter_merge.merges import Roster, Wanted
+from adapter_merge.reconcile import Failed
+
+_MOST_HINTS = 10_000
+_SHORTEST = timedelta(milliseconds=200)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rounds:
+    """How the rounds went.
+
+    Attributes:
+        looked: when the last one ended that saw all it wanted to see.
+        trouble: why the newest one didn't; None where it did.
+    """
+
+    looked: datetime | None = None
+    trouble: str | None = None
+
+
+@dataclass(kw_only=True)
+class Keeper:
+    """One thread runs it; hints come from any.
+
+    Attributes:
+        every: from one round to the next, at the longest.
+        retries: targets that people asked to be tried again since it was last called.
+        rounds: how they went, replaced whole.
+        roll: of the newest round, replaced whole.
+    """
+
+    eyes: Eyes
+    queue: Queue
+    ledger: Ledger
+    clock: Clock
+    every: timedelta
+    retries: Callable[[], tuple[str, ...]] = tuple
+    rounds: Rounds = field(default_factory=Rounds)
+    roll: Roll = field(default_factory=Roll)
+    _hints: set[str] = field(default_factory=set)
+    _awake: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _next: datetime | None = None
+
+    def hint(self, repo: str) -> bool:
+        """Have a repository looked at soon; False where that was to happen anyway."""
+        key = repo.casefold()
+        with self._lock:
+            new = key not in self._hints
+            if new and len(self._hints) < _MOST_HINTS:
+                self._hints.add(key)
+        self._awake.set()
+        return new
+
+    def wake(self) -> None:
+        """Have it look whether there is something to do, such as to stop."""
+        self._awake.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Look until it is told to stop."""
+        while not stop.is_set():
+            now = self.clock()
+            if self._next is None or now >= self._next:
+                self.round()
+            else:
+                self._take_hints()
+            if not self._hints:
+                self._sleep(stop)
+
+    def _sleep(self, stop: threading.Event) -> None:
+        """Until the next round, the next time that something may be due, a hint, or the end."""
+        soon = [r.until for r in self.ledger.records() if r.until is not None]
+        ends = min([self._next or self.clock(), *soon])
+        left = max(ends - self.clock(), _SHORTEST).total_seconds()
+        if not stop.is_set() and self._awake.wait(left):
+            self._awake.clear()
+        elif self._next is not None and ends < self._next:
+            self._look(self._overdue())
+
+    def _overdue(self) -> tuple[Wanted, ...]:
+        """Entries whose time to be looked at again has come."""
+        now = self.clock()
+        late = (r.target for r in self.ledger.records() if r.until is not None and r.until <= now)
+        return tuple(self.roll.entries[t] for t in late if t in self.roll.entries)
+
+    def round(self) -> None:
+        """Look at everything once."""
+        with self._lock:
+            self._hints.clear()
+        for target in self.retries():
+            self.queue.revive(target)
+            self.ledger.revived(target)
+        try:
+            roster = self.eyes.roster()
+            entries = self.eyes.entries(roster)
+        except AdapterMergeError as e:
+            self._troubled(e.message)
+            entries = tuple(self.roll.entries.values())  # the last ones that could be read
+            self._look(entries)
+        else:
+            self._take(roster, entries)
+            self._look(entries)
+        self._next = self.clock() + self.every
+
+    def _take(self, roster: Roster, entries: tuple[Wanted, ...]) -> None:
+        """Have these entries be the ones that count; what nobody asks for any more is forgotten."""
+        self.roll = Roll.of(roster, entries)
+        self.rounds = replace(self.rounds, trouble=None)
+        for entry in entries:
+            if entry.label not in self.roll.entries:
+                say("left out", target=entry.label, reason="the bot merges into repositories alone")
+        self.ledger.keep_only(self.roll.entries.keys())
+
+    def _take_hints(self) -> None:
+        with self._lock:
+            hints, self._hints = self._hints, set()
+        touched: dict[str, Wanted] = {}
+        for repo in hints:
+            found = self.roll.touched(repo)
+            if not found and self.roll.watches(repo):
+                self.round()  # a new adapter of a watched owner
+                return
+            touched.update({entry.label: entry for entry in found})
+        self._look(touched.values())
+
+    def _look(self, entries: Iterable[Wanted]) -> None:
+        asked = tuple(e for e in entries if e.label in self.roll.entries)
+        try:
+            decisions = self.eyes.decide(asked)
+        except AdapterMergeError as e:
+            self._troubled(e.message)
+            return
+        lost = [d.error.message for d in decisions if isinstance(d, Failed) and _is_lost(d)]
+        for decision in decisions:
+            self._meet(decision)
+        if lost:
+            self._troubled(lost[0])
+        elif len(asked) == len(self.roll.entries) and self.rounds.trouble is None:
+            self.rounds = replace(self.rounds, looked=self.clock())
+
+    def _troubled(self, reason: str) -> None:
+        self.rounds = replace(self.rounds, trouble=reason)
+        say("round failed", reason=reason)
+
+    def _meet(self, decision: Decided) -> None:
+        """Do what a decision asks for."""
+        if isinstance(decision, Failed):
+            self.ledger.unseen(decision)
+        elif decision.what != "due":
+            self.ledger.noted(decision)
+        elif self.ledger.may_try(decision.wanted.label, digest(decision)) and self.queue.put(
+            decision.wanted.label
+        ):
+            self.ledger.queued(decision)
+
+
+def _is_lost(failed: Failed) -> bool:
+    """Whether the Hub didn't answer, so that nothing is known."""
+    return failed.error.type == HubUnavailable.__name__

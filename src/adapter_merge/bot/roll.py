@@ -1,0 +1,82 @@
+"""Which repositories matter to the bot, by the entries of the newest round: asked at every delivery, so kept ready."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from adapter_merge.merges import Roster, Wanted
+
+_MAIN = "refs/heads/main"
+_TAGS = "refs/tags/"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Roll:
+    """Names are compared as the Hub does, whatever their case.
+
+    Attributes:
+        entries: by target.
+        adapters: repository -> the targets that it goes into.
+        refs: repository -> refs that count; None where every tag does, too.
+        owners: whose adapters are all watched.
+        targets: repositories that the bot writes to.
+    """
+
+    entries: Mapping[str, Wanted] = field(default_factory=dict)
+    adapters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    refs: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    tagged: frozenset[str] = frozenset()
+    owners: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, roster: Roster, entries: Iterable[Wanted]) -> Roll:
+        """The roll of these entries; what isn't on a Hub is no matter of a bot's."""
+        known = {e.label: e for e in entries if e.request.target.repo is not None}
+        adapters: dict[str, tuple[str, ...]] = {}
+        refs: dict[str, frozenset[str]] = {}
+        for label, entry in known.items():
+            for adapter in entry.request.adapters:
+                if (repo := adapter.ref.repo) is None:
+                    continue
+                key = repo.casefold()
+                adapters[key] = (*adapters.get(key, ()), label)
+                refs[key] = refs.get(key, frozenset()) | {_ref(adapter.ref.revision)}
+        return cls(
+            entries=known,
+            adapters=adapters,
+            refs=refs,
+            tagged=frozenset(_tagged(known.values())),
+            owners=frozenset(w.watch.owner.casefold() for w in roster.watches),
+            targets=frozenset(str(e.request.target.repo).casefold() for e in known.values()),
+        )
+
+    def watches(self, repo: str, ref: str | None = None) -> bool:
+        """Whether it counts that a ref moved there; without one, whether any does."""
+        key = repo.casefold()
+        if key not in self.adapters:
+            return key.partition("/")[0] in self.owners and ref in {None, _MAIN}
+        if ref is None or ref in self.refs[key]:
+            return True
+        return key in self.tagged and ref.startswith(_TAGS)
+
+    def outputs(self, repo: str) -> bool:
+        """Whether the bot itself writes there."""
+        return repo.casefold() in self.targets
+
+    def touched(self, repo: str) -> tuple[Wanted, ...]:
+        """The entries that a push there may matter to; none where only a whole round can tell."""
+        return tuple(self.entries[label] for label in self.adapters.get(repo.casefold(), ()))
+
+
+def _ref(revision: str | None) -> str:
+    return _MAIN if revision is None else f"refs/heads/{revision}"
+
+
+def _tagged(entries: Iterable[Wanted]) -> Iterable[str]:
+    """Adapters of which tags count: an entry waits for one, or names one as its revision."""
+    for entry in entries:
+        for adapter in entry.request.adapters:
+            if adapter.ref.repo is not None and entry.terms.kind == "tag":
+                yield adapter.ref.repo.casefold()

@@ -1,0 +1,46 @@
+"""What people ask of a bot that runs, as files in its state folder: they hold over a restart, and need no port."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PAUSED, _RETRY = "paused", "retry"
+
+
+def is_paused(state: Path) -> bool:
+    """Whether nothing is to be merged for now."""
+    return (state / _PAUSED).exists()
+
+
+def pause(state: Path) -> bool:
+    """Begin no merge from now on, until `resume`; what runs ends. False where that was so already."""
+    if is_paused(state):
+        return False
+    state.mkdir(parents=True, exist_ok=True)
+    (state / _PAUSED).touch()
+    return True
+
+
+def resume(state: Path) -> bool:
+    """Merge again; False where nothing was paused."""
+    if not is_paused(state):
+        return False
+    (state / _PAUSED).unlink(missing_ok=True)
+    return True
+
+
+def retry(state: Path, target: str) -> None:
+    """Have a target that failed tried again, in the next round."""
+    place = state / _RETRY
+    place.mkdir(parents=True, exist_ok=True)
+    (place / target.replace("/", "--")).write_text(target, encoding="utf-8")
+
+
+def retries(state: Path) -> tuple[str, ...]:
+    """The targets that were asked for, once each."""
+    place = state / _RETRY
+    found: list[str] = []
+    for path in sorted(place.iterdir()) if place.is_dir() else ():
+        found.append(path.read_text(encoding="utf-8"))
+        path.unlink()
+    return tuple(found)

@@ -1,0 +1,147 @@
+"""A worker: takes a target whose turn has come, decides once more, has it merged, and looks what stands then."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapter_merge.bot.ledger import Ledger
+from adapter_merge.bot.log import say
+from adapter_merge.bot.look import Eyes, digest
+from adapter_merge.bot.order import Dispatch, Ears, Ended, Needs, Order
+from adapter_merge.bot.queue import Item, Queue
+from adapter_merge.merges import Wanted, written
+from adapter_merge.reconcile import Decision, Failed
+
+_TURN = 0.5  # seconds that a worker waits for work before it looks whether it shall stop
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What was done since the start: merges by what became of them, and their seconds by stage."""
+
+    ended: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+    running: int = 0
+
+
+@dataclass(kw_only=True)
+class Worker:
+    """One thread runs it; several workers share a queue, and never a target.
+
+    Attributes:
+        entry: the entry of a target as it is wanted now; None where nobody asks for it any more.
+        paused: whether nothing is to be begun.
+        plans: whether an order says what it needs, which costs a plan.
+    """
+
+    eyes: Eyes
+    queue: Queue
+    ledger: Ledger
+    dispatch: Dispatch
+    entry: Callable[[str], Wanted | None]
+    paused: Callable[[], bool]
+    plans: bool = False
+    tally: Tally = field(default_factory=Tally)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until it is told to stop; a merge that runs then is stopped, too, and comes again."""
+        while not stop.is_set():
+            if self.paused():
+                stop.wait(_TURN)
+                continue
+            item = self.queue.take(_TURN)
+            if item is not None:
+                self._turn(item, stop)
+
+    def _turn(self, item: Item, stop: threading.Event) -> None:
+        wanted = self.entry(item.target)
+        if wanted is None:
+            self.queue.done(item)
+            return
+        (decision,) = self.eyes.decide((wanted,))
+        if isinstance(decision, Failed):
+            self.ledger.unseen(decision, Ended(outcome="failed"))
+            self.queue.done(item)
+        elif decision.what != "due":
+            self.ledger.noted(decision, Ended(outcome="skipped"))
+            self.queue.done(item)
+        elif not self.ledger.may_try(wanted.label, digest(decision)):
+            self.queue.done(item)
+        else:
+            self._merge(item, decision, stop)
+
+    def _merge(self, item: Item, decision: Decision, stop: threading.Event) -> None:
+        wanted = decision.wanted
+        self.ledger.started(decision)
+        self.tally.running += 1
+        try:
+            ended = self.dispatch.carry_out(self._order(decision), self._ears(wanted.label, stop))
+        except Exception as e:  # a bug of a dispatch is this merge's failure, not the bot's end
+            say("bug", target=wanted.label, reason=repr(e))
+            ended = Ended(outcome="failed", reason=f"this is a bug in adapter-merge: {e}")
+        finally:
+            self.tally.running -= 1
+        self._count(ended)
+        if ended.outcome == "stopped":
+            reason = "it was stopped, and comes again"
+            self.ledger.postponed(wanted, ended, "queued", reason)
+            self.queue.give_back(item)
+        else:
+            self._after(item, decision, ended)
+
+    def _after(self, item: Item, decision: Decision, ended: Ended) -> None:
+        """Go by what stands: whatever a run says of itself, the target is what people get."""
+        wanted, tried = decision.wanted, digest(decision)
+        (now,) = self.eyes.decide((wanted,))
+        if isinstance(now, Decision) and now.what != "due":
+            self.ledger.noted(now, ended)
+            self.queue.done(item)
+            return
+        if isinstance(now, Decision) and digest(now) != tried and ended.outcome != "failed":
+            self.ledger.postponed(wanted, ended, "waiting", "something newer came meanwhile")
+            self.queue.put(wanted.label)
+            self.queue.done(item)
+            return
+        if isinstance(now, Failed) and ended.outcome != "failed":
+            ended = _doubtful(ended, now.error.message, again=True)
+        elif ended.outcome != "failed":
+            reason = "the run ended well, but the target isn't what it should be"
+            ended = _doubtful(ended, f"{reason}: {_why(now)}", again=False)
+        record = self.ledger.failed(wanted, ended, tried)
+        if record.state == "dead":
+            self.queue.bury(item)
+        else:
+            self.queue.done(item)
+
+    def _order(self, decision: Decision) -> Order:
+        wanted, request = decision.wanted, decision.request
+        adapters = {a.ref.repo: a.ref.revision or "" for a in request.adapters if a.ref.repo}
+        needs = self.eyes.needs(request) if self.plans else Needs()
+        return Order(target=wanted.label, adapters=adapters, document=written(wanted), needs=needs)
+
+    def _ears(self, target: str, stop: threading.Event) -> Ears:
+        return Ears(
+            line=lambda line: self.ledger.store.add_line(target, line),
+            progress=lambda progress: self.ledger.told(target, progress=progress),
+            url=lambda url: self.ledger.told(target, url=url),
+            stop=stop,
+        )
+
+    def _count(self, ended: Ended) -> None:
+        self.tally.ended[ended.outcome] += 1
+        seconds: Mapping[str, Any] = (ended.report or {}).get("seconds") or {}
+        for stage, spent in seconds.items():
+            if isinstance(spent, int | float):
+                self.tally.seconds[stage] = self.tally.seconds.get(stage, 0.0) + spent
+
+
+def _doubtful(ended: Ended, reason: str, *, again: bool) -> Ended:
+    return Ended(outcome="failed", reason=reason, again=again, url=ended.url, report=ended.report)
+
+
+def _why(now: Decision | Failed) -> str:
+    return now.error.message if isinstance(now, Failed) else now.reason
