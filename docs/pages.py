@@ -14,9 +14,10 @@ from adapter_merge.adapters.hollow.installed import RANGES
 from adapter_merge.adapters.refused import CHANGED_BASE, LORA_OPTIONS
 from adapter_merge.checks import ALL_CHECKS, Explained
 from adapter_merge.cli.codes import exit_codes
-from adapter_merge.merges import Defaults, Entry, Merges, Terms
+from adapter_merge.merges import Defaults, Entry, Merges, Terms, Watch
 from adapter_merge.methods import METHODS, Method, Route
 from adapter_merge.publishing import Delivery
+from adapter_merge.reconcile.watched import MOST_WATCHED
 from adapter_merge.request import Settings
 
 _NOTE = "<!-- Written by docs/generate.py (`make docs`); edit the code that it describes, or docs/pages.py. -->"
@@ -77,6 +78,10 @@ _MERGES_INTRODUCTION = (
     "    to: org/search-2",
     "    supersedes: org/search-1",
     "    follow-base: true",
+    "watch:",
+    "  - owner: org",
+    '    match: "*-lora"',
+    '    except: ["test-*", "*-draft"]',
     "```",
     "",
     "`adapter-merge schema merges` has all of it as a JSON schema.",
@@ -92,9 +97,21 @@ _MERGES_END = (
     "   since the result was made is kept at its old commit, and the report says so, unless `follow-base` is set. A new commit with the same contents is no change.",
     "3. **Has anything changed?** Adapters, weights, base and settings are compared with the receipt in the target. Where all are the same it is `unchanged`; a newer version of",
     "   this program alone is no reason to merge again, `sync --rebuild` is. New words in an adapter's card give the result's card new words.",
-    "4. **With `publish: pr`** an open pull request with the same result is `unchanged`, and one that was closed without being merged isn't made again.",
-    "5. What is due is merged, those with one base one after the other. A failure stops nothing else; the exit code is then 10.",
-    "6. `supersedes` writes `new_version` into the card of the older repository, in a commit of its own, once the result stands. Where the token may not write there, the report says so.",
+    "4. **May it be merged?** Where the YAML of an adapter's card at its head says `adapter-merge: false`, its owner wants no merges of it, and the entry is",
+    "   `skipped`. A result that stands already stays.",
+    "5. **With `publish: pr`** an open pull request with the same result is `unchanged`, and one that was closed without being merged isn't made again.",
+    "   **Embeddings** are proposed like that where `publish` is left out, once a result stands: vectors of it may be in somebody's index. The target's card tells, by its",
+    "   `pipeline_tag`, and without one by its `library_name`. `publish: commit` turns that off. The first result, a tag, and new words in a card are commits all the same.",
+    "6. What is due is merged, those with one base one after the other. A failure stops nothing else; the exit code is then 10.",
+    "7. `supersedes` writes `new_version` into the card of the older repository, in a commit of its own, once the result stands. Where the token may not write there, the report says so.",
+    "8. An adapter that has turned private while others can read its merge is told in the report; nothing is taken away.",
+    "",
+    "## What a watch finds",
+    "",
+    f"Each time the owner's repositories are listed, one request for hundreds of them, and each adapter among them is an entry: at most {MOST_WATCHED:,} of a watch, by name. An adapter is a",
+    "repository with an `adapter_config.json` at its root; one that has them in folders alone is `skipped`, and takes an entry of its own, `adapter: org/name/sub/folder`.",
+    "Left out are results of ours, whatever is a target, and adapters that an entry names: the entry's keys count for them. Private adapters are found where the token may read them.",
+    "Where two adapters would go to one target, the first has it, and its line tells of the other.",
     "",
     "## Options of `sync`",
     "",
@@ -249,6 +266,18 @@ def _merges() -> str:
         "And every [option of `run`](options.md), without its dashes:",
         f"{', '.join(f'`{_kebab(name)}`' for name in rest)}.",
         "",
+        "## Keys of a watch",
+        "",
+        "Beside these all that may stand in `defaults` may stand here. `to`, here or there, has to hold `{name}`.",
+        "",
+        "| key | default | meaning |",
+        "|---|---|---|",
+        *(
+            _key(name, f)
+            for name, f in Watch.model_fields.items()
+            if name not in Defaults.model_fields
+        ),
+        "",
         *_MERGES_END,
     )
 
@@ -260,7 +289,7 @@ def _kebab(name: str) -> str:
 def _key(name: str, field: FieldInfo) -> str:
     shown = _DEFAULTS.get(name) or (field.default if isinstance(field.default, str) else "")
     default = f"`{shown}`" if shown else ""
-    return f"| `{_kebab(name)}` | {default} | {field.description} |"
+    return f"| `{field.alias or _kebab(name)}` | {default} | {field.description} |"
 
 
 def _action() -> str:
