@@ -7,7 +7,7 @@ remembered over a restart; the first round finds everything, whatever happened m
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
