@@ -86,13 +86,44 @@ def test_a_mistake_in_the_file_says_where(folders: Path, command: Command) -> No
     assert command("sync", "none.yaml").code == 2
 
 
+def test_what_is_watched_is_merged_and_what_is_not_there_is_said(shelf: Shelf) -> None:
+    file = shelf.root / "merges.yaml"
+    file.write_text(
+        "defaults: {probe: off, settle: 0, to: '{owner}/{name}-merged'}\n"
+        "watch: [{owner: bot, except: two}]\n"
+    )
+
+    def sync(*words: str) -> tuple[int, str, str]:
+        line = [sys.executable, "-m", "adapter_merge", "sync", *words]
+        ended = subprocess.run(
+            line, cwd=shelf.root, env=on(shelf), capture_output=True, text=True, check=False
+        )
+        return ended.returncode, ended.stdout, ended.stderr
+
+    code, out, _ = sync("--json", "--quiet")
+    assert (code, json.loads(out)["to"]) == (0, "bot/one-merged")
+    assert len(shelf.titles("bot/one-merged")) == 1
+    file.write_text("watch: [{owner: nobody, to: 'bot/{name}-merged'}]\n")
+    code, out, talk = sync()
+    assert (code, out) == (0, "")
+    assert "no adapter is there that `watch` takes" in talk
+    code, _, talk = sync("--only", "bot/*")
+    assert code == 2
+    assert "Nothing that it watches is there." in talk
+
+
+def on(shelf: Shelf) -> dict[str, str]:
+    """The environment of a program that asks this Hub."""
+    of_hub = {"HF_ENDPOINT": shelf.hub.url, "HF_TOKEN": "hf_bot", "HF_HUB_DISABLE_XET": "1"}
+    return {**os.environ, **of_hub, "HF_HOME": str(shelf.root / "home")}
+
+
 @pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_each_target_merged_once_by_the_next(shelf: Shelf) -> None:
     entries = "".join(f"- {{adapter: bot/{n}, to: bot/{n}-merged}}\n" for n in NAMES)
     head = "defaults: {probe: off, settle: 0}\nmerges:\n"
     (shelf.root / "merges.yaml").write_text(head + entries)
-    environment = {**os.environ, "HF_ENDPOINT": shelf.hub.url, "HF_TOKEN": "hf_bot"}
-    environment |= {"HF_HOME": str(shelf.root / "home"), "HF_HUB_DISABLE_XET": "1"}
+    environment = on(shelf)
     line = [sys.executable, "-m", "adapter_merge", "sync", "--quiet"]
 
     def start() -> subprocess.Popen[bytes]:

@@ -48,9 +48,10 @@ class Which:
         """
         found = tuple(e for e in entries if self.only is None or e.fits(self.only))
         if not found and self.only is not None:
+            known = ", ".join(f"`{e.label}`" for e in entries[:8])
             raise RequestError(
                 f"no entry of `{file}` has a target or an adapter like `{self.only}`",
-                hint=f"Its targets are {', '.join(f'`{e.label}`' for e in entries[:8])}.",
+                hint=f"Its targets are {known}." if known else "Nothing that it watches is there.",
             )
         return tuple(e.again() for e in found) if self.rebuild else found
 
@@ -83,8 +84,8 @@ def sync(
     shown = _Shown(output=output)
     reports = assemble.sync(entries, reporter=output.talk(), each=shown.one, dry=which.dry_run)
     if not output.quiet:
-        on_stderr().print("", table(reports), sep="\n")
-    return _code(reports)
+        on_stderr().print("", table(reports) if reports else _NOTHING, sep="\n")
+    return code_of(reports)
 
 
 def _show_jobs(jobs: Mapping[str, Sequence[object]], output: Output) -> None:
@@ -115,13 +116,15 @@ class _Shown:
             keep(report, folder)
 
 
-def _code(reports: tuple[Report, ...]) -> int:
+def code_of(reports: tuple[Report, ...]) -> int:
+    """What a command ends with that looked at several entries."""
     codes = {r.error.code for r in reports if r.error is not None}
     if Interrupted.exit_code in codes:
         return Interrupted.exit_code
     return SomeFailed.exit_code if codes else 0
 
 
+_NOTHING = "There is nothing to merge: no adapter is there that `watch` takes."
 _WORDS = {"done": "due"}  # of a dry run
 
 
