@@ -9,7 +9,7 @@ from dataclasses import dataclass
 STEPS = 12  # colours of the ramp, as `picture.css` has them
 _DECADES = 1.3  # values that span more are shown by their logarithms
 _TICKS = (7, 5)  # numbers below the ramp: short ones, and those of many decades
-_APART = 0.14  # of the ramp: ticks that are nearer to an end than that would touch its number
+_APART = 0.17  # of the ramp: ticks that are nearer to an end than that would touch its number
 _NICE = (1, 2, 5)
 _ENDS = (1e-9, 1e9)  # what lies beyond is a fault, and takes the colour of the end
 
