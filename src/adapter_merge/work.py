@@ -27,6 +27,8 @@ from adapter_merge.weights import write_error
 
 SPARE = 16 << 20  # bytes that must stay free beside the result: receipt, card, directories
 
+_WORK = re.compile(r"\..+\.adapter-merge-[0-9a-f]{8}")
+
 # AT_FDCWD and RENAME_EXCHANGE of Linux; see renameat2(2).
 _HERE, _EXCHANGE = -100, 2
 
@@ -125,6 +127,20 @@ def _clean(target: Path) -> None:
             shutil.rmtree(aside)
         else:
             aside.rename(target)
+
+
+def sweep(parent: Path) -> None:
+    """Remove the work folders of runs that live no more, whatever their targets; results are left alone.
+
+    Raises:
+        OSError: the folder can't be read, or one can't be removed.
+    """
+    if not parent.is_dir():
+        return
+    with _turn(parent):
+        for path in sorted(parent.iterdir()):
+            if _WORK.fullmatch(path.name) and path.is_dir() and not _is_held(path):
+                shutil.rmtree(path)
 
 
 def _left(target: Path, kind: str) -> list[Path]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 from rich.text import Text
 
+from adapter_merge.cli.job import job as run_job
 from adapter_merge.cli.options import write
 from adapter_merge.cli.show import grid, on_stderr
 from adapter_merge.errors import RequestError, SomeFailed
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from adapter_merge.bot.setting.install import Installed
 
 app = App(name="bot", sort_key=13, help="The bot that merges adapters as they are pushed.")
+app.command(run_job, name="job", sort_key=9)
 
 _STYLE = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
 _TOKENS = ("HF_TOKEN", "HF_WRITE_TOKEN")
