@@ -118,7 +118,8 @@ class AdapterRef(_Ref):
         return value
 
 
-def _parse_size(text: str) -> int | None:
+def size_of(text: str) -> int | None:
+    """The bytes of a size such as `5GB`; None where it is none."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         return None
@@ -228,12 +229,12 @@ class Settings(_Value):
     @property
     def shard_bytes(self) -> int | None:
         """`max_shard_size` in bytes; None where the base's files are kept."""
-        return None if self.max_shard_size == "keep" else _parse_size(self.max_shard_size)
+        return None if self.max_shard_size == "keep" else size_of(self.max_shard_size)
 
     @field_validator("max_shard_size")
     @classmethod
     def _is_size(cls, value: str) -> str:
-        if value != "keep" and not _parse_size(value):
+        if value != "keep" and not size_of(value):
             message = f"`{value}` is not a size such as `5GB` or `500MB`, nor `keep`"
             raise ValueError(message)
         return value

@@ -25,6 +25,7 @@ from adapter_merge.cli import (
     revert,
     run,
     schema,
+    serve,
     sync,
     usage,
     verify,
@@ -63,6 +64,7 @@ def build() -> App:
     app.command(schema.schema, sort_key=10)
     app.command(demo.demo, sort_key=11)
     app.command(localhub.app)
+    app.command(serve.serve, sort_key=14)
     app.command(bot.app)
     return app
 
