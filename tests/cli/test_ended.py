@@ -99,18 +99,21 @@ DONE = replace(FAILED, status="merged", error=None, to="org/m")
             },
         ),
         (
-            replace(DONE, status="unchanged", published=replace(SENT, found=True, kept=5, why="")),
+            replace(
+                DONE, status="unchanged", published=replace(SENT, found=True, title="", why="")
+            ),
             {
-                "published": "commit c0ffee0 on main, tag merge-1, which stood there already: Merge a into b",
+                "published": "commit c0ffee0 on main, tag merge-1, which stood there already",
                 "visibility": "gated",
-                "sent": "3.0 kB; 5 bytes were there, or copied by the Hub",
+                "sent": None,
                 "weights": None,
             },
         ),
         (
-            replace(DONE, status="done", published=replace(SENT, branch="b", tag=None)),
+            replace(DONE, status="done", published=replace(SENT, branch="b", tag=None, kept=5)),
             {
                 "published": "commit c0ffee0 on b: Merge a into b",
+                "sent": "3.0 kB; 5 bytes were there, or copied by the Hub",
                 "next": "adapter-merge verify org/m@b",
             },
         ),
