@@ -30,7 +30,7 @@ class Store:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._records = {record.target: record for record in map(_read, folder.iterdir()) if record}
+        self._records = {record.target: record for record in records_in(folder)}
 
     def records(self) -> tuple[Record, ...]:
         """All records, by target."""
@@ -96,6 +96,12 @@ class Store:
     def _place(self, target: str) -> Path:
         # An id has one slash, and no name on a Hub has two dashes in a row.
         return self._folder / target.replace("/", "--")
+
+
+def records_in(folder: Path) -> tuple[Record, ...]:
+    """The records that lie in a folder, by target; whoever owns it may write meanwhile."""
+    places = sorted(folder.iterdir()) if folder.is_dir() else []
+    return tuple(record for record in map(_read, places) if record is not None)
 
 
 def _read(place: Path) -> Record | None:

@@ -21,6 +21,7 @@ from adapter_merge.figures import counted
 from adapter_merge.merges import MERGES
 
 if TYPE_CHECKING:
+    from adapter_merge.bot.record import Record
     from adapter_merge.bot.setting.exam import Exam
     from adapter_merge.bot.setting.install import Installed
 
@@ -37,6 +38,13 @@ Url = Annotated[
     ),
 ]
 Asked = Annotated[bool, Parameter(help="The webhook that runs a Job of the Hub, without a server.")]
+
+AsJson = Annotated[
+    bool,
+    Parameter(
+        name="--json", help="Write what was found as JSON to stdout, and nothing else there."
+    ),
+]
 
 
 @app.command(sort_key=1)
@@ -146,6 +154,105 @@ def uninstall(*, url: Url = None, job: Asked = False) -> int:
     return 0
 
 
+State = Annotated[
+    Path | None,
+    Parameter(
+        help="The folder of `adapter-merge serve`; left out, `adapter-merge` in `XDG_STATE_HOME`."
+    ),
+]
+
+
+@app.command(sort_key=4)
+def pause(*, state: State = None, url: Url = None, job: Asked = False) -> int:
+    """Have the bot begin no merge until `resume`: one that serves, or with `--url` or `--job` its webhook.
+
+    Args:
+        state: The server's folder.
+        url: Switch the webhook of this address off instead.
+        job: Switch the webhook that runs a Job off instead.
+    """
+    return _switch(state, url, job=job, on=False)
+
+
+@app.command(sort_key=5)
+def resume(*, state: State = None, url: Url = None, job: Asked = False) -> int:
+    """End a pause; what was pushed meanwhile is merged then.
+
+    Args:
+        state: The server's folder.
+        url: Switch the webhook of this address on instead.
+        job: Switch the webhook that runs a Job on instead.
+    """
+    return _switch(state, url, job=job, on=True)
+
+
+def _switch(state: Path | None, url: str | None, *, job: bool, on: bool) -> int:
+    if url is None and not job:
+        from adapter_merge.bot import wishes
+
+        changed = (wishes.resume if on else wishes.pause)(_state(state))
+    else:
+        _require_one(url, job=job)
+        from adapter_merge.bot.setting import install as setting
+        from adapter_merge.hub.client import connect
+
+        changed = bool(setting.switch(connect(), url=url, on=on))
+    word = "on" if on else "paused"
+    _say(f"The bot is {word} now." if changed else f"The bot was {word} already.")
+    return 0
+
+
+def _state(given: Path | None) -> Path:
+    from adapter_merge.bot.config import usual_state
+
+    return usual_state(os.environ) if given is None else given.expanduser()
+
+
+@app.command(sort_key=6)
+def retry(target: str, /, *, state: State = None) -> int:
+    """Have a merge that failed, or that was given up, tried again; without this only a new push does that.
+
+    Args:
+        target: Of the merge, as merges.yaml has it.
+        state: The server's folder.
+    """
+    from adapter_merge.bot import wishes
+
+    folder = _state(state)
+    known = [record.target for record in _records(folder)]
+    if target not in known:
+        names = ", ".join(f"`{name}`" for name in known[:8]) or "none"
+        raise RequestError(
+            f"the bot in `{folder}` knows no target `{target}`", hint=f"It knows {names}."
+        )
+    wishes.retry(folder, target)
+    _say(f"`{target}` is tried again in the next round.")
+    return 0
+
+
+@app.command(sort_key=7)
+def status(*, state: State = None, json_: AsJson = False) -> int:
+    """What became of each merge, as the bot in this folder knew it last.
+
+    Args:
+        state: The server's folder.
+        json_: For programs.
+    """
+    found = _records(_state(state))
+    if json_:
+        write(json.dumps([asdict(record) for record in found], default=str, ensure_ascii=False))
+        return 0
+    rows = [(r.state, r.target, r.reason) for r in found]
+    on_stderr().print(grid(rows) if rows else "There is none.")
+    return 0
+
+
+def _records(folder: Path) -> tuple[Record, ...]:
+    from adapter_merge.bot.store import records_in
+
+    return records_in(folder / "merges")
+
+
 @app.command(sort_key=3)
 def doctor(
     merges: Path = MERGES,
@@ -158,9 +265,7 @@ def doctor(
     github: Annotated[
         str | None, Parameter(help="The workflow's repository on GitHub, as `owner/name`.")
     ] = None,
-    json_: Annotated[
-        bool, Parameter(name="--json", help="Write what was found as JSON to stdout.")
-    ] = False,
+    json_: AsJson = False,
 ) -> int:
     """Look at everything that the bot needs: tokens and their scopes, webhook, address, adapters, targets, disk, GPU.
 
