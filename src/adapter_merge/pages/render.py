@@ -12,7 +12,6 @@ from markupsafe import Markup, escape
 
 from adapter_merge.figures import counted, nbytes, number, percent, printable
 
-
 _HERE = "adapter_merge.pages"
 
 
