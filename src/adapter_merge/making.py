@@ -14,6 +14,7 @@ from adapter_merge.ports import Reporter
 from adapter_merge.readme import Readme
 from adapter_merge.receipt import Receipt
 from adapter_merge.record import finding_records, probe_record, receipt_of
+from adapter_merge.room import require_place, require_room
 from adapter_merge.running import Job, Run
 from adapter_merge.sending import Party, chosen_tag, parties_at_hand, parties_of
 from adapter_merge.sources import Target, TargetState
@@ -75,6 +76,8 @@ def recalled(job: Job, state: Run, receipt: Receipt) -> tuple[Finding, ...]:
 def make(job: Job, state: Run, reporter: Reporter) -> None:
     """Merge into a work folder, judge it, and put it in its place."""
     target = job.sources.target
+    require_place(target)
+    require_room(job.forecast, target, state.machine.around.cache)
     _pull(job, state, reporter)
     with state.timed("import"):
         device = prepare(job.request.device)

@@ -78,9 +78,12 @@ def _stages(request: Request, state: Run, reporter: Reporter) -> None:
         changes=plan.changes,
         left_behind=plan.left_behind,
     )
-    reporter.planned(plan, forecast(request, sources, plan, machine=state.machine))
+    guess = forecast(request, sources, plan, machine=state.machine)
+    reporter.planned(plan, guess)
     text = people_text(request.card_body, sources.adapters)
-    job = Job(request=request, sources=sources, plan=plan, text=text, encoder=encoder)
+    job = Job(
+        request=request, sources=sources, plan=plan, forecast=guess, text=text, encoder=encoder
+    )
     if sources.target.remote is None:
         _into_folder(job, state, reporter)
     else:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from adapter_merge.errors import AdapterMergeError, CheckFailed, Interrupted
 from adapter_merge.finding import Verdict
+from adapter_merge.forecast import Forecast
 from adapter_merge.plan import Plan
 from adapter_merge.ports import Encoder, Surroundings
 from adapter_merge.receipt import RunRecord
@@ -53,6 +54,7 @@ class Job:
     request: Request
     sources: Sources
     plan: Plan
+    forecast: Forecast
     text: str
     encoder: Encoder | None
 

@@ -140,6 +140,7 @@ class Pinned:
         subfolder: of the repository, where the ref names one; `root` is that folder.
         access: who may read it; None for a folder, and offline, where nobody says.
         have: brings files of it here, by their paths below `root`; None where all files are here.
+        is_here: whether a file needn't be brought; None where none has to be.
     """
 
     source: str
@@ -149,6 +150,7 @@ class Pinned:
     subfolder: str | None = None
     access: Access | None = None
     have: Have | None = field(default=None, repr=False, compare=False)
+    is_here: Callable[[str], bool] | None = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,6 +72,22 @@ def test_what_is_here_needs_no_room_again(stocked: Online) -> None:
     assert left == 0
     assert first.needed_bytes - second.needed_bytes == pulled
     assert planned(stocked, disk_of_cache=2)[1].cache is None
+
+
+def test_what_lies_here_for_another_commit_needs_no_room_again(stocked: Online) -> None:
+    _, _, pulled = planned(stocked, disk_of_cache=1)
+    base = stocked.resolve("bot/adapter", to="./out").base
+    assert base.pinned.have is not None
+    base.pinned.have(list(base.files), None)
+    more = stocked.place / "more.bin"
+    more.write_bytes(b"x")
+    sha256 = hashlib.sha256(b"x").hexdigest()
+    moved = stocked.hub.add_file("org/base", more.name, more, sha256=sha256)
+    _, _, left = planned(stocked, disk_of_cache=1)
+    assert stocked.resolve("bot/adapter", to="./out").base.pinned.commit == moved
+    assert left == pulled - sum(
+        f.size for f in base.files.values() if f.path.endswith("safetensors")
+    )
 
 
 def test_a_real_disk_is_told_from_another(tmp_path: Path) -> None:

@@ -53,6 +53,10 @@ class Shelf:
         """Whether a blob with its content is here, if only for another commit."""
         return (self.blobs / (file.sha256 or file.oid)).is_file()
 
+    def has(self, path: str, file: RemoteFile) -> bool:
+        """Whether it needn't be downloaded: it is here, if only for another commit."""
+        return self.lies(path, file.size) or self.holds(file)
+
     def remove(self, path: str) -> None:
         """Take a file away with its blob, so that no program meets it again."""
         at = self.root / path

@@ -41,7 +41,9 @@ class Download:
             AdapterMergeError: see `translated`.
         """
         if not self.client.offline:
-            self.shelf.require_room(sum(f.size for p, f in self.files.items() if self._lacks(p, f)))
+            self.shelf.require_room(
+                sum(f.size for p, f in self.files.items() if not self.shelf.has(p, f))
+            )
         stop, lock = Event(), Lock()
         meters = {p: Meter(f.size, advance, stop=stop, lock=lock) for p, f in self.files.items()}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -55,9 +57,6 @@ class Download:
                 with suppress(Exception):
                     abort_xet_session()
                 raise
-
-    def _lacks(self, path: str, file: RemoteFile) -> bool:
-        return not self.shelf.lies(path, file.size) and not self.shelf.holds(file)
 
     def _settle(self, path: str, meter: Meter) -> None:
         """One file: look at it if it is here, fetch it if not, and a wrong one once more."""

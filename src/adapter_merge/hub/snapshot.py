@@ -53,6 +53,7 @@ class Snapshot:
             subfolder=place.subfolder,
             access=access,
             have=self.have,
+            is_here=self._is_here,
         )
 
     @property
@@ -77,6 +78,9 @@ class Snapshot:
             self._require_same_header(path)
         self._settled |= new.keys()
         tell(sum(f.size for p, f in wanted.items() if p not in new))
+
+    def _is_here(self, path: str) -> bool:
+        return self._shelf.has(path, self._listed(path))
 
     def _bring(self, files: Mapping[str, RemoteFile], tell: Callable[[int], None]) -> None:
         place = self._place

@@ -19,7 +19,7 @@ def pull_sizes(plan: Plan, sources: Sources) -> tuple[int, int]:
         s.files[p].size
         for s in _remote(sources)
         for p in _read(s, plan)
-        if not (s.pinned.root / p).exists()
+        if s.pinned.is_here is not None and not s.pinned.is_here(p)
     )
     return missing, sum(file.size for s in _remote(sources) for file in s.files.values())
 
