@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -29,9 +28,3 @@ class Config:
     audit: Path | None = None
     floor_bytes: int = 1 << 30
     first_wait: timedelta = timedelta(minutes=1)
-
-
-def usual_state(environ: Mapping[str, str]) -> Path:
-    """Where the state lies when nobody says. Source: XDG Base Directory Specification, `XDG_STATE_HOME`."""
-    home = environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(home, "adapter-merge").expanduser()

@@ -154,71 +154,68 @@ def uninstall(*, url: Url = None, job: Asked = False) -> int:
     return 0
 
 
-State = Annotated[
-    Path | None,
-    Parameter(
-        help="The folder of `adapter-merge serve`; left out, `adapter-merge` in `XDG_STATE_HOME`."
-    ),
+Folder = Annotated[
+    Path, Parameter(help="The folder that `adapter-merge serve` keeps its state in.")
 ]
 
 
 @app.command(sort_key=4)
-def pause(*, state: State = None, url: Url = None, job: Asked = False) -> int:
+def pause(*, state: Folder | None = None, url: Url = None, job: Asked = False) -> int:
     """Have the bot begin no merge until `resume`: one that serves, or with `--url` or `--job` its webhook.
 
     Args:
-        state: The server's folder.
-        url: Switch the webhook of this address off instead.
-        job: Switch the webhook that runs a Job off instead.
+        state: Of the bot that serves.
+        url: Switch the webhook of this address off.
+        job: Switch the webhook that runs a Job off.
     """
     return _switch(state, url, job=job, on=False)
 
 
 @app.command(sort_key=5)
-def resume(*, state: State = None, url: Url = None, job: Asked = False) -> int:
+def resume(*, state: Folder | None = None, url: Url = None, job: Asked = False) -> int:
     """End a pause; what was pushed meanwhile is merged then.
 
     Args:
-        state: The server's folder.
-        url: Switch the webhook of this address on instead.
-        job: Switch the webhook that runs a Job on instead.
+        state: Of the bot that serves.
+        url: Switch the webhook of this address on.
+        job: Switch the webhook that runs a Job on.
     """
     return _switch(state, url, job=job, on=True)
 
 
 def _switch(state: Path | None, url: str | None, *, job: bool, on: bool) -> int:
-    if url is None and not job:
+    if state is None and url is None and not job:
+        raise RequestError(
+            "there are two ways to pause: a bot that serves, and its webhook",
+            hint="Give `--state FOLDER`, or `--url` or `--job` of the webhook.",
+        )
+    changed = False
+    if state is not None:
         from adapter_merge.bot import wishes
 
-        changed = (wishes.resume if on else wishes.pause)(_state(state))
-    else:
+        changed = (wishes.resume if on else wishes.pause)(state.expanduser())
+    if url is not None or job:
         _require_one(url, job=job)
         from adapter_merge.bot.setting import install as setting
         from adapter_merge.hub.client import connect
 
-        changed = bool(setting.switch(connect(), url=url, on=on))
+        changed = bool(setting.switch(connect(), url=url, on=on)) or changed
     word = "on" if on else "paused"
     _say(f"The bot is {word} now." if changed else f"The bot was {word} already.")
     return 0
 
 
-def _state(given: Path | None) -> Path:
-    from adapter_merge.bot.config import usual_state
-
-    return usual_state(os.environ) if given is None else given.expanduser()
-
-
 @app.command(sort_key=6)
-def retry(target: str, /, *, state: State = None) -> int:
+def retry(target: str, /, *, state: Folder) -> int:
     """Have a merge that failed, or that was given up, tried again; without this only a new push does that.
 
     Args:
         target: Of the merge, as merges.yaml has it.
-        state: The server's folder.
+        state: Of the bot that serves.
     """
     from adapter_merge.bot import wishes
 
-    folder = _state(state)
+    folder = state.expanduser()
     known = [record.target for record in _records(folder)]
     if target not in known:
         names = ", ".join(f"`{name}`" for name in known[:8]) or "none"
@@ -231,14 +228,14 @@ def retry(target: str, /, *, state: State = None) -> int:
 
 
 @app.command(sort_key=7)
-def status(*, state: State = None, json_: AsJson = False) -> int:
+def status(*, state: Folder, json_: AsJson = False) -> int:
     """What became of each merge, as the bot in this folder knew it last.
 
     Args:
-        state: The server's folder.
+        state: Of the bot that serves.
         json_: For programs.
     """
-    found = _records(_state(state))
+    found = _records(state.expanduser())
     if json_:
         write(json.dumps([asdict(record) for record in found], default=str, ensure_ascii=False))
         return 0
