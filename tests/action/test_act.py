@@ -77,6 +77,7 @@ def test_merges_and_then_finds_nothing_to_do(runner: Runner, hub: LocalHub) -> N
     assert hub.head(TO) in first.outputs["url"]
     assert (again.code, again.outputs["status"]) == (0, "unchanged"), again.log
     assert again.outputs["merged-revision"] == first.outputs["merged-revision"]
+    assert again.outputs["url"] == first.outputs["url"]
     for ended in (first, again):
         assert Path(ended.outputs["receipt"]).is_file()
         assert Path(ended.outputs["report"], "report.html").is_file()

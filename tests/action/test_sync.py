@@ -30,10 +30,11 @@ def sync(
     *,
     event: str = "schedule",
     payload: Mapping[str, Any] | None = None,
+    entries: str = LIST,
     **inputs: str,
 ) -> Ended:
     place.mkdir(exist_ok=True)
-    (place / "merges.yaml").write_text(LIST)
+    (place / "merges.yaml").write_text(entries)
     told = place / "event.json"
     told.write_text(json.dumps(payload or {}))
     env = {
@@ -117,6 +118,26 @@ def test_what_is_due_is_a_matrix_and_nothing_is_merged(tmp_path: Path, hub: Loca
     assert {job["to"] for job in jobs} == {"bot/two", "bot/three"}
     assert "2 merges of the list are due" in ended.summary
     assert not HfApi(endpoint=hub.url, token=TOKEN).repo_exists("bot/two")
+
+
+def test_what_stands_has_its_page_among_the_outputs_too(tmp_path: Path, hub: LocalHub) -> None:
+    entry = (
+        f"defaults: {{probe: off, settle: 0}}\nmerges:\n- {{adapter: {ADAPTER}, to: bot/twice}}\n"
+    )
+
+    ends = [sync(tmp_path, hub, entries=entry) for _ in range(2)]
+
+    assert [e.outputs["status"] for e in ends] == ["merged", "unchanged"], ends[1].log
+    for ended in ends:
+        assert hub.head("bot/twice") in ended.outputs["url"]
+        assert ended.outputs["merged-revision"] == hub.head("bot/twice")
+
+
+def test_a_watch_that_finds_nothing_says_so(tmp_path: Path, hub: LocalHub) -> None:
+    ended = sync(tmp_path, hub, entries="watch: [{owner: nobody, to: 'bot/{name}-merged'}]\n")
+
+    assert (ended.code, ended.outputs["status"]) == (0, "skipped"), ended.log
+    assert "no adapter is there" in ended.summary
 
 
 def threads(hub: LocalHub, repo: str) -> list[str]:

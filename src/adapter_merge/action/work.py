@@ -85,12 +85,12 @@ def _publish(asked: Asked, reporter: Reporter) -> Report:
 def _sync(asked: Asked, reporter: Reporter, context: Context) -> Done:
     from adapter_merge import assemble
 
-    entries = _entries(asked)
+    entries, nothing = _entries(asked), "no adapter is there that `watch` takes"
     if (repo := _pushed(context)) is not None:
         entries = tuple(e for e in entries if e.reads(repo))
-        if not entries:
-            note = f"`{repo}` was pushed, and no entry of `{asked.step.merges}` that is meant here reads it: nothing was looked at"
-            return Done(told=Told(note=note), status="skipped", code=0)
+        nothing = f"`{repo}` was pushed, and no entry of `{asked.step.merges}` that is meant here reads it: nothing was looked at"
+    if not entries:
+        return Done(told=Told(note=nothing), status="skipped", code=0)
     if asked.step.matrix:
         return _matrix(assemble.matrix(entries)["include"])
     return _several(assemble.sync(entries, reporter=reporter, dry=is_dry(asked, context)))
