@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter, Token
-from pydantic import TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from adapter_merge.merges import MERGES, read_merges
 from adapter_merge.merges.spec import Duration
@@ -26,42 +27,45 @@ _GIGABYTE = 1_000_000_000
 _SHORTEST = timedelta(seconds=1)
 
 
-def _time(_type: Any, tokens: Sequence[Token]) -> timedelta:
-    found = TypeAdapter(Duration).validate_python(tokens[0].value)
-    if found < _SHORTEST:
-        message = f"`{tokens[0].value}` is less than a second"
+def _long_enough(value: timedelta) -> timedelta:
+    if value < _SHORTEST:
+        message = "it has to be a second at least"
         raise ValueError(message)
-    return found
+    return value
 
 
-def _size(_type: Any, tokens: Sequence[Token]) -> int:
-    found = size_of(tokens[0].value)
+def _bytes(value: str) -> int:
+    found = size_of(value)
     if found is None:
-        message = f"`{tokens[0].value}` is not a size such as `5GB` or `500MB`"
+        message = f"`{value}` is not a size such as `5GB` or `500MB`"
         raise ValueError(message)
     return found
 
 
-def _time_option(text: str) -> Parameter:
+_TIME: TypeAdapter[timedelta] = TypeAdapter(Annotated[Duration, AfterValidator(_long_enough)])
+_SIZE: TypeAdapter[int] = TypeAdapter(Annotated[int, BeforeValidator(_bytes)])
+
+
+def _read(kind: TypeAdapter[Any], _type: Any, tokens: Sequence[Token]) -> Any:
+    return kind.validate_python(tokens[0].value)
+
+
+def _word(kind: TypeAdapter[Any], metavar: str, text: str) -> Parameter:
+    """An option whose value is one word, read by us; its help names the default."""
     return Parameter(
         help=text,
-        converter=_time,
+        converter=partial(_read, kind),
         n_tokens=1,
         accepts_keys=False,
         show_default=False,
-        metavar="TIME",
+        metavar=metavar,
     )
 
 
-def _size_option(text: str) -> Parameter:
-    return Parameter(
-        help=text,
-        converter=_size,
-        n_tokens=1,
-        accepts_keys=False,
-        show_default=False,
-        metavar="SIZE",
-    )
+_COUNT: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=1, le=64)])
+_PORT: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, le=65_535)])
+_time_option = partial(_word, _TIME, "TIME")
+_size_option = partial(_word, _SIZE, "SIZE")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +79,7 @@ class Work:
             "A webhook has it look at once."
         ),
     ] = timedelta(minutes=5)
-    parallel: Annotated[int, Parameter(help="Merges at one time.")] = 1
+    parallel: Annotated[int, _word(_COUNT, "INT", "Merges at one time; left out, one.")] = 1
     audit: Annotated[
         Path | None, Parameter(help="File that gets a line of JSON for each decision.")
     ] = None
@@ -94,7 +98,7 @@ class Listening:
             help="Address to listen on. The default is this machine alone; put a proxy with TLS before it."
         ),
     ] = "127.0.0.1"
-    port: Annotated[int, Parameter(help="Port; `0` takes a free one.")] = 8000
+    port: Annotated[int, _word(_PORT, "INT", "Port, `0` for any free one; left out, 8000.")] = 8000
     pages: Annotated[
         bool,
         Parameter(

@@ -67,8 +67,10 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(where[:2], family=family, backlog=1024)
     except OSError as e:
+        # That of a system call names the address once more.
+        why = os.strerror(e.errno) if e.errno is not None and e.errno > 0 else e.strerror
         raise RequestError(
-            f"nothing can be served on `{host}:{port}`: {os.strerror(e.errno) if e.errno and e.errno > 0 else e}",
+            f"nothing can be served on `{host}:{port}`: {why}",
             hint="Give another `--port`, or an address of this machine with `--host`.",
         ) from e
 
