@@ -41,6 +41,14 @@ def test_every_field_is_an_input_and_no_other() -> None:
     assert {input_name(f) for f in fields()} | _OF_THE_ACTION == set(action()["inputs"])
 
 
+def test_the_readme_names_inputs_and_outputs_that_there_are() -> None:
+    section = (ROOT / "README.md").read_text().partition("\n## Inputs and outputs\n")[2]
+    rows = re.findall(r"^\| (`.*?) \|", section.partition("\n## ")[0], re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    assert len(named) > 10
+    assert named <= {*action()["inputs"], *action()["outputs"]}
+
+
 def test_every_input_is_handed_over_and_none_stands_in_a_script() -> None:
     steps = action()["runs"]["steps"]
 
