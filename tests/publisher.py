@@ -32,7 +32,7 @@ class Publisher:
         self._cache = folder / "cache"
 
     def machine(
-        self, token: str = TOKEN, write: str | None = None, edge: type[HubEdge] = HubEdge
+        self, token: str | bool = TOKEN, write: str | None = None, edge: type[HubEdge] = HubEdge
     ) -> Machine:
         client = connect(
             endpoint=self.runs.hub.url,

@@ -72,6 +72,14 @@ def test_another_adapter_is_proposed_beside_an_open_one(publisher: Publisher) ->
     assert (report.status, report.published.pull_request) == ("merged", 2)
 
 
+def test_nobody_has_proposed_anything(publisher: Publisher) -> None:
+    publisher(publish="pr")
+    nobody = publisher.machine(token=False).around.connected()
+    assert list(nobody.proposals(TARGET)) == []
+    (ours,) = publisher.machine().around.connected().proposals(TARGET)
+    assert (ours.number, ours.is_open) == (1, True)
+
+
 @pytest.mark.parametrize("closed", [False, True])
 def test_a_stranger_who_proposes_our_receipt_stops_nothing(
     publisher: Publisher, *, closed: bool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from adapter_merge.hub import client as clients
 from adapter_merge.hub import commit as commits
@@ -40,6 +41,11 @@ class HubEdge:
         # What stands at a commit never changes; that it may still be read is asked each time.
         self._lists = Kept[Place, Mapping[str, RemoteFile]]()
         self._targets = Kept[tuple[str, str | None], RemoteTarget]()
+
+    @cached_property
+    def _user(self) -> str | None:
+        """Asked once: a Hub lets nobody ask that often."""
+        return write.name_of(self._writing)
 
     def open(self, ref: RepoRef, *, hasty: bool = False) -> Repository:
         """Pin a ref and list its files."""
@@ -92,7 +98,7 @@ class HubEdge:
 
     def proposals(self, repo: str) -> Iterator[Proposal]:
         """The pull requests of our own that aren't merged, newest first."""
-        return proposals.proposals(self._writing, repo)
+        return proposals.proposals(self._writing, repo, self._user)
 
     def require_write(self, target: RemoteTarget, *, pull_request: bool = False) -> None:
         """Ask whether the token may publish there."""

@@ -9,28 +9,29 @@ from typing import Any
 from adapter_merge.hub.client import Client
 from adapter_merge.hub.standing import history
 from adapter_merge.hub.translate import translated
-from adapter_merge.hub.write import name_of
 from adapter_merge.remote import Proposal
 
 _MOST = 100  # that are listed
 _OPEN = frozenset({"open", "draft"})
 
 
-def proposals(client: Client, repo: str) -> Iterator[Proposal]:
-    """Those of our own that are open or were closed, newest first; the head of each is asked for as it is reached.
+def proposals(client: Client, repo: str, user: str | None) -> Iterator[Proposal]:
+    """Those of a user that are open or were closed, newest first; the head of each is asked for as it is reached.
 
-    What a stranger proposes may have a receipt of ours in it, and anything beside.
+    What a stranger proposes may have a receipt of ours in it, and anything beside. There are none of nobody's.
     """
-    if (name := name_of(client)) is None:
+    if user is None:
         return
 
     def act() -> list[Any]:
         with translated(client.asked(repo)):
-            found = client.writer.get_repo_discussions(repo, discussion_type="pull_request")
+            found = client.writer.get_repo_discussions(
+                repo, author=user, discussion_type="pull_request"
+            )
             return list(islice(found, _MOST))
 
     found = [d for d in client.patience.persist(act) if d.status != "merged"]
-    ours = (d for d in found if d.author.casefold() == name.casefold())
+    ours = (d for d in found if d.author.casefold() == user.casefold())
     for discussion in sorted(ours, key=lambda d: -int(d.num)):
         head = next(history(client, repo, f"refs/pr/{discussion.num}"), None)
         if head is not None:
