@@ -172,6 +172,15 @@ def adapter_of(repository: Repository) -> Checkpoint:
     return Checkpoint(files=(repository.header(ADAPTER_WEIGHTS),), index=None)
 
 
+def not_cached(pinned: Pinned, what: str) -> NotFound:
+    """The error for what the Hub's cache lacks of a repository, in offline mode; `what` has its verb."""
+    revision = f" --revision {pinned.commit}" if pinned.commit else ""
+    return NotFound(
+        f"offline mode is on, and {what} in the Hub's cache on this machine",
+        hint=f"Unset `HF_HUB_OFFLINE`, or `hf download {pinned.repo}{revision}` while there is a network.",
+    )
+
+
 def _sharded(repository: Repository, index_name: str, top: set[str]) -> Checkpoint:
     repository.have((index_name,))
     content = read_json(repository.pinned.root, index_name)
@@ -253,11 +262,8 @@ def _no_weights(pinned: Pinned, top: set[str]) -> Exception:
             f"the weights in `{source}` are pickles (`{pickles[0]}`), which can run code when they are read",
             hint="Save the model as safetensors, or take a revision that has them.",
         )
-    if pinned.repo is not None and pinned.access is None:
-        return NotFound(
-            f"offline mode is on, and the weights of `{source}` aren't in the Hub's cache on this machine",
-            hint=f"Unset `HF_HUB_OFFLINE`, or `hf download {pinned.repo}` while there is a network.",
-        )
+    if pinned.offline:
+        return not_cached(pinned, f"the weights of `{source}` aren't")
     found = sorted(n for n in top if n.endswith(".safetensors"))
     more = f"; `{found[0]}` is there, but no loader reads that name" if found else ""
     return NotFound(

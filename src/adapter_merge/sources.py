@@ -157,6 +157,11 @@ class Pinned:
         """The last part: a folder's name or a repository's."""
         return self.root.resolve().name if self.repo is None else self.repo.rpartition("/")[2]
 
+    @property
+    def offline(self) -> bool:
+        """Whether only the Hub's cache on this machine could be asked: what it lacks may be on the Hub."""
+        return self.repo is not None and self.access is None
+
     def file(self, path: str) -> Path:
         """One of its files, on this disk.
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from adapter_merge.errors import Corrupt, NotFound
+from adapter_merge.hub.edge import HubEdge
+from adapter_merge.ports import Surroundings
 from adapter_merge.repository import checkpoint_of
+from adapter_merge.request import Request
+from adapter_merge.stages.resolve import resolve
+from tests.build import write_adapter, write_base
 from tests.hub.stock import WEIGHTS, Stocked, weights
 
 FILES = {"config.json": b"{}", WEIGHTS: weights(1, 2, 3), "sub/x.json": b"[]"}
@@ -67,8 +74,38 @@ def test_a_file_that_was_not_pulled_is_not_there(both: Stocked) -> None:
         NotFound, match=r"offline mode is on, and the weights of `org/base`"
     ) as told:
         checkpoint_of(found)
-    assert "`hf download org/base`" in told.value.hint
+    assert f"`hf download org/base --revision {found.pinned.commit}`" in told.value.hint
     assert "Name the folder" not in told.value.hint
+
+
+@pytest.mark.parametrize(
+    ("repo", "lacks", "what"),
+    [
+        ("org/base", "config.json", "`config.json` of the base `org/base`"),
+        ("org/adapter", "adapter_config.json", "`adapter_config.json` of `org/adapter`"),
+        (
+            "org/adapter",
+            "adapter_model.safetensors",
+            "`adapter_model.safetensors` of `org/adapter`",
+        ),
+    ],
+)
+def test_a_run_offline_says_what_the_cache_lacks(
+    plain: Stocked, tmp_path: Path, repo: str, lacks: str, what: str
+) -> None:
+    write_adapter(tmp_path / "org/adapter", base_model_name_or_path="org/base")
+    write_base(tmp_path / "org/base")
+    for name in ("org/base", "org/adapter"):
+        plain.add(name, {p.name: p.read_bytes() for p in (tmp_path / name).iterdir()})
+        found = plain.open(name)
+        found.have([p for p in found.files if (name, p) != (repo, lacks)])
+    request = Request.model_validate({"adapters": ("org/adapter",), "to": str(tmp_path / "out")})
+    around = Surroundings(cache=plain.cache, hub=lambda: HubEdge(plain.client(offline=True)))
+    with pytest.raises(NotFound) as caught:
+        resolve(request, around=around)
+    assert caught.value.message.startswith(f"offline mode is on, and {what}")
+    assert caught.value.message.endswith("isn't in the Hub's cache on this machine")
+    assert "Unset `HF_HUB_OFFLINE`, or `hf download org/" in caught.value.hint
 
 
 def test_a_damaged_file_is_told_and_left(pulled: Stocked) -> None:

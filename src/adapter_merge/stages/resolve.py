@@ -41,6 +41,7 @@ from adapter_merge.repository import (
     adapter_of,
     checkpoint_of,
     has_pickle,
+    not_cached,
     opened,
     read_card,
     small_files,
@@ -111,7 +112,7 @@ def resolve_adapter(
     """Read one adapter's config and header; with `unpickle` its weights may be a pickle, which is converted."""
     repository = opened(wanted.ref, hub)
     if ADAPTER_CONFIG not in repository.files:
-        raise _no_adapter(wanted.ref, repository.files, verb)
+        raise _no_adapter(wanted.ref, repository, verb)
     repository.have((ADAPTER_CONFIG,))
     root = repository.pinned.root
     repo = _repo(repository, wanted.ref.text)
@@ -151,11 +152,9 @@ def _bring(repository: Repository, repo: Repo) -> None:
     repository.have(sorted(deciding.intersection(small_files(repository.files))))
 
 
-def _no_adapter(ref: RepoRef, files: Mapping[str, int], verb: Verb) -> Exception:
-    below = sorted(
-        (PurePosixPath(p).parent.as_posix() for p in files if p.endswith(f"/{ADAPTER_CONFIG}")),
-        key=_by_number,
-    )
+def _no_adapter(ref: RepoRef, repository: Repository, verb: Verb) -> Exception:
+    inside = [p for p in repository.files if p.endswith(f"/{ADAPTER_CONFIG}")]
+    below = sorted((PurePosixPath(p).parent.as_posix() for p in inside), key=_by_number)
     if below:
         # Of an id without an owner the folder would be read as the name.
         lone = ref.repo is not None and "/" not in ref.repo and ref.revision is None
@@ -167,6 +166,8 @@ def _no_adapter(ref: RepoRef, files: Mapping[str, int], verb: Verb) -> Exception
             f"`{ref.text}` has no `{ADAPTER_CONFIG}`, but there are adapters below it: {found}",
             hint=f"Name one of them, such as the last: `{shlex.join([*words, paths[-1]])}`.",
         )
+    if repository.pinned.offline:
+        return not_cached(repository.pinned, f"`{ADAPTER_CONFIG}` of `{ref.text}` isn't")
     return NotFound(
         f"`{ref.text}` has no `{ADAPTER_CONFIG}`, so it is no adapter",
         hint="Name what PEFT's `save_pretrained` wrote: a folder, or a repository on the Hub.",
@@ -192,6 +193,10 @@ def resolve_base(ref: RepoRef, hub: Connect | None = None, *, allow_code: bool =
 def _read_base(repository: Repository, *, allow_code: bool) -> Base:
     repo = _repo(repository, "base")
     if CONFIG not in repository.files:
+        if repository.pinned.offline:
+            raise not_cached(
+                repository.pinned, f"`{CONFIG}` of the base `{repository.pinned.source}` isn't"
+            )
         require_whole(repo)
         raise NotFound(
             f"the base `{repository.pinned.source}` has no `{CONFIG}`; without one, some classes fall back to "
