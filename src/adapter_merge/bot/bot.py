@@ -24,7 +24,6 @@ from adapter_merge.bot.store import Store
 from adapter_merge.bot.web.port import Standing
 from adapter_merge.bot.worker import Tally, Worker
 from adapter_merge.errors import RequestError
-from adapter_merge.merges import Wanted
 
 _STOPS = 30.0  # seconds in which what runs has to end, with its debris cleaned
 
@@ -96,14 +95,11 @@ class Bot:
             queue=self._queue,
             ledger=self._ledger,
             dispatch=self._dispatch,
-            entry=self._entry,
+            entry=self._keeper.entry,
             paused=lambda: wishes.is_paused(self._config.state),
             plans=self._dispatch.name == "jobs",
             tally=self._tally,
         )
-
-    def _entry(self, target: str) -> Wanted | None:
-        return self._keeper.roll.entries.get(target)
 
     def hint(self, repo: str) -> bool:
         """Have a repository looked at soon."""

@@ -72,6 +72,10 @@ class Keeper:
         self._awake.set()
         return new
 
+    def entry(self, target: str) -> Wanted | None:
+        """The entry of a target as it is wanted now; None where nobody asks for it any more."""
+        return self.roll.entries.get(target)
+
     def wake(self) -> None:
         """Have it look whether there is something to do, such as to stop."""
         self._awake.set()
@@ -141,7 +145,8 @@ class Keeper:
                 self.round()  # a new adapter of a watched owner
                 return
             touched.update({entry.label: entry for entry in found})
-        self._look(touched.values())
+        if touched:
+            self._look(touched.values())
 
     def _look(self, entries: Iterable[Wanted]) -> None:
         asked = tuple(e for e in entries if e.label in self.roll.entries)

@@ -55,9 +55,10 @@ class Worker:
                 continue
             item = self.queue.take(_TURN)
             if item is not None:
-                self._turn(item, stop)
+                self.turn(item, stop)
 
-    def _turn(self, item: Item, stop: threading.Event) -> None:
+    def turn(self, item: Item, stop: threading.Event) -> None:
+        """Do what a target asks for now."""
         wanted = self.entry(item.target)
         if wanted is None:
             self.queue.done(item)
