@@ -15,7 +15,7 @@ TORCHES := $(shell grep -E '^torch(vision)?==' constraints.txt)
 COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/contract/test_processors.py tests/encoders tests/flavours
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-browser test-colpali test-faults test-github-api test-olah fuzz demo bench bench-bot bench-hub bench-fidelity
+.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-browser test-colpali test-faults test-github-api test-olah fuzz demo bench bench-bot bench-hub bench-install bench-fidelity
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
@@ -125,6 +125,9 @@ bench-hub: setup ## Measure a whole run on a Hub on loopback beside hf download 
 
 bench-bot: setup ## Post a thousand deliveries to the bot while it merges; writes benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/webhook.py
+
+bench-install: setup ## Measure what the Action takes until its step begins; writes benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/install.py
 
 bench-fidelity: setup ## Plant faults in real merges; writes the table of docs/concepts/how-a-merge-is-proved.md
 	$(BIN)/python benchmarks/fidelity.py

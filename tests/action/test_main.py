@@ -60,7 +60,9 @@ def step(
         if stopped is not None:
             while not stopped():
                 time.sleep(0.02)
-            process.send_signal(signal.SIGTERM)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                process.send_signal(number)
+                time.sleep(0.05)
         log, _ = process.communicate()
     # A later value is the one that counts; there should be none.
     found = _OUTPUT.findall(out.read_text())

@@ -29,6 +29,7 @@ from adapter_merge.report import ErrorRecord, Report
 
 # What a token could have changed.
 _LOCKED_OUT = ("Gated", "HubUnavailable", "NotFound", "Refused")
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,9 +146,13 @@ def _tell(hearers: Audience, ended: _Ended, log: Log) -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Stop once: the runner sends one signal after the other, and what was done is still to be written down."""
+    for number in _STOPS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _interrupt)
+    for stop in _STOPS:
+        signal.signal(stop, _interrupt)
     sys.exit(main(os.environ, sys.stdout))
