@@ -16,7 +16,7 @@ from adapter_merge.action.tokens import Tokens
 from adapter_merge.action.told import Audience, audience, tell
 from adapter_merge.errors import RequestError
 from adapter_merge.github.commands import Log
-from adapter_merge.github.context import Context
+from adapter_merge.github.context import Context, Event
 from adapter_merge.github.summary import Told
 from adapter_merge.localhub.faults import Cut, Fault, Slow
 from adapter_merge.report import ErrorRecord
@@ -229,3 +229,25 @@ def test_nobody_hears_of_it_by_default(text: str) -> None:
 def test_names_a_place_that_is_none(text: str, why: str) -> None:
     with pytest.raises(RequestError, match=f"input `tell`: {why}"):
         read_step({"INPUT_TELL": text})
+
+
+def speaks(*, private: bool, dry: bool = False, **inputs: str) -> str:
+    given = {"COMMAND": "sync", "TELL": "discussion", **inputs}
+    asked = read_step({f"INPUT_{name}": value for name, value in given.items()})
+    event = Event.model_validate({"repository": {"full_name": REPO, "private": private}})
+    context = Context(repository=REPO, workflow="Sync", sha=SHA, event=event)
+    found = audience(asked, context, Tokens(github=None, has_hub=True, secrets=()), dry=dry)
+    assert found is not None
+    assert found.edge is None  # no token of GitHub's is needed for it
+    return found.speaks
+
+
+def test_people_hear_who_speaks_and_of_a_private_repository_no_name() -> None:
+    assert f"`Sync` of https://github.com/{REPO}" in speaks(private=False)
+    assert "a workflow on GitHub" in speaks(private=True)
+    assert REPO not in speaks(private=True)
+
+
+def test_people_hear_nothing_of_a_dry_run_or_a_look_at_a_folder() -> None:
+    assert speaks(private=False, dry=True) == ""
+    assert speaks(private=False, COMMAND="check", FOLDER="./merged") == ""
