@@ -64,7 +64,8 @@ def listed(client: Client, place: Place) -> Mapping[str, RemoteFile]:
 def _entries(client: Client, place: Place, asked: Asked) -> Iterator[dict[str, Any]]:
     below = f"/{quote(place.subfolder, safe='')}" if place.subfolder else ""
     url = f"{client.endpoint}/api/models/{place.repo}/tree/{place.commit}{below}?recursive=true&expand=false"
-    return paged(client, asked, url, what=f"the files of {asked.thing}", most=_MOST_PAGES)
+    what = f"the files of {asked.thing}"
+    return paged(client, asked, url, what=what, most=_MOST_PAGES, beyond=_too_many(place))
 
 
 def _file(entry: Mapping[str, Any], place: Place) -> tuple[str, RemoteFile]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from adapter_merge.errors import Corrupt
 from adapter_merge.hub.client import Client
 from adapter_merge.hub.paging import paged
 from adapter_merge.hub.translate import offline
@@ -31,7 +32,11 @@ def models(client: Client, owner: str) -> Iterator[Model]:
     query = urlencode({"author": owner, "expand": _EXPANDED}, doseq=True)
     url = f"{client.endpoint}/api/models?{query}"
     what = f"the repositories of `{owner}`"
-    for entry in paged(client, asked, url, what=what, most=_MOST_PAGES):
+    beyond = Corrupt(
+        f"the Hub's list of {what} has more than {_MOST_PAGES} pages",
+        hint="Take its `watch` out, and write an entry for each adapter.",
+    )
+    for entry in paged(client, asked, url, what=what, most=_MOST_PAGES, beyond=beyond):
         # Who asks for one owner's gets no other's, whatever a mirror sends.
         if _is_of(owner, entry.get("id")):
             yield _model(entry)

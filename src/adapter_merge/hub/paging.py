@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from adapter_merge.errors import Corrupt
+from adapter_merge.errors import AdapterMergeError, Corrupt
 from adapter_merge.hub.ask import answering, first_bytes, parsed_json
 from adapter_merge.hub.client import Client
 from adapter_merge.hub.translate import Asked
@@ -15,11 +15,11 @@ _MOST_BYTES = 16_000_000  # of a page
 
 
 def paged(
-    client: Client, asked: Asked, url: str, *, what: str, most: int
+    client: Client, asked: Asked, url: str, *, what: str, most: int, beyond: AdapterMergeError
 ) -> Iterator[dict[str, Any]]:
     """The entries of at most so many pages, from the first address on, read as they are asked for.
 
-    `what` is what the list has, for messages.
+    `what` is what the list has, for messages; `beyond` is raised where there are more pages.
 
     Raises:
         Corrupt: it is no list.
@@ -31,10 +31,7 @@ def paged(
         if following is None:
             return
         following = _at_home(client, following)
-    raise Corrupt(
-        f"the Hub's list of {what} has more than {most} pages",
-        hint="No such list is that long; check `HF_ENDPOINT`.",
-    )
+    raise beyond
 
 
 def _page(
@@ -58,8 +55,6 @@ def _page(
 
 def _at_home(client: Client, url: str) -> str:
     """The address at the Hub that was asked: a mirror may hand out another's, and the token goes with it."""
-    parts = urlsplit(url)
-    home = urlsplit(client.endpoint)
-    if (parts.scheme, parts.netloc) == (home.scheme, home.netloc):
-        return url
-    return f"{client.endpoint}{parts.path}?{parts.query}"
+    parts, home = urlsplit(url), urlsplit(client.endpoint).path
+    path = parts.path.removeprefix(home) if parts.path.startswith(f"{home}/") else parts.path
+    return f"{client.endpoint}{path}?{parts.query}"
