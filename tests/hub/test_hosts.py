@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +16,7 @@ from adapter_merge.hub.cache import Shelf
 from adapter_merge.hub.listing import Place, listed
 from adapter_merge.hub.ranges import Remote
 from adapter_merge.hub.retry import Patience
+from adapter_merge.hub.standing import history
 
 COMMIT = "a" * 40
 PLACE = Place(repo="org/base", commit=COMMIT)
@@ -50,10 +51,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(206, b"abcd", **{"Content-Range": "bytes 0-3/9"})
         else:
             number = 2 if "cursor" in self.path else 1
-            entry = {"type": "file", "path": f"{number}.json", "size": 1, "oid": "b" * 40}
-            following = f"{self.server.away}/api/models/org/base/tree/{COMMIT}?cursor=x"
+            name = {"title": str(number), "message": "", "date": "2026-01-01T00:00:00Z"}
+            file = {"type": "file", "path": f"{number}.json", "size": 1, "oid": "b" * 40}
+            following = f"{self.server.away}{self.path.partition('?')[0]}?cursor=x"
             link = {"Link": f'<{following}>; rel="next"'} if number == 1 else {}
-            self._answer(200, json.dumps([entry]).encode(), **link)
+            self._answer(200, json.dumps([{"id": str(number), **name, **file}]).encode(), **link)
 
     def _answer(self, status: int, content: bytes, **headers: str) -> None:
         self.send_response(status)
@@ -82,17 +84,31 @@ def odd() -> Iterator[_Odd]:
         yield server
 
 
-def _client(odd: _Odd, tmp_path: Path) -> client.Client:
+def _client(odd: _Odd, tmp_path: Path, below: str = "") -> client.Client:
     patience = Patience(tries=1)
     return client.connect(
-        endpoint=odd.home, cache=tmp_path, offline=False, token=TOKEN, patience=patience
+        endpoint=f"{odd.home}{below}", cache=tmp_path, offline=False, token=TOKEN, patience=patience
     )
 
 
-def test_a_link_to_another_host_s_page_is_asked_for_at_home(odd: _Odd, tmp_path: Path) -> None:
-    assert set(listed(_client(odd, tmp_path), PLACE)) == {"1.json", "2.json"}
+def files(asker: client.Client) -> list[str]:
+    return sorted(listed(asker, PLACE))
+
+
+def commits(asker: client.Client) -> list[str]:
+    return [f"{commit.id}.json" for commit in history(asker, "org/base", "main")]
+
+
+@pytest.mark.parametrize("below", ["", "/mirror"])
+@pytest.mark.parametrize("ask", [files, commits])
+def test_a_link_to_another_host_s_page_is_asked_for_at_home(
+    odd: _Odd, tmp_path: Path, below: str, ask: Callable[[client.Client], list[str]]
+) -> None:
+    assert ask(_client(odd, tmp_path, below)) == ["1.json", "2.json"]
     assert {host for host, _, _ in odd.seen} == {"127.0.0.1"}
     assert {token for _, _, token in odd.seen} == {f"Bearer {TOKEN}"}
+    assert len({path.partition("?")[0] for _, path, _ in odd.seen}) == 1
+    assert all(path.startswith(f"{below}/api/models/org/base/") for _, path, _ in odd.seen)
 
 
 def test_a_redirect_to_another_host_goes_without_the_token(odd: _Odd, tmp_path: Path) -> None:

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import islice, takewhile
-from typing import Any
 
 from adapter_merge.errors import Conflict
 from adapter_merge.hub.client import Client
+from adapter_merge.hub.proposals import pull_requests
 from adapter_merge.hub.standing import MAIN, Made, files_at, history, refs_of
-from adapter_merge.hub.translate import translated
 from adapter_merge.remote import UNLISTED, Commit, Publication, RemoteFile
 from adapter_merge.sending import same_work, trailers_in
 
 _MOST_COMMITS = 100  # on the branch since the parent
-_MOST_REQUESTS = 100  # that are open
 
 
 def earlier(client: Client, publication: Publication, parent: str) -> Made | None:
@@ -54,7 +52,7 @@ def _earlier_commit(client: Client, publication: Publication, parent: str) -> st
 
 def _earlier_request(client: Client, publication: Publication, parent: str) -> Made | None:
     """The open pull request that does the same; people may have written more in it since."""
-    for number in islice(_open_requests(client, publication), _MOST_REQUESTS):
+    for number in _open_requests(client, publication):
         since = islice(history(client, publication.repo, f"refs/pr/{number}"), _MOST_COMMITS)
         for commit in takewhile(lambda commit: commit.id != parent, since):
             if _does_the_same(client, publication, commit):
@@ -64,15 +62,7 @@ def _earlier_request(client: Client, publication: Publication, parent: str) -> M
 
 def _open_requests(client: Client, publication: Publication) -> Iterator[int]:
     """Numbers, those with our title first."""
-
-    def act() -> list[Any]:
-        with translated(client.asked(publication.repo)):
-            found = client.writer.get_repo_discussions(
-                publication.repo, discussion_type="pull_request", discussion_status="open"
-            )
-            return list(islice(found, _MOST_REQUESTS))
-
-    found = client.patience.persist(act)
+    found = pull_requests(client, publication.repo, status="open")
     yield from (d.num for d in sorted(found, key=lambda d: d.title != publication.title))
 
 

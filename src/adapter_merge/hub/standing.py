@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import ValidationError
 
 from adapter_merge.errors import Corrupt, NotFound, RequestError
-from adapter_merge.hub.ask import answering, first_bytes, parsed_json
 from adapter_merge.hub.client import Client
 from adapter_merge.hub.listing import Place, listed
+from adapter_merge.hub.paging import paged
 from adapter_merge.hub.ranges import Remote
 from adapter_merge.hub.translate import translated
 from adapter_merge.readme import MOST, README, Readme
@@ -25,7 +25,6 @@ from adapter_merge.sending import git_oid
 MAIN = "main"
 _MOST_README = 4 * MOST  # bytes
 _MOST_RECEIPT = 16 << 20  # bytes; that of a model with ten thousand files has a tenth
-_MOST_PAGE = 16 << 20  # bytes
 _MOST_PAGES = 200
 
 
@@ -172,26 +171,16 @@ def history(client: Client, repo: str, revision: str) -> Iterator[Commit]:
     """The commits of a revision, newest first, a page at a time."""
     asked = client.asked(repo, revision=revision)
     url = f"{client.endpoint}/api/models/{repo}/commits/{quote(revision, safe='')}"
-    for _ in range(_MOST_PAGES):
-
-        def act(url: str = url) -> tuple[Any, str | None]:
-            with answering(client, asked, url) as response:
-                content = first_bytes(response, _MOST_PAGE, asked)
-                return parsed_json(content, asked), response.links.get("next", {}).get("url")
-
-        entries, following = client.patience.persist(act)
-        with translated(asked):
-            for entry in entries:
-                yield Commit(
-                    id=entry["id"],
-                    title=entry["title"],
-                    message=entry["message"],
-                    date=_moment(entry["date"]),
-                )
-        if following is None:
-            return
-        parts = urlsplit(following)  # a mirror may hand out another's address
-        url = f"{client.endpoint}{parts.path}?{parts.query}"
-    raise Corrupt(
+    what = f"the commits of `{repo}`"
+    beyond = Corrupt(
         f"`{repo}` has more than {_MOST_PAGES} pages of commits", hint="Publish to another one."
     )
+    for entry in paged(client, asked, url, what=what, most=_MOST_PAGES, beyond=beyond):
+        with translated(asked):
+            commit = Commit(
+                id=entry["id"],
+                title=entry["title"],
+                message=entry["message"],
+                date=_moment(entry["date"]),
+            )
+        yield commit
