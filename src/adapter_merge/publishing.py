@@ -35,7 +35,8 @@ class Publishing(BaseModel):
     private: bool = Field(False, description="Make a new target private.")
     public: bool = Field(
         False,
-        description="Make a new target public; left out, it is as open as base, adapters and its owner's default.",
+        description="Make a new target public, or let others read in a standing one what is made of folders and private sources; "
+        "left out, a new one is as open as base, adapters and its owner's default.",
     )
     gated: bool = Field(False, description="Let readers of a new target ask for access first.")
 
