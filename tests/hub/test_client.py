@@ -104,12 +104,6 @@ def test_tokens_show_nowhere() -> None:
     assert connect(token="hf_secretread").writer.token == "hf_secretread"
 
 
-@pytest.mark.parametrize("address", ["mirror.test", "ftp://mirror.test", "file:///etc"])
-def test_an_address_that_is_none_is_told(address: str) -> None:
-    with pytest.raises(RequestError, match="which is no address"):
-        connect(endpoint=address)
-
-
 def test_certificates_are_those_that_the_environment_names(tmp_path: Path) -> None:
     import certifi
 

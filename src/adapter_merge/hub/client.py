@@ -15,6 +15,7 @@ from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from huggingface_hub import HfApi, constants, set_client_factory
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, logging
@@ -35,7 +36,7 @@ class Client:
     """One Hub, and who asks it.
 
     Attributes:
-        endpoint: its address, without a slash at the end.
+        endpoint: its address, without a slash at the end; it may hold credentials, which go in the token's place.
         cache: the folder that every program on this machine keeps the Hub's files in.
         offline: whether only that folder may be asked.
         token: for reading; None is the client's own order (OIDC, `HF_TOKEN`, `hf auth login`), False none.
@@ -43,7 +44,7 @@ class Client:
         patience: for what is safe to repeat.
     """
 
-    endpoint: str
+    endpoint: str = field(repr=False)
     cache: Path
     offline: bool = False
     token: str | bool | None = field(default=None, repr=False)
@@ -108,10 +109,12 @@ def connect(
     patient = patience or Patience()
     _install(patient.limits)
     address = (endpoint or constants.ENDPOINT).rstrip("/")
-    if not address.startswith(("https://", "http://")):
+    if (why := _no_address(address)) is not None:
+        # It is not shown: it may hold a password, and where that ends nobody can tell.
         raise RequestError(
-            f"`HF_ENDPOINT` is `{address}`, which is no address",
-            hint="Write it with `https://`, or unset it.",
+            f"`HF_ENDPOINT` is no address of a Hub: {why}",
+            hint="Write it as `https://host` or `https://host/path`, or unset it; what is special in a password "
+            "is written as `%40`.",
         )
     return Client(
         endpoint=address,
@@ -121,6 +124,21 @@ def connect(
         write_token=write_token or os.environ.get("HF_WRITE_TOKEN") or None,
         patience=patient,
     )
+
+
+def _no_address(text: str) -> str | None:
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "its host or its port can't be read"
+    if parts.scheme not in {"https", "http"}:
+        return "it starts with neither `https://` nor `http://`"
+    if not host:
+        return "it names no host"
+    if "@" in parts.path:
+        return "it has an `@` behind the host"
+    return "it goes on after the path" if parts.query or parts.fragment else None
 
 
 @lru_cache(maxsize=1)

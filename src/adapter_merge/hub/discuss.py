@@ -60,7 +60,7 @@ def _lines(text: str) -> str:
 
 
 def _page(client: Client, repo: str, number: int) -> str:
-    return f"{client.endpoint}/{repo}/discussions/{number}"
+    return f"{client.asked(repo).page}/discussions/{number}"
 
 
 @lru_cache(maxsize=4)

@@ -11,7 +11,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -51,7 +51,7 @@ class Asked:
         write: whether something was to be changed there.
     """
 
-    endpoint: str
+    endpoint: str = field(repr=False)
     repo: str | None
     revision: str | None = None
     path: str | None = None
@@ -70,6 +70,11 @@ class Asked:
         if self.repo is None:
             return f"the Hub at {self.host}"
         return f"`{self.path}` of `{self.repo}`" if self.path else f"`{self.repo}`"
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the address holds some, which the HTTP client sends in the place of a token."""
+        return "@" in urlsplit(self.endpoint).netloc
 
     @property
     def host(self) -> str:
@@ -179,8 +184,12 @@ def _gated(_: Exception, asked: Asked) -> AdapterMergeError:
 
 
 def _unknown_token(_: Exception, asked: Asked) -> AdapterMergeError:
-    message = f"{asked.host} doesn't know the token that was sent for {asked.thing}"
-    hint = "`hf auth login`, or set `HF_TOKEN` to a token that is still valid; public repositories need none."
+    if asked.has_credentials:
+        message = f"{asked.host} doesn't take the credentials in `HF_ENDPOINT` for {asked.thing}"
+        hint = "Take them out of `HF_ENDPOINT`: they go in the place of a token, so none is sent."
+    else:
+        message = f"{asked.host} doesn't know the token that was sent for {asked.thing}"
+        hint = "`hf auth login`, or set `HF_TOKEN` to a token that is still valid; public repositories need none."
     return Refused(message, hint=hint) if asked.write else Gated(message, hint=hint)
 
 
