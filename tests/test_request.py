@@ -42,6 +42,24 @@ def test_what_is_neither_is_refused(text: str) -> None:
         RepoRef.model_validate(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("hf://datasets/org/name", "a data set"),
+        ("datasets/org", "a data set"),
+        ("hf://spaces/org/name@main", "a Space"),
+        ("spaces/org/name/folder", "a Space"),
+    ],
+)
+def test_what_is_no_model_on_the_hub_is_refused(text: str, kind: str) -> None:
+    bare = text.removeprefix("hf://")
+    with pytest.raises(ValidationError, match=f"`{text}` is {kind} on the Hub") as caught:
+        RepoRef.model_validate(text)
+    assert f"`./{bare}` for a folder" in str(caught.value)
+    assert RepoRef.model_validate("datasets").repo == "datasets"
+    assert RepoRef.model_validate(f"./{bare}").repo is None
+
+
 def test_a_path_that_is_no_text_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"`./a.udcff` is not UTF-8"):
         RepoRef.model_validate("./a\udcff")

@@ -19,6 +19,9 @@ SHA = "4e20de362430cd3b72f300e6b0f18e50e7166e08"
         ("hf://org/name", "org/name", "name", False),
         ("https://huggingface.co/org/name", "org/name", "name", False),
         ("org/model", "org/model", "model", False),
+        # Words that the Hub keeps for its other kinds of repositories are no owners.
+        ("spaces/name", None, "name", False),
+        ("datasets/name", None, "name", False),
         # One word: the models that the Hub has without an owner, and folders that look like them.
         ("gpt2", "gpt2", "gpt2", False),
         ("distilbert-base-uncased", "distilbert-base-uncased", "distilbert-base-uncased", False),

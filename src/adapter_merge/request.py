@@ -25,6 +25,8 @@ _HUB_REF = re.compile(
     r"(?:@(?P<revision>refs/(?:pr|convert)/[^/\s@]+|[^/\s@]+))?"
     r"(?:/(?P<subfolder>[^\s@]+))?"
 )
+# The Hub keeps these words from its owners' names.
+_OTHER_KINDS = {"datasets": "a data set on the Hub", "spaces": "a Space on the Hub"}
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]i?B)", re.IGNORECASE)
 _UNITS = {"k": 1, "m": 2, "g": 3, "t": 4}
 _CODE = re.compile(r"[A-Z]\d{3}")
@@ -81,7 +83,14 @@ def _read_ref(text: str) -> dict[str, Any]:
         raise ValueError(message)
     if text.startswith((".", "/", "~")):
         return {"text": text, "folder": Path(text)}
-    match = _HUB_REF.fullmatch(text.removeprefix("hf://"))
+    bare = text.removeprefix("hf://")
+    if (kind := _OTHER_KINDS.get(bare.partition("/")[0])) is not None and "/" in bare:
+        message = (
+            f"`{text}` is {kind}, and adapters, bases and results are models: write `org/name`, "
+            f"or `./{bare}` for a folder"
+        )
+        raise ValueError(message)
+    match = _HUB_REF.fullmatch(bare)
     if match is None:
         message = (
             f"`{text}` is neither a folder (`./name`, `/path`, `~/path`) "

@@ -22,7 +22,7 @@ _FOLDERS = re.compile(
     r"|desktop|documents|downloads?|drive|final|hf|hf_models|home|hub|huggingface|input|kaggle|llms?"
     r"|local|local_models|media|merged|mnt|models?|mydrive|mymodels?|opt|outputs?|pretrain"
     r"|pretrained(?:_models?)?|pytorch|results?|root|save|saved|saved_models?|scratch|shared|snapshots"
-    r"|src|storage|temp|tmp|train|training|transformers|users?|usr|var|volumes|weights|work|working"
+    r"|spaces|src|storage|temp|tmp|train|training|transformers|users?|usr|var|volumes|weights|work|working"
     r"|workspace",
     re.IGNORECASE,
 )
