@@ -24,7 +24,6 @@ from adapter_merge.sources import AdapterConfig, TargetState
 from adapter_merge.targets import target_of
 
 _MOST_COMMITS = 500  # that are looked at for a tag or a title
-_MOST_KNOWN = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,8 +51,8 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Memory:
-    """What one round knows of the rounds before: what stands at a commit never changes.
+class Known:
+    """What was found out once: what stands at a commit never changes.
 
     Attributes:
         configs: of adapters, by repository, commit and folder.
@@ -63,20 +62,14 @@ class Memory:
     configs: dict[tuple[str, str, str | None], AdapterConfig] = field(default_factory=dict)
     whole: dict[tuple[str, str], bool] = field(default_factory=dict)
 
-    def lighten(self) -> None:
-        """Forget what is more than any file has entries: all of it can be asked again."""
-        for known in (self.configs, self.whole):
-            if len(known) > _MOST_KNOWN:
-                known.clear()
-
 
 class Looker:
     """Asks once what several entries want to know."""
 
-    def __init__(self, around: Surroundings, *, now: datetime, memory: Memory) -> None:
+    def __init__(self, around: Surroundings, *, now: datetime, known: Known) -> None:
         self._around = around
         self._now = now
-        self._memory = memory
+        self._known = known
         self._bases: dict[str, BaseNow | None] = {}
 
     @property
@@ -110,8 +103,8 @@ class Looker:
             return None
         pinned = ref.model_copy(update={"revision": commit})
         key = (str(ref.repo), commit, ref.subfolder)
-        config = self._memory.configs.get(key) or config_of(repository, pinned)
-        self._memory.configs[key] = config
+        config = self._known.configs.get(key) or config_of(repository, pinned)
+        self._known.configs[key] = config
         return found_of(repository, pinned, config)
 
     def _pushed(self, ref: RepoRef, terms: Terms) -> Found | Waits:
@@ -183,9 +176,9 @@ class Looker:
 
     def _is_whole(self, remote: RemoteTarget) -> bool:
         key = (remote.repo, str(remote.head))
-        known = self._memory.whole.get(key)
+        known = self._known.whole.get(key)
         if known is None:
-            known = self._memory.whole[key] = is_intact(remote, self._hub)
+            known = self._known.whole[key] = is_intact(remote, self._hub)
         return known
 
 

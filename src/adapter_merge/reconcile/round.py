@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from adapter_merge.errors import AdapterMergeError
@@ -12,10 +12,14 @@ from adapter_merge.reconcile.bases import chosen_base, expected_base
 from adapter_merge.reconcile.decide import Decision, decided, waiting
 from adapter_merge.reconcile.exposed import lost
 from adapter_merge.reconcile.found import Found
-from adapter_merge.reconcile.look import Looker, Memory, Standing
+from adapter_merge.reconcile.look import Known, Looker, Standing
+from adapter_merge.reconcile.quiet import Lists, Quiet
 from adapter_merge.reconcile.ready import Waits
 from adapter_merge.report import ErrorRecord
+from adapter_merge.request import RepoRef
 from adapter_merge.running import Machine
+
+_MOST_KEPT = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,17 +31,71 @@ class Failed:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memory:
+    """What one round knows of the rounds before.
+
+    Attributes:
+        known: what never changes.
+        quiet: entries that were in step, by their targets.
+    """
+
+    known: Known = field(default_factory=Known)
+    quiet: dict[str, Quiet] = field(default_factory=dict)
+
+    def lighten(self) -> None:
+        """Forget what is more than any file has entries: all of it can be asked again."""
+        for kept in (self.known.configs, self.known.whole, self.quiet):
+            if len(kept) > _MOST_KEPT:
+                kept.clear()
+
+
 def decisions(
     entries: Iterable[Wanted], *, machine: Machine, now: datetime, memory: Memory | None = None
 ) -> tuple[Decision | Failed, ...]:
     """What becomes of each entry; one that can't be looked at doesn't stop the others.
 
-    Who looks again and again hands in the same `memory` each time: what didn't change costs less then.
+    Who looks again and again hands in the same `memory` each time: what didn't change costs next to nothing then.
     """
-    known = memory or Memory()
-    known.lighten()
-    looker = Looker(machine.around, now=now, memory=known)
-    return tuple(_decision(wanted, looker) for wanted in entries)
+    wanted, kept = tuple(entries), memory or Memory()
+    kept.lighten()
+    looker = Looker(machine.around, now=now, known=kept.known)
+    lists = Lists() if memory is None else Lists.read(wanted, machine.around)
+    look = _Round(looker=looker, lists=lists, quiet=kept.quiet, now=now)
+    return tuple(look.decision(entry) for entry in wanted)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Round:
+    """A look at entries one after the other."""
+
+    looker: Looker
+    lists: Lists
+    quiet: dict[str, Quiet]
+    now: datetime
+
+    def decision(self, wanted: Wanted) -> Decision | Failed:
+        """What becomes of an entry: as before where all is as it was, else by a look at everything."""
+        quiet = self.quiet.pop(wanted.label, None)
+        if quiet is not None and (kept := self._kept(quiet, wanted)) is not None:
+            self.quiet[wanted.label] = quiet
+            return kept
+        found = _decision(wanted, self.looker)
+        if isinstance(found, Decision) and found.what == "unchanged":
+            noted = self.lists.noted(found, self._base(found), self.now)
+            self.quiet.update({} if noted is None else {wanted.label: noted})
+        return found
+
+    def _kept(self, quiet: Quiet, wanted: Wanted) -> Decision | None:
+        kept = self.lists.kept(quiet, wanted, self.now)
+        return kept if kept is not None and self._base(kept) == quiet.base else None
+
+    def _base(self, decision: Decision) -> str | None:
+        """The commit of its base now."""
+        base = decision.request.base
+        written = None if base is None else RepoRef.model_validate(base.text)
+        now = self.looker.base(written)
+        return None if now is None else now.commit
 
 
 def _decision(wanted: Wanted, looker: Looker) -> Decision | Failed:
