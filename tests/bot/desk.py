@@ -54,6 +54,7 @@ class Eyes:
         heads: adapter -> its commit; what isn't in it isn't finished.
         made: target -> the adapter's commit that its result was made of.
         blind: the error that everything ends with; None where the Hub answers.
+        why, waits: the reasons of what is due, and of what isn't finished.
     """
 
     file: Roster
@@ -62,6 +63,8 @@ class Eyes:
     until: datetime | None = None
     blind: AdapterMergeError | None = None
     wrong: AdapterMergeError | None = None
+    why: str = "it is due"
+    waits: str = "it has to stand still"
     looks: list[tuple[str, ...]] = field(default_factory=list)
 
     def roster(self) -> Roster:
@@ -83,12 +86,11 @@ class Eyes:
         (adapter,) = wanted.request.adapters
         head = self.heads.get(str(adapter.ref.repo))
         if head is None:
-            reason = "it has to stand still"
             return Decision(
                 what="skipped",
                 wanted=wanted,
                 request=wanted.request,
-                reason=reason,
+                reason=self.waits,
                 until=self.until,
             )
         pinned = AdapterRef(ref=adapter.ref.model_copy(update={"revision": head}))
@@ -98,7 +100,7 @@ class Eyes:
             return Decision(
                 what="unchanged", wanted=wanted, request=request, reason="made from the same"
             )
-        return Decision(what="due", wanted=wanted, request=request, reason="it is due")
+        return Decision(what="due", wanted=wanted, request=request, reason=self.why)
 
     def needs(self, request: Request) -> Needs:
         return Needs(memory_bytes=7)

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from adapter_merge.bot.clock import Clock
-from adapter_merge.bot.ledger import Ledger
+from adapter_merge.bot.ledger import Ledger, is_lost
 from adapter_merge.bot.log import say
 from adapter_merge.bot.look import Decided, Eyes, digest
 from adapter_merge.bot.queue import Queue
 from adapter_merge.bot.roll import Roll
-from adapter_merge.errors import AdapterMergeError, HubUnavailable
+from adapter_merge.errors import AdapterMergeError
 from adapter_merge.merges import Roster, Wanted
 from adapter_merge.reconcile import Failed
 
@@ -155,7 +155,7 @@ class Keeper:
         except AdapterMergeError as e:
             self._troubled(e.message)
             return
-        lost = [d.error.message for d in decisions if isinstance(d, Failed) and _is_lost(d)]
+        lost = [d.error.message for d in decisions if isinstance(d, Failed) and is_lost(d)]
         for decision in decisions:
             self._meet(decision)
         if lost:
@@ -177,8 +177,3 @@ class Keeper:
             decision.wanted.label
         ):
             self.ledger.queued(decision)
-
-
-def _is_lost(failed: Failed) -> bool:
-    """Whether the Hub didn't answer, so that nothing is known."""
-    return failed.error.type == HubUnavailable.__name__

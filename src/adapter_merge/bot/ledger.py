@@ -12,6 +12,7 @@ from adapter_merge.bot.log import say
 from adapter_merge.bot.order import Ended, Progress
 from adapter_merge.bot.record import Past, Record, State
 from adapter_merge.bot.store import Store
+from adapter_merge.errors import HubUnavailable
 from adapter_merge.merges import Wanted
 from adapter_merge.reconcile import Decision, Failed
 from adapter_merge.request import RepoRef, Request
@@ -21,7 +22,9 @@ _FIRST = timedelta(minutes=1)
 _PAST = 20
 _AT_WORK: frozenset[State] = frozenset({"queued", "running"})
 _STANDS: frozenset[State] = frozenset({"merged", "unchanged"})
-_TRIED: frozenset[State] = frozenset({"failed", "dead"})
+# What stays as it is where the same is due once more: it was tried, and nothing has changed since.
+_TRIED: frozenset[State] = frozenset({"failed", "dead", *_STANDS})
+_ENDS: frozenset[State] = frozenset({"skipped", *_TRIED})
 
 
 def _silent(_: Mapping[str, object]) -> None:
@@ -109,14 +112,50 @@ class Ledger:
             commit=commit,
         )
 
+    def same(self, decision: Decision, ended: Ended, tried: str) -> None:
+        """The run found the contents that stand already, at another commit: that is no reason to run again."""
+        before = self._known(decision.wanted)
+        changed = replace(
+            _of(decision.request, before),
+            state="unchanged",
+            reason=f"{decision.reason}, with the same contents",
+            notes=decision.notes,
+            until=None,
+            tries=0,
+            tried=tried,
+            progress=None,
+        )
+        self._keep(before, changed, ended)
+
     def unseen(self, failed: Failed, ended: Ended | None = None) -> None:
         """It couldn't be looked at; `ended` is that of a worker."""
         before = self._known(failed.wanted)
         if ended is None and before.state in _AT_WORK:
             return
         reason = f"{failed.error.message}. {failed.error.hint}"
-        changed = replace(before, state="failed", reason=reason, notes=failed.notes, until=None)
-        self._keep(before, replace(changed, progress=None), ended)
+        if is_lost(failed):
+            self._put_off(before, reason, ended)
+            return
+        changed = replace(
+            before,
+            state="failed",
+            reason=reason,
+            notes=failed.notes,
+            until=None,
+            tries=0,
+            tried=None,  # of a try nothing is known any more once the adapter can be seen again
+            progress=None,
+        )
+        self._keep(before, changed, ended)
+
+    def _put_off(self, before: Record, reason: str, ended: Ended | None) -> None:
+        """Nothing is known of it now, so it stays what it was; its time comes a little later."""
+        until = before.until
+        if until is not None:
+            until = max(until, self.clock() + self.first)
+        if ended is not None or self.store.get(before.target) is None:
+            before = replace(before, state="waiting", reason=reason)
+        self._keep(before, replace(before, until=until, progress=None), ended)
 
     def queued(self, decision: Decision) -> None:
         """Its turn will come."""
@@ -181,7 +220,7 @@ class Ledger:
     def revived(self, target: str) -> None:
         """What was given up may be tried again."""
         record = self.store.get(target)
-        if record is not None:
+        if record is not None and record.state not in _AT_WORK:
             changed = replace(record, state="waiting", tries=0, tried=None, until=self.clock())
             self._keep(record, replace(changed, reason="somebody asked for another try"))
 
@@ -198,11 +237,10 @@ class Ledger:
             self.store.keep_report(before.target, ended.report)
         if self.store.get(before.target) == after:
             return after
-        if (before.state, before.reason) != (after.state, after.reason):
-            now = self.clock()
+        if _is_new(before, after):
             past = Past(at=before.at, state=before.state, reason=before.reason)
-            kept = (past, *before.past)[:_PAST] if before.reason else before.past
-            after = replace(after, at=now, past=kept)
+            kept = (past, *before.past)[:_PAST] if before.state in _ENDS else before.past
+            after = replace(after, at=self.clock(), past=kept)
             self._tell(after)
         self.store.put(after)
         return after
@@ -216,6 +254,18 @@ class Ledger:
         }
         say(record.state, target=record.target, reason=record.reason)
         self.audit({"event": "decision", **facts})
+
+
+def is_lost(failed: Failed) -> bool:
+    """Whether the Hub didn't answer, so that nothing is known."""
+    return failed.error.type == HubUnavailable.__name__
+
+
+def _is_new(before: Record, after: Record) -> bool:
+    """Whether there is something to tell; how long something has waited is none."""
+    if before.state != after.state:
+        return True
+    return before.reason != after.reason and (after.state != "waiting" or not before.reason)
 
 
 def _next(ended: Ended, tries: int) -> State:

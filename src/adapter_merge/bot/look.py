@@ -84,5 +84,9 @@ class Sight:
 
 def digest(decision: Decision) -> str:
     """What is due, with all its commits: what failed is tried again once this is another one."""
-    said = decision.request.model_dump(mode="json", exclude=set(_BESIDE))
+    asked = decision.request.model_dump(mode="json", exclude=set(_BESIDE))
+    said = {
+        "asked": asked,
+        "why": decision.reason,
+    }  # a target that somebody mended has another reason
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

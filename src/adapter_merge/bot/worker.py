@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapter_merge.bot.ledger import Ledger
@@ -96,23 +96,25 @@ class Worker:
 
     def _after(self, item: Item, decision: Decision, ended: Ended) -> None:
         """Go by what stands: whatever a run says of itself, the target is what people get."""
-        wanted, tried = decision.wanted, digest(decision)
+        wanted = decision.wanted
         (now,) = self.eyes.decide((wanted,))
         if isinstance(now, Decision) and now.what != "due":
             self.ledger.noted(now, ended)
             self.queue.done(item)
             return
-        if isinstance(now, Decision) and digest(now) != tried and ended.outcome != "failed":
+        newer = isinstance(now, Decision) and now.request != decision.request
+        if newer and ended.outcome != "failed":
             self.ledger.postponed(wanted, ended, "waiting", "something newer came meanwhile")
             self.queue.put(wanted.label)
             self.queue.done(item)
             return
-        if isinstance(now, Failed) and ended.outcome != "failed":
-            ended = _doubtful(ended, now.error.message, again=True)
-        elif ended.outcome != "failed":
-            reason = "the run ended well, but the target isn't what it should be"
-            ended = _doubtful(ended, f"{reason}: {_why(now)}", again=False)
-        record = self.ledger.failed(wanted, ended, tried)
+        # What the next round will find due, so that it isn't tried for nothing.
+        tried = digest(decision if isinstance(now, Failed) or newer else now)
+        if isinstance(now, Decision) and ended.outcome == "unchanged":
+            self.ledger.same(now, ended, tried)
+            self.queue.done(item)
+            return
+        record = self.ledger.failed(wanted, _judged(ended, now), tried)
         if record.state == "dead":
             self.queue.bury(item)
         else:
@@ -140,9 +142,14 @@ class Worker:
                 self.tally.seconds[stage] = self.tally.seconds.get(stage, 0.0) + spent
 
 
-def _doubtful(ended: Ended, reason: str, *, again: bool) -> Ended:
-    return Ended(outcome="failed", reason=reason, again=again, url=ended.url, report=ended.report)
-
-
-def _why(now: Decision | Failed) -> str:
-    return now.error.message if isinstance(now, Failed) else now.reason
+def _judged(ended: Ended, now: Decision | Failed) -> Ended:
+    """How a run ended, after which the target isn't seen to be in step."""
+    if ended.outcome == "failed":
+        return ended
+    if isinstance(now, Failed):
+        return replace(ended, outcome="failed", reason=now.error.message, again=True)
+    reason = (
+        f"the run ended well, but the target isn't what it should be: {ended.reason or now.reason}"
+    )
+    # By the clock of another machine an adapter may not be finished yet.
+    return replace(ended, outcome="failed", reason=reason, again=ended.outcome == "skipped")
