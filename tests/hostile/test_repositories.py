@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import HfApi
 from safetensors.numpy import load, save
 
 from adapter_merge.ports import Silent
@@ -37,6 +38,17 @@ def test_a_name_that_leads_elsewhere_ends_the_run(name: str, repo: str, place: P
     ended.require_inert()
     place.require_nothing_left()
     assert place.head() == head
+
+
+def test_names_that_windows_can_not_write_stay_behind(place: Place) -> None:
+    names = ["CON", "aux.json", "a:b.txt", "docs/end.", "docs/end "]
+    place.stock({BASE: dict.fromkeys(names, b"x"), ADAPTER: dict.fromkeys(names, b"x")})
+    ended = place.run()
+    assert ended.report.status == "merged", ended.screen
+    api = HfApi(endpoint=place.hub.url, token=False)
+    assert not set(names) & set(api.list_repo_files(TARGET))
+    left = [f.path for f in ended.report.left_behind if "Windows" in f.why]
+    assert sorted(left) == sorted(names * 2)
 
 
 @pytest.mark.parametrize("repo", [ADAPTER, BASE])

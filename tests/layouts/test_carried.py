@@ -48,6 +48,10 @@ from adapter_merge.layouts.carried import why_left
         ("modeling_custom.py", "Python"),
         (".gitattributes", "repository"),
         ("README.md", "card"),
+        *(
+            (path, "Windows")
+            for path in ("CON", "con.json", "docs/Aux.txt", "a:b.png", "what?.md", "end.", "end ")
+        ),
         ("merge_receipt.json", "receipt"),
     ],
 )
@@ -84,6 +88,11 @@ def test_weights_stay_in_a_module_folder(name: str) -> None:
 
 def test_a_module_folder_excuses_nothing_else() -> None:
     assert why_left("2_Dense/model.onnx", "base", {"2_Dense"}) is not None
+
+
+def test_a_module_keeps_its_folder_whatever_it_is_called() -> None:
+    assert why_left("aux/config.json", "base", {"aux"}) is None
+    assert why_left("aux/config.json", "base") is not None
     assert why_left("2_Dense/training_args.bin", "base", {"2_Dense"}) is not None
 
 

@@ -6,6 +6,7 @@ text-embeddings-inference `onnx/model.onnx`. Carried along, either would serve t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -89,6 +90,10 @@ _LOOSE_WEIGHTS = _Rule(
     why="weights that the merge doesn't touch, outside of every module folder",
     names=("*.safetensors", "*.bin"),
 )
+# Source: https://learn.microsoft.com/windows/win32/fileio/naming-a-file.
+_NOT_ON_WINDOWS = re.compile(
+    r'(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?: *\..*)?|.*[<>:"|?*].*|.*[. ]', re.IGNORECASE
+)
 _ADAPTER_ITSELF = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -107,9 +112,10 @@ def why_left(
         return None
     if origin != BASE and path in _ADAPTER_ITSELF:
         return "the merged weights hold what it says"
-    for rule in _RULES:
+    in_module = any(path.startswith(f"{m}/") for m in modules)
+    for rule in _RULES if in_module else (*_RULES, _LOOSE_WEIGHTS):
         if rule.fits(path):
             return rule.why
-    if _LOOSE_WEIGHTS.fits(path) and not any(path.startswith(f"{m}/") for m in modules):
-        return _LOOSE_WEIGHTS.why
+    if not in_module and any(map(_NOT_ON_WINDOWS.fullmatch, path.split("/"))):
+        return "Windows can't write a file of that name, so nobody could clone the result there"
     return None
