@@ -54,6 +54,8 @@ class Eyes:
         heads: adapter -> its commit; what isn't in it isn't finished.
         made: target -> the adapter's commit that its result was made of.
         blind: the error that everything ends with; None where the Hub answers.
+        found: what watches find; `unlisted` is why they don't.
+        bug: what should never happen.
         why, waits: the reasons of what is due, and of what isn't finished.
     """
 
@@ -65,6 +67,9 @@ class Eyes:
     wrong: AdapterMergeError | None = None
     why: str = "it is due"
     waits: str = "it has to stand still"
+    found: tuple[Wanted, ...] = ()
+    unlisted: AdapterMergeError | None = None
+    bug: Exception | None = None
     looks: list[tuple[str, ...]] = field(default_factory=list)
 
     def roster(self) -> Roster:
@@ -73,10 +78,14 @@ class Eyes:
         return self.file
 
     def entries(self, roster: Roster) -> tuple[Wanted, ...]:
-        return roster.entries
+        if self.unlisted is not None:
+            raise self.unlisted
+        return (*roster.entries, *self.found)
 
-    def decide(self, entries: Iterable[Wanted]) -> tuple[Decided, ...]:
+    def decide(self, entries: Iterable[Wanted], *, told: bool = False) -> tuple[Decided, ...]:
         asked = tuple(entries)
+        if self.bug is not None:
+            raise self.bug
         self.looks.append(tuple(e.label for e in asked))
         return tuple(self._decided(entry) for entry in asked)
 

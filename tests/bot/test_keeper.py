@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from adapter_merge.bot.keeper import Rounds
 from adapter_merge.bot.roll import Roll
 from adapter_merge.errors import RequestError
+from adapter_merge.merges import roster_of
 from tests.bot.desk import NOW, Desk, missing, roster, unavailable
 
 
@@ -141,6 +145,106 @@ def test_what_nobody_asks_for_any_more_is_forgotten(tmp_path: Path) -> None:
 def test_which_pushes_count(repo: str, ref: str | None, counts: bool) -> None:
     file = roster("one", watch=("lab",))
     assert Roll.of(file, file.entries).watches(repo, ref) is counts
+
+
+@pytest.mark.parametrize(
+    ("file", "repo", "ref", "counts"),
+    [
+        ("{owner: Lab, match: Mail*, to: '{owner}/{name}-m'}", "lab/Mail-1", None, True),
+        ("{owner: Lab, match: Mail*, to: '{owner}/{name}-m'}", "lab/other", None, False),
+        ("{owner: Lab, except: Mail*, to: '{owner}/{name}-m'}", "lab/Mail-1", None, False),
+    ],
+)
+def test_which_pushes_of_an_owner_count(
+    file: str, repo: str, ref: str | None, counts: bool
+) -> None:
+    read = roster_of(f"watch:\n  - {file}\n".encode())
+    assert Roll.of(read, read.entries).watches(repo, ref) is counts
+
+
+def test_a_tag_counts_where_a_revision_may_be_one() -> None:
+    read = roster_of(b"merges:\n  - {adapter: acme/one@v1, to: acme/m}\n")
+    roll = Roll.of(read, read.entries)
+    found = [roll.watches("acme/one", f"refs/{name}") for name in ("heads/v1", "tags/v1", "pr/1")]
+    assert found == [True, True, False]
+
+
+def test_another_branch_of_a_target_is_left_out(tmp_path: Path) -> None:
+    desk = Desk.laid(tmp_path, "one")
+    desk.eyes.file = roster_of(
+        b"merges:\n"
+        b"  - {adapter: acme/one, to: acme/m}\n"
+        b"  - {adapter: acme/two, to: acme/m, branch: dev}\n"
+    )
+    desk.keeper.round()
+    assert list(desk.keeper.roll.entries.values()) == [desk.eyes.file.entries[0]]
+
+
+def test_a_new_adapter_of_an_owner_costs_a_list_and_one_look(tmp_path: Path) -> None:
+    desk = Desk.laid(tmp_path, "one")
+    desk.eyes.file = roster("one", watch=("Lab",))
+    desk.keeper.round()
+    looks = len(desk.eyes.looks)
+    desk.eyes.found = roster_of(b"merges:\n  - {adapter: Lab/New, to: Lab/New-merged}\n").entries
+    desk.eyes.heads["Lab/New"] = "1" * 40
+    with running(desk):
+        desk.keeper.hint("Lab/New")
+        assert until(lambda: len(desk.queue) == 1)
+    assert desk.eyes.looks[looks:] == [("Lab/New-merged",)]
+
+
+def test_entries_are_merged_where_an_owner_cannot_be_listed(tmp_path: Path) -> None:
+    desk = Desk.laid(tmp_path, "one")
+    desk.eyes.file = roster("one", watch=("lab",))
+    desk.eyes.heads = {"acme/one": "1" * 40}
+    desk.eyes.unlisted = unavailable()
+    desk.keeper.round()
+    assert desk.state("one") == "queued"
+    assert desk.keeper.rounds == Rounds(looked=None, trouble="the Hub doesn't answer")
+    # What the watch found before is neither forgotten nor left alone.
+    desk.eyes.unlisted = None
+    desk.eyes.found = roster("two").entries
+    desk.keeper.round()
+    desk.eyes.unlisted, desk.eyes.heads["acme/two"] = unavailable(), "2" * 40
+    desk.keeper.round()
+    assert desk.state("two") == "queued"
+
+
+def test_what_should_never_happen_ends_no_keeper(tmp_path: Path) -> None:
+    desk = Desk.laid(tmp_path, "one", every=0.05)
+    desk.keeper.rest = 0.01
+    desk.eyes.bug = OSError(28, "No space left on device")
+    with running(desk):
+        assert until(lambda: "No space left" in (desk.keeper.rounds.trouble or ""))
+        desk.eyes.bug, desk.eyes.heads = None, {"acme/one": "1" * 40}
+        desk.clock.pass_(1)
+        desk.keeper.wake()
+        assert until(lambda: desk.state("one") == "queued")
+        assert until(lambda: desk.keeper.rounds.trouble is None)
+
+
+@contextmanager
+def running(desk: Desk) -> Iterator[None]:
+    """The keeper in a thread of its own."""
+    stop = threading.Event()
+    thread = threading.Thread(target=desk.keeper.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        desk.keeper.wake()
+        thread.join(5)
+    assert not thread.is_alive()
+
+
+def until(holds: Callable[[], bool]) -> bool:
+    """Whether something holds within some seconds."""
+    for _ in range(250):
+        if holds():
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def test_its_own_targets() -> None:

@@ -83,3 +83,25 @@ queue.take(0)
     assert len(queue) == 2
     assert not queue.put("c/d")
     assert taken(queue) == ["c/d", "e/f"]
+
+
+def test_a_turn_that_is_over_cannot_be_given_back(tmp_path: Path) -> None:
+    queue = Queue(tmp_path)
+    queue.put("a/b")
+    item = queue.take(0)
+    assert item is not None
+    queue.done(item)
+    queue.give_back(item)
+    assert (len(queue), queue.put("a/b")) == (0, True)
+    assert taken(queue) == ["a/b"]
+
+
+def test_a_file_that_is_no_queue_is_put_aside(tmp_path: Path) -> None:
+    folder = tmp_path / "queue"
+    folder.mkdir()
+    (folder / "data.db").write_bytes(b"no queue" * 1_000)
+    queue = Queue(folder)
+    queue.put("a/b")
+    assert taken(queue) == ["a/b"]
+    (aside,) = tmp_path.glob("queue.broken-*")
+    assert (aside / "data.db").read_bytes() == b"no queue" * 1_000

@@ -171,6 +171,24 @@ def test_a_bug_of_a_dispatch_ends_no_worker(desk: Desk) -> None:
     assert (desk.state("one"), desk.worker.tally.running) == ("failed", 0)
 
 
+def test_what_should_never_happen_ends_no_worker(desk: Desk) -> None:
+    desk.eyes.bug = OSError(28, "No space left on device")
+    desk.worker.rest = 0.01
+    stop = threading.Event()
+    thread = threading.Thread(target=desk.worker.run, args=(stop,))
+    thread.start()
+    stop.wait(0.2)
+    assert (desk.state("one"), desk.bench.orders) == ("queued", [])
+    desk.eyes.bug = None
+    for _ in range(100):
+        if desk.state("one") == "merged":
+            break
+        stop.wait(0.05)
+    stop.set()
+    thread.join(5)
+    assert (desk.state("one"), len(desk.bench.orders)) == ("merged", 1)
+
+
 def test_a_pause_begins_nothing(desk: Desk) -> None:
     desk.paused[0] = True
     stop = threading.Event()

@@ -45,6 +45,7 @@ class Keeper:
     Attributes:
         every: from one round to the next, at the longest.
         retries: targets that people asked to be tried again since it was last called.
+        rest: seconds after what should never happen.
         rounds: how they went, replaced whole.
         roll: of the newest round, replaced whole.
     """
@@ -55,9 +56,10 @@ class Keeper:
     clock: Clock
     every: timedelta
     retries: Callable[[], tuple[str, ...]] = tuple
+    rest: float = 5.0
     rounds: Rounds = field(default_factory=Rounds)
     roll: Roll = field(default_factory=Roll)
-    _hints: set[str] = field(default_factory=set)
+    _hints: dict[str, str] = field(default_factory=dict)
     _awake: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _next: datetime | None = None
@@ -68,7 +70,7 @@ class Keeper:
         with self._lock:
             new = key not in self._hints
             if new and len(self._hints) < _MOST_HINTS:
-                self._hints.add(key)
+                self._hints[key] = repo
         self._awake.set()
         return new
 
@@ -83,18 +85,25 @@ class Keeper:
     def run(self, stop: threading.Event) -> None:
         """Look until it is told to stop."""
         while not stop.is_set():
-            now = self.clock()
-            if self._next is None or now >= self._next:
-                self.round()
-            else:
-                self._take_hints()
-            if not self._hints:
-                self._sleep(stop)
+            try:
+                self._step(stop)
+            except Exception as e:  # a full disk, or a bug: the next round may do better
+                self._troubled(f"{type(e).__name__}: {e}")
+                self._next = self.clock() + self.every
+                stop.wait(self.rest)
+
+    def _step(self, stop: threading.Event) -> None:
+        if self._next is None or self.clock() >= self._next:
+            self.round()
+        else:
+            self._take_hints()
+        if not self._hints:
+            self._sleep(stop)
 
     def _sleep(self, stop: threading.Event) -> None:
         """Until the next round, the next time that something may be due, a hint, or the end."""
-        soon = [r.until for r in self.ledger.records() if r.until is not None]
-        ends = min([self._next or self.clock(), *soon])
+        known = (r for r in self.ledger.records() if r.target in self.roll.entries)
+        ends = min([self._next or self.clock(), *(r.until for r in known if r.until is not None)])
         left = max(ends - self.clock(), _SHORTEST).total_seconds()
         if not stop.is_set() and self._awake.wait(left):
             self._awake.clear()
@@ -114,54 +123,59 @@ class Keeper:
         for target in self.retries():
             self.queue.revive(target)
             self.ledger.revived(target)
+        is_read = self._read()
+        if self._look(self.roll.entries.values()) and is_read:
+            self.rounds = Rounds(looked=self.clock())
+        self._next = self.clock() + self.every
+
+    def _read(self) -> bool:
+        """Have the file's entries be the ones that count; the last ones do, where it or the Hub can't be read."""
+        roster: Roster | None = None
         try:
             roster = self.eyes.roster()
             entries = self.eyes.entries(roster)
         except AdapterMergeError as e:
             self._troubled(e.message)
-            entries = tuple(self.roll.entries.values())  # the last ones that could be read
-            self._look(entries)
-        else:
-            self._take(roster, entries)
-            self._look(entries)
-        self._next = self.clock() + self.every
+            if roster is not None and not self.roll.entries:
+                self.roll = Roll.of(roster, roster.entries)  # without what its watches find
+            return False
+        self._take(roster, entries)
+        return True
 
     def _take(self, roster: Roster, entries: tuple[Wanted, ...]) -> None:
         """Have these entries be the ones that count; what nobody asks for any more is forgotten."""
         self.roll = Roll.of(roster, entries)
-        self.rounds = replace(self.rounds, trouble=None)
         for entry in entries:
-            if entry.label not in self.roll.entries:
+            kept = self.roll.entries.get(entry.label)
+            if kept is None:
                 say("left out", target=entry.label, reason="the bot merges into repositories alone")
+            elif kept is not entry:
+                reason = "the bot merges into one branch of a repository, that of the first entry"
+                say("left out", target=entry.label, reason=reason)
         self.ledger.keep_only(self.roll.entries.keys())
 
     def _take_hints(self) -> None:
         with self._lock:
-            hints, self._hints = self._hints, set()
-        touched: dict[str, Wanted] = {}
-        for repo in hints:
-            found = self.roll.touched(repo)
-            if not found and self.roll.watches(repo):
-                self.round()  # a new adapter of a watched owner
-                return
-            touched.update({entry.label: entry for entry in found})
+            hints, self._hints = tuple(self._hints.values()), {}
+        if any(not self.roll.touched(repo) and self.roll.watches(repo) for repo in hints):
+            self._read()  # it may be a new adapter of a watched owner
+        touched = {entry.label: entry for repo in hints for entry in self.roll.touched(repo)}
         if touched:
-            self._look(touched.values())
+            self._look(touched.values(), told=True)
 
-    def _look(self, entries: Iterable[Wanted]) -> None:
-        asked = tuple(e for e in entries if e.label in self.roll.entries)
+    def _look(self, entries: Iterable[Wanted], *, told: bool = False) -> bool:
+        """Do what entries ask for; whether the Hub answered for all of them."""
         try:
-            decisions = self.eyes.decide(asked)
+            decisions = self.eyes.decide(tuple(entries), told=told)
         except AdapterMergeError as e:
             self._troubled(e.message)
-            return
+            return False
         lost = [d.error.message for d in decisions if isinstance(d, Failed) and is_lost(d)]
         for decision in decisions:
             self._meet(decision)
         if lost:
             self._troubled(lost[0])
-        elif len(asked) == len(self.roll.entries) and self.rounds.trouble is None:
-            self.rounds = replace(self.rounds, looked=self.clock())
+        return not lost
 
     def _troubled(self, reason: str) -> None:
         self.rounds = replace(self.rounds, trouble=reason)
@@ -173,7 +187,7 @@ class Keeper:
             self.ledger.unseen(decision)
         elif decision.what != "due":
             self.ledger.noted(decision)
-        elif self.ledger.may_try(decision.wanted.label, digest(decision)) and self.queue.put(
-            decision.wanted.label
-        ):
-            self.ledger.queued(decision)
+        elif self.ledger.may_try(decision.wanted.label, digest(decision)):
+            self.queue.revive(decision.wanted.label)
+            if self.queue.put(decision.wanted.label):
+                self.ledger.queued(decision)

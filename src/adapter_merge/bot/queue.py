@@ -6,16 +6,22 @@ keeper finds the same work again, all but what was given up, which is then tried
 
 from __future__ import annotations
 
+import logging
+import secrets
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import persistqueue
 from persistqueue.serializers import json as as_json
 from persistqueue.sqlackqueue import AckStatus
+
+from adapter_merge.bot.log import say
 
 _WAITING = frozenset({int(AckStatus.inited), int(AckStatus.ready)})
 _DEAD = int(AckStatus.ack_failed)
@@ -34,9 +40,7 @@ class Queue:
     """Asked by any thread; one process owns its folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._queue = persistqueue.SQLiteAckQueue(
-            str(folder), multithreading=True, serializer=as_json
-        )
+        self._queue = _opened(folder)
         self._lock = threading.Lock()
         self._waiting = {target for _, target, status in self._rows() if status in _WAITING}
         self._held: set[str] = set()
@@ -82,8 +86,10 @@ class Queue:
             self._let_go(item.target)
 
     def give_back(self, item: Item) -> None:
-        """Its turn is still to come, as if it had not been taken."""
+        """Its turn is still to come, as if it had not been taken; nothing is done where it is over."""
         with self._lock:
+            if item.target not in self._held:
+                return
             self._queue.nack(id=item.number)
             self._held.discard(item.target)
             self._again.discard(item.target)
@@ -107,7 +113,8 @@ class Queue:
             found = [n for n, name, s in self._rows() if s == _DEAD and name == target]
             for number in found:
                 self._queue.ack(id=number)
-            self._queue.clear_acked_data(keep_latest=0)
+            if found:
+                self._queue.clear_acked_data(keep_latest=0)
             return bool(found)
 
     def __len__(self) -> int:
@@ -131,3 +138,19 @@ class Queue:
     def _rows(self) -> Iterator[tuple[int, str, int]]:
         for row in self._queue.queue():
             yield int(row["id"]), str(row["data"]), int(row["status"])
+
+
+def _opened(folder: Path) -> persistqueue.SQLiteAckQueue:
+    """The queue that lies in a folder; a file that is none is put aside, and a new one begins."""
+    open_ = partial(
+        persistqueue.SQLiteAckQueue, str(folder), multithreading=True, serializer=as_json
+    )
+    try:
+        return open_()
+    except sqlite3.OperationalError:  # such as a full disk: another queue wouldn't help
+        raise
+    except sqlite3.DatabaseError as e:
+        aside = folder.with_name(f"{folder.name}.broken-{secrets.token_hex(4)}")
+        say("queue put aside", level=logging.WARNING, reason=str(e), aside=aside)
+        folder.rename(aside)
+        return open_()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from adapter_merge.merges import Roster, Wanted
+from adapter_merge.merges import Roster, Wanted, Watch
 
 _MAIN = "refs/heads/main"
 _TAGS = "refs/tags/"
@@ -18,8 +18,9 @@ class Roll:
     Attributes:
         entries: by target.
         adapters: repository -> the targets that it goes into.
-        refs: repository -> refs that count; None where every tag does, too.
-        owners: whose adapters are all watched.
+        refs: repository -> refs that count.
+        tagged: repositories of which every tag counts, too.
+        watched: owners, and which of their adapters.
         targets: repositories that the bot writes to.
     """
 
@@ -27,13 +28,16 @@ class Roll:
     adapters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     refs: Mapping[str, frozenset[str]] = field(default_factory=dict)
     tagged: frozenset[str] = frozenset()
-    owners: frozenset[str] = frozenset()
+    watched: tuple[Watch, ...] = ()
     targets: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, roster: Roster, entries: Iterable[Wanted]) -> Roll:
         """The roll of these entries; what isn't on a Hub is no matter of a bot's."""
-        known = {e.label: e for e in entries if e.request.target.repo is not None}
+        known: dict[str, Wanted] = {}
+        for entry in entries:
+            if entry.request.target.repo is not None:
+                known.setdefault(entry.label, entry)  # others are of another branch
         adapters: dict[str, tuple[str, ...]] = {}
         refs: dict[str, frozenset[str]] = {}
         for label, entry in known.items():
@@ -48,7 +52,7 @@ class Roll:
             adapters=adapters,
             refs=refs,
             tagged=frozenset(_tagged(known.values())),
-            owners=frozenset(w.watch.owner.casefold() for w in roster.watches),
+            watched=tuple(w.watch for w in roster.watches),
             targets=frozenset(str(e.request.target.repo).casefold() for e in known.values()),
         )
 
@@ -56,10 +60,15 @@ class Roll:
         """Whether it counts that a ref moved there; without one, whether any does."""
         key = repo.casefold()
         if key not in self.adapters:
-            return key.partition("/")[0] in self.owners and ref in {None, _MAIN}
+            return ref in {None, _MAIN} and self._is_watched(repo)
         if ref is None or ref in self.refs[key]:
             return True
         return key in self.tagged and ref.startswith(_TAGS)
+
+    def _is_watched(self, repo: str) -> bool:
+        owner, _, name = repo.partition("/")
+        own = (w for w in self.watched if w.owner.casefold() == owner.casefold())
+        return any(w.takes(name) for w in own)
 
     def outputs(self, repo: str) -> bool:
         """Whether the bot itself writes there."""
@@ -75,8 +84,9 @@ def _ref(revision: str | None) -> str:
 
 
 def _tagged(entries: Iterable[Wanted]) -> Iterable[str]:
-    """Adapters of which tags count: an entry waits for one, or names one as its revision."""
+    """Adapters of which tags count: an entry waits for one, or may name one as its revision."""
     for entry in entries:
         for adapter in entry.request.adapters:
-            if adapter.ref.repo is not None and entry.terms.kind == "tag":
+            by_tag = entry.terms.kind == "tag" or adapter.ref.revision is not None
+            if adapter.ref.repo is not None and by_tag:
                 yield adapter.ref.repo.casefold()

@@ -64,11 +64,16 @@ class Store:
         (place / _LOG).write_text("", encoding="utf-8")
 
     def add_line(self, target: str, line: str) -> None:
-        """Add to a log; what is past a few megabytes isn't kept."""
+        """Add to a log; of one that grows past some megabytes the older half goes."""
         path = self._place(target) / _LOG
-        if not path.exists() or path.stat().st_size < _MOST_LOG_BYTES:
-            with path.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(f"{line}\n")
+        with path.open("a+b") as file:
+            file.write(f"{line}\n".encode(errors="replace"))
+            if (size := file.tell()) > _MOST_LOG_BYTES:
+                file.seek(size - _MOST_LOG_BYTES // 2)
+                file.readline()
+                newer = file.read()
+        if size > _MOST_LOG_BYTES:
+            _write(path, newer)
 
     def log(self, target: str) -> str:
         """The end of the newest log; empty where there is none."""

@@ -33,14 +33,17 @@ def retry(state: Path, target: str) -> None:
     """Have a target that failed tried again, in the next round."""
     place = state / _RETRY
     place.mkdir(parents=True, exist_ok=True)
-    (place / target.replace("/", "--")).write_text(target, encoding="utf-8")
+    name = target.replace("/", "--")
+    half = place / f".{name}"
+    half.write_text(target, encoding="utf-8")
+    half.replace(place / name)
 
 
 def retries(state: Path) -> tuple[str, ...]:
     """The targets that were asked for, once each."""
     place = state / _RETRY
     found: list[str] = []
-    for path in sorted(place.iterdir()) if place.is_dir() else ():
+    for path in sorted(place.glob("[!.]*")):
         found.append(path.read_text(encoding="utf-8"))
         path.unlink()
     return tuple(found)

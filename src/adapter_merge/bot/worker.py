@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -36,6 +37,7 @@ class Worker:
         entry: the entry of a target as it is wanted now; None where nobody asks for it any more.
         paused: whether nothing is to be begun.
         plans: whether an order says what it needs, which costs a plan.
+        rest: seconds after what should never happen.
     """
 
     eyes: Eyes
@@ -46,6 +48,7 @@ class Worker:
     paused: Callable[[], bool]
     plans: bool = False
     tally: Tally = field(default_factory=Tally)
+    rest: float = 30.0
 
     def run(self, stop: threading.Event) -> None:
         """Work until it is told to stop; a merge that runs then is stopped, too, and comes again."""
@@ -55,7 +58,15 @@ class Worker:
                 continue
             item = self.queue.take(_TURN)
             if item is not None:
-                self.turn(item, stop)
+                self._dare(item, stop)
+
+    def _dare(self, item: Item, stop: threading.Event) -> None:
+        try:
+            self.turn(item, stop)
+        except Exception as e:  # a full disk, or a bug: what it was about comes again
+            say("turn failed", level=logging.ERROR, target=item.target, reason=repr(e))
+            self.queue.give_back(item)
+            stop.wait(self.rest)
 
     def turn(self, item: Item, stop: threading.Event) -> None:
         """Do what a target asks for now."""
