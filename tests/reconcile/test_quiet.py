@@ -34,10 +34,12 @@ class Watchman:
     machine: Machine
     memory: Memory = field(default_factory=Memory)
 
-    def __call__(self, later: timedelta = timedelta(hours=1)) -> list[Decision]:
+    def __call__(
+        self, later: timedelta = timedelta(hours=1), *, lists: bool = True
+    ) -> list[Decision]:
         now = datetime.now(UTC) + later
         wanted = roster_of(f"{HEAD}{self.text}".encode()).entries
-        found = decisions(wanted, machine=self.machine, now=now, memory=self.memory)
+        found = decisions(wanted, machine=self.machine, now=now, memory=self.memory, lists=lists)
         assert [d.wanted for d in found] == list(wanted)
         return [d for d in found if isinstance(d, Decision)]
 
@@ -85,15 +87,12 @@ def test_a_list_hides_nothing(shelf: Shelf, what: str) -> None:
 
 
 def test_a_list_that_is_behind_hides_nothing_that_was_told_of(shelf: Shelf) -> None:
-    text = several(shelf)
-    look = Watchman(shelf=shelf, text=text, machine=shelf.machine())
+    look = Watchman(shelf=shelf, text=several(shelf), machine=shelf.machine())
     line = "GET /api/models?author=bot&expand=sha&expand=private"
     behind = Status(status=200, body=ask(shelf.hub.url, line, token=TOKEN).body)
     look()
     shelf.adapter("bot/m0", lora_alpha=4)
     shelf.hub.fail(Fault(on=r"/api/models\?", does=behind, times=9))
     assert look()[0].what == "unchanged"
-    look.text = text.splitlines(keepends=True)[0]
-    assert look()[0].what == "due"
-    look.text = text
+    assert look(lists=False)[0].what == "due"
     assert look()[0].what == "due"

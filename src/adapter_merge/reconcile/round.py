@@ -51,17 +51,23 @@ class Memory:
 
 
 def decisions(
-    entries: Iterable[Wanted], *, machine: Machine, now: datetime, memory: Memory | None = None
+    entries: Iterable[Wanted],
+    *,
+    machine: Machine,
+    now: datetime,
+    memory: Memory | None = None,
+    lists: bool = True,
 ) -> tuple[Decision | Failed, ...]:
     """What becomes of each entry; one that can't be looked at doesn't stop the others.
 
-    Who looks again and again hands in the same `memory` each time: what didn't change costs next to nothing then.
+    Who looks again and again hands in the same `memory` each time: what didn't change costs next to nothing then. Without `lists`
+    all of each entry is looked at: for those of which a push was told, as a Hub's list may be behind.
     """
     wanted, kept = tuple(entries), memory or Memory()
     kept.lighten()
     looker = Looker(machine.around, now=now, known=kept.known)
-    lists = Lists() if memory is None else Lists.read(wanted, machine.around)
-    look = _Round(looker=looker, lists=lists, quiet=kept.quiet, now=now)
+    listed = Lists() if memory is None or not lists else Lists.read(wanted, machine.around)
+    look = _Round(looker=looker, lists=listed, quiet=kept.quiet, now=now)
     return tuple(look.decision(entry) for entry in wanted)
 
 
