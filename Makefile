@@ -15,7 +15,7 @@ TORCHES := $(shell grep -E '^torch(vision)?==' constraints.txt)
 COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/contract/test_processors.py tests/encoders tests/flavours
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-browser test-colpali test-faults test-github-api test-olah fuzz demo bench bench-bot bench-hub bench-install bench-fidelity
+.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-browser test-colpali test-faults test-github-api test-olah fuzz demo demo-bot bench bench-bot bench-hub bench-install bench-fidelity
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
@@ -116,6 +116,9 @@ fuzz: setup ## Ten thousand cases of each kind of stranger's file
 
 demo: setup ## Train an adapter on a small real model, merge it and compare embeddings
 	$(BIN)/adapter-merge demo
+
+demo-bot: setup ## Have the bot on a Hub on loopback merge an adapter that is pushed four times, once
+	$(BIN)/adapter-merge bot demo
 
 bench: setup ## Measure memory and speed; writes benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/bench.py

@@ -5,11 +5,13 @@ A webhook's payload is a hint: it chooses among the entries, and all else is ask
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapter_merge import assemble
+from adapter_merge.bot import discussion
 from adapter_merge.bot.events import Telling
 from adapter_merge.bot.roll import Roll
 from adapter_merge.bot.web.payload import Malformed, Payload, payload_of
@@ -86,10 +88,12 @@ def work(
         entries = _entries(task)
         if isinstance(entries, str):
             return entries
-        return assemble.sync(entries, reporter=telling or reporter, each=told)
+        reports = assemble.sync(entries, reporter=telling or reporter, each=told)
     except AdapterMergeError as e:
         told(Report(status="failed", error=ErrorRecord.of(e)))
         raise
+    discussion.tell(reports, os.environ)
+    return reports
 
 
 def _nobody(_: Report) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 from rich.text import Text
 
+from adapter_merge.cli import demo_bot
 from adapter_merge.cli.job import job as run_job
 from adapter_merge.cli.options import write
 from adapter_merge.cli.show import grid, on_stderr
@@ -298,3 +299,6 @@ def _table(found: Iterable[Exam]) -> object:
         for exam in found
     )
     return grid(rows)
+
+
+app.command(demo_bot.demo, name="demo", sort_key=9)

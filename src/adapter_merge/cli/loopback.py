@@ -7,14 +7,16 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from adapter_merge.errors import HubUnavailable
 
 USER = "demo"
+_PROGRAM = (sys.executable, "-m", "adapter_merge")
 _TOKEN = "hf_demo"  # noqa: S105 - it opens nothing but this Hub
 
 
@@ -25,9 +27,21 @@ class Loopback:
     url: str
     home: Path
 
-    def command(self, *words: str) -> int:
-        """Run `adapter-merge` against it; the result is the exit code."""
-        return self._run([sys.executable, "-m", "adapter_merge", *words]).returncode
+    def command(self, *words: str, more: Mapping[str, str] | None = None) -> int:
+        """Run `adapter-merge` against it, with `more` in its environment; the result is the exit code."""
+        return self._run([*_PROGRAM, *words], more=more).returncode
+
+    def started(
+        self, *words: str, more: Mapping[str, str], log: IO[bytes]
+    ) -> subprocess.Popen[str]:
+        """Start `adapter-merge` against it, with its stdout to be read and its stderr in a file."""
+        return subprocess.Popen(  # noqa: S603 - every word of it is ours
+            [*_PROGRAM, *words],
+            env={**self._environment(), **more},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
 
     def hf(self, *words: str) -> str:
         """Run the Hub's own client; the result is what it said on stdout.
@@ -44,10 +58,18 @@ class Loopback:
         return done.stdout
 
     def _run(
-        self, command: Sequence[str], *, captured: bool = False
+        self,
+        command: Sequence[str],
+        *,
+        captured: bool = False,
+        more: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 - every word of it is ours
-            command, env=self._environment(), text=True, capture_output=captured, check=False
+            command,
+            env={**self._environment(), **(more or {})},
+            text=True,
+            capture_output=captured,
+            check=False,
         )
 
     def _environment(self) -> dict[str, str]:

@@ -86,6 +86,26 @@ class Work:
     log: Annotated[Literal["text", "json"], Parameter(help="How the log on stderr is written.")] = (
         "text"
     )
+    contact: Annotated[
+        str | None,
+        Parameter(help="Who runs the bot, such as an address; its commits and discussions say so."),
+    ] = None
+    discuss: Annotated[
+        bool,
+        Parameter(
+            help="Tell an adapter's people of a merge that fails, in one discussion in its repository."
+        ),
+    ] = False
+
+    def speak(self) -> None:
+        """Have whatever merges for this process say who it is."""
+        from adapter_merge.bot.words import DISCUSS, signature
+        from adapter_merge.hub.client import SIGNATURE
+
+        os.environ[SIGNATURE] = signature(self.contact)
+        os.environ.pop(DISCUSS, None)
+        if self.discuss:
+            os.environ[DISCUSS] = "1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +216,7 @@ def serve(
     secret = secret_of(os.environ)
     read_merges(merges)  # later a wrong one keeps the last good one; at the start there is none
     state = state.expanduser().absolute()
+    work.speak()
     bot = Bot(_config(merges, state, work, machines), made(_where(state, machines)))
     os.environ.pop(SECRET, None)
     install(work.log)

@@ -26,6 +26,7 @@ from adapter_merge.hub.retry import Limits, Patience
 from adapter_merge.hub.translate import Asked, httpx, pause_of, said
 
 LIBRARY = "adapter-merge"
+SIGNATURE = "ADAPTER_MERGE_SIGNATURE"
 _LONGEST_PAUSE = 60  # seconds
 _PLAIN_TAG = re.compile(r'(?:W/)?"?\w[\w.-]{0,200}"?', re.ASCII)
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -42,6 +43,7 @@ class Client:
         token: for reading; None is the client's own order (OIDC, `HF_TOKEN`, `hf auth login`), False none.
         write_token: for publishing; None is the one for reading.
         patience: for what is safe to repeat.
+        signature: what commits and pull requests say of who made them, in one line; empty for nothing.
     """
 
     endpoint: str = field(repr=False)
@@ -50,6 +52,7 @@ class Client:
     token: str | bool | None = field(default=None, repr=False)
     write_token: str | None = field(default=None, repr=False)
     patience: Patience = field(default_factory=Patience)
+    signature: str = ""
 
     @property
     def reader(self) -> HfApi:
@@ -100,8 +103,8 @@ def connect(
 
     The patience's limits hold for all that this process asks of any Hub, until it connects anew.
 
-    That is `HF_ENDPOINT`, `HF_HOME` and `HF_HUB_CACHE`, `HF_HUB_OFFLINE`, `HF_TOKEN` and its like, and
-    `HF_WRITE_TOKEN`.
+    That is `HF_ENDPOINT`, `HF_HOME` and `HF_HUB_CACHE`, `HF_HUB_OFFLINE`, `HF_TOKEN` and its like,
+    `HF_WRITE_TOKEN`, and `ADAPTER_MERGE_SIGNATURE`.
 
     Raises:
         RequestError: the address or the certificates that the environment names can't be used.

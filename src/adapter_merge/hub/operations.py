@@ -107,14 +107,18 @@ def _once(client: Client, publication: Publication, parent: str, ready: Operatio
             publication.repo,
             [*ready.additions, *ready.copies, *ready.deletions],
             commit_message=publication.title,
-            commit_description="\n".join(
-                f"{name}: {value}" for name, value in publication.trailers
-            ),
+            commit_description=_description(client.signature, publication),
             revision=publication.branch,
             create_pr=publication.pull_request,
             parent_commit=parent,
         )
     return Made(commit=made.oid, pull_request=made.pr_num)
+
+
+def _description(signature: str, publication: Publication) -> str:
+    """Who made it, for people, and the trailers."""
+    trailers = "\n".join(f"{name}: {value}" for name, value in publication.trailers)
+    return f"{signature}\n\n{trailers}" if signature else trailers
 
 
 def _is_of_copies(error: Exception) -> bool:
