@@ -218,8 +218,8 @@ def text(answers: list[Answer], took: float, times: dict[int, int], minutes: flo
         "| --- | --- | --- | --- | --- |\n"
         f"| {len(answers):,} | {half:.1f} | {most:.1f} | {worst:.1f} | {wrong} |\n\n"
         f"- 99 of 100 are answered within {most:.1f} ms (aim: {AIM_MS} ms).\n"
-        f"- Of {ADAPTERS} targets {lost} were never merged and {twice} more than once; all stood {minutes:.1f} minutes "
-        "after the last delivery.\n"
+        f"- Of {ADAPTERS} targets {ADAPTERS - lost - twice} were merged once, {twice} more often, {lost} never; all stood "
+        f"{minutes:.1f} minutes after the last delivery.\n"
     )
 
 
