@@ -126,6 +126,7 @@ def connect(
         token=token,
         write_token=write_token or os.environ.get("HF_WRITE_TOKEN") or None,
         patience=patient,
+        signature=" ".join(os.environ.get(SIGNATURE, "").split()),
     )
 
 
