@@ -39,8 +39,8 @@ class Eyes(Protocol):
             HubUnavailable: an owner's repositories can't be listed.
         """
 
-    def decide(self, entries: Iterable[Wanted]) -> tuple[Decided, ...]:
-        """What becomes of each entry now; nothing is written."""
+    def decide(self, entries: Iterable[Wanted], *, told: bool = False) -> tuple[Decided, ...]:
+        """What becomes of each entry now; nothing is written. Of what was `told` of, nothing is taken as known."""
 
     def needs(self, request: Request) -> Needs:
         """What a merge takes; empty where it can't be planned."""
@@ -62,10 +62,10 @@ class Sight:
         """See `Eyes`."""
         return expand(roster, assemble.this_machine().around)
 
-    def decide(self, entries: Iterable[Wanted]) -> tuple[Decided, ...]:
+    def decide(self, entries: Iterable[Wanted], *, told: bool = False) -> tuple[Decided, ...]:
         """See `Eyes`."""
-        machine = assemble.this_machine()
-        return decisions(entries, machine=machine, now=self.clock(), memory=self._memory)
+        machine, memory = assemble.this_machine(), self._memory
+        return decisions(entries, machine=machine, now=self.clock(), memory=memory, lists=not told)
 
     def needs(self, request: Request) -> Needs:
         """See `Eyes`."""
