@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.github.stub import Workflow
 
 _NOW = "2026-01-02T03:04:05Z"
 
@@ -143,4 +146,92 @@ def asset_shape(
         "created_at": _NOW,
         "updated_at": _NOW,
         "uploader": None,
+    }
+
+
+def run_shape(url: str, repo: str, run: Workflow) -> dict[str, Any]:
+    at = f"{url}/repos/{repo}/actions/runs/{run.id}"
+    names = "jobs logs check_suite artifacts cancel rerun previous_attempt workflow"
+    return {
+        "id": run.id,
+        "name": "Merge a push",
+        "node_id": f"WFR_{run.id}",
+        "check_suite_id": run.id,
+        "check_suite_node_id": f"CS_{run.id}",
+        "head_branch": "main",
+        "head_sha": "a" * 40,
+        "path": ".github/workflows/push.yml@main",
+        "run_number": run.id,
+        "run_attempt": 1,
+        "event": "repository_dispatch",
+        "display_title": run.title,
+        "status": run.status,
+        "conclusion": run.conclusion,
+        "workflow_id": 1,
+        "url": at,
+        "html_url": f"https://github.com/{repo}/actions/runs/{run.id}",
+        "pull_requests": [],
+        "created_at": _NOW,
+        "updated_at": _NOW,
+        "run_started_at": _NOW,
+        **{f"{name}_url": f"{at}/{name}" for name in names.split()},
+    }
+
+
+def job_shape(url: str, repo: str, run: Workflow) -> dict[str, Any]:
+    """The one job of a run, which has the run's number."""
+    at = f"{url}/repos/{repo}"
+    steps = [_step_shape(run, number) for number in range(len(run.steps))]
+    return {
+        "id": run.id,
+        "run_id": run.id,
+        "run_url": f"{at}/actions/runs/{run.id}",
+        "node_id": f"CR_{run.id}",
+        "head_sha": "a" * 40,
+        "url": f"{at}/actions/jobs/{run.id}",
+        "html_url": f"https://github.com/{repo}/actions/runs/{run.id}/job/{run.id}",
+        "status": run.status,
+        "conclusion": run.conclusion,
+        "created_at": _NOW,
+        "started_at": _NOW,
+        "completed_at": _NOW if run.conclusion else None,
+        "name": "sync",
+        "steps": steps,
+        "check_run_url": f"{at}/check-runs/{run.id}",
+        "labels": ["ubuntu-latest"],
+        "runner_id": 1,
+        "runner_name": "one",
+        "runner_group_id": 1,
+        "runner_group_name": "all",
+        "workflow_name": "Merge a push",
+        "head_branch": "main",
+    }
+
+
+def _step_shape(run: Workflow, number: int) -> dict[str, Any]:
+    ended = number < run.ended
+    last = number == len(run.steps) - 1
+    status = "completed" if ended else "in_progress" if number == run.ended else "queued"
+    return {
+        "name": run.steps[number],
+        "status": status,
+        "conclusion": (run.conclusion if last else "success") if ended else None,
+        "number": number + 1,
+        "started_at": _NOW,
+        "completed_at": _NOW if ended else None,
+    }
+
+
+def annotation_shape(url: str, repo: str, title: str, message: str) -> dict[str, Any]:
+    return {
+        "path": ".github",
+        "start_line": 1,
+        "end_line": 1,
+        "start_column": None,
+        "end_column": None,
+        "annotation_level": "failure",
+        "title": title,
+        "message": message,
+        "raw_details": None,
+        "blob_href": f"{url}/{repo}/blob/{'a' * 40}/.github",
     }

@@ -16,10 +16,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from adapter_merge.localhub.faults import Cut, Effect, Faults, Lost, Slow, Status
 from tests.github.shapes import (
+    annotation_shape,
     asset_shape,
     check_shape,
     comment_shape,
+    job_shape,
     release_shape,
+    run_shape,
     status_shape,
     user_shape,
 )
@@ -50,8 +53,24 @@ class Call:
 
 
 @dataclass
+class Workflow:
+    """One run of a workflow with one job; errors are titles and messages that the job shows."""
+
+    id: int
+    title: str
+    steps: list[str]
+    status: str = "queued"
+    conclusion: str | None = None
+    ended: int = 0
+    errors: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
 class State:
-    """What stands on GitHub; `url` is where clients reach it, `login` the token's user, or None for an app's."""
+    """What stands on GitHub; `url` is where clients reach it, `login` the token's user, or None for an app's.
+
+    `started` and `cancelled` are told of an event, and of a run that shall end.
+    """
 
     url: str = ""
     login: str | None = None
@@ -62,6 +81,9 @@ class State:
     releases: list[Thing] = field(default_factory=list)
     uploads: dict[int, bytes] = field(default_factory=dict)
     events: list[Thing] = field(default_factory=list)
+    runs: list[Workflow] = field(default_factory=list)
+    started: Callable[[Thing], None] = lambda _: None
+    cancelled: Callable[[Workflow], None] = lambda _: None
     calls: list[tuple[Call, int, Any]] = field(default_factory=list)
     last: int = 0
 
@@ -167,7 +189,38 @@ class State:
 
     def add_event(self, call: Call) -> Any:
         self.events.append(call.json())
+        self.started(call.json())
         return 204, None
+
+    def run(self, number: str) -> Workflow:
+        for run in self.runs:
+            if run.id == int(number):
+                return run
+        raise Problem(404, "Not Found")
+
+    def list_runs(self, call: Call) -> Any:
+        found = [run_shape(self.url, REPO, run) for run in reversed(self.runs)]
+        return 200, {"total_count": len(found), "workflow_runs": self.paged(call, found)}
+
+    def one_run(self, call: Call, number: str) -> Any:
+        return 200, run_shape(self.url, REPO, self.run(number))
+
+    def cancel_run(self, call: Call, number: str) -> Any:
+        run = self.run(number)
+        if run.status == "completed":
+            raise Problem(409, "Cannot cancel a workflow run that is completed.")
+        self.cancelled(run)
+        return 202, {}
+
+    def list_jobs(self, call: Call, number: str) -> Any:
+        run = self.run(number)
+        jobs = [job_shape(self.url, REPO, run)] if run.status != "queued" else []
+        return 200, {"total_count": len(jobs), "jobs": self.paged(call, jobs)}
+
+    def list_annotations(self, call: Call, number: str) -> Any:
+        run = self.run(number)
+        found = [annotation_shape(self.url, REPO, *error) for error in run.errors]
+        return 200, self.paged(call, found)
 
     def paged(self, call: Call, things: list[Thing]) -> list[Thing]:
         size = int(call.query.get("per_page", ["30"])[0])
@@ -214,6 +267,11 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("POST", f"{_R}/releases/{_N}/assets", State.add_asset),
     ("DELETE", f"{_R}/releases/assets/{_N}", State.delete_asset),
     ("POST", f"{_R}/dispatches", State.add_event),
+    ("GET", f"{_R}/actions/runs", State.list_runs),
+    ("GET", f"{_R}/actions/runs/{_N}", State.one_run),
+    ("POST", f"{_R}/actions/runs/{_N}/cancel", State.cancel_run),
+    ("GET", f"{_R}/actions/runs/{_N}/jobs", State.list_jobs),
+    ("GET", f"{_R}/check-runs/{_N}/annotations", State.list_annotations),
 )
 
 

@@ -98,6 +98,10 @@ def _worked(asked: Asked, context: Context, log: Log) -> Done:
         return _failed(e, log)
     if asked.step.command in {"check", "verify", "publish"}:
         follow.finished(done.told.reports[0])
+    if asked.step.command == "sync":  # a run tells of itself; what couldn't be looked at had none
+        for report in done.told.reports:
+            if report.error is not None and not report.seconds:
+                follow.finished(report)
     return done
 
 

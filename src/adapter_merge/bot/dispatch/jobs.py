@@ -13,9 +13,11 @@ from adapter_merge.bot.dispatch.flavors import FLAVORS, chosen, seconds
 from adapter_merge.bot.dispatch.heard import Heard, failed
 from adapter_merge.bot.job import MERGES
 from adapter_merge.bot.order import Ears, Ended, Order
+from adapter_merge.bot.words import passed_on
 from adapter_merge.errors import AdapterMergeError, RequestError
 from adapter_merge.figures import nbytes
 from adapter_merge.hub import jobs as hub
+from adapter_merge.hub.account import account
 from adapter_merge.hub.client import Client, connect
 
 COMMAND = ("adapter-merge", "bot", "job", "--events")
@@ -30,11 +32,13 @@ class Machine:
     Attributes:
         image: where the command is found.
         secrets: tokens that it gets, as secrets.
+        environment: what it gets besides, for everybody to see.
         flavor, timeout, namespace: see `Where`.
     """
 
     image: str
     secrets: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict)
     flavor: str | None = None
     timeout: float | None = None
     namespace: str | None = None
@@ -99,20 +103,22 @@ class Jobs:
             _LABEL: "merge",
             f"{_LABEL}-target": sha256(order.target.encode()).hexdigest()[:32],
         }
-        found = hub.found(self._client, labels, namespace=self._machine.namespace)
+        # The client's own default is whose token the environment has, on whichever Hub that names.
+        payer = self._machine.namespace or account(self._client, write=True).name
+        found = hub.found(self._client, labels, namespace=payer)
         going = next((job for job in found if not job.ended), None)
-        return going or hub.start(self._client, self._wish(order, labels))
+        return going or hub.start(self._client, self._wish(order, labels, payer))
 
-    def _wish(self, order: Order, labels: Mapping[str, str]) -> hub.Order:
+    def _wish(self, order: Order, labels: Mapping[str, str], payer: str) -> hub.Order:
         return hub.Order(
             image=self._machine.image,
             command=self._command,
-            environment={MERGES: order.document},
+            environment={**self._machine.environment, MERGES: order.document},
             secrets=self._machine.secrets,
             flavor=self._machine.flavor or _flavor(order),
             timeout=f"{self._seconds(order)}s",
             labels=labels,
-            namespace=self._machine.namespace,
+            namespace=payer,
         )
 
     def _seconds(self, order: Order) -> int:
@@ -198,6 +204,7 @@ def jobs(where: Where, environ: Mapping[str, str]) -> Jobs:
     machine = Machine(
         image=image,
         secrets=secrets,
+        environment=passed_on(environ),
         flavor=where.flavor,
         timeout=where.timeout,
         namespace=where.namespace,

@@ -136,20 +136,20 @@ class Local:
     def _late(self, end: float) -> str | None:
         if time.monotonic() < end:
             return None
-        return f"it took longer than the {self._limits.seconds:g} s that it may take, and was stopped. Allow more time, or have it done on a faster machine."
+        return f"it took longer than the {self._limits.seconds:g} s that it may take, and was stopped. Allow more with `--time-limit`."
 
     def _heavy(self, leader: Leader) -> str | None:
         most = self._limits.memory_bytes
         if most is None or (held := leader.rss()) <= most:
             return None
-        return f"it held {nbytes(held)} of memory, where {nbytes(most)} are allowed, and was stopped. Allow more, or have it done on a larger machine."
+        return f"it held {nbytes(held)} of memory, where {nbytes(most)} are allowed, and was stopped. Allow more with `--memory`, or have it done elsewhere with `--dispatch jobs`."
 
     def _low(self) -> str | None:
         """Why there is too little room on a disk; None where there is enough."""
         for folder in self._disks:
             free, floor = _free(folder), self._limits.floor_bytes
             if free < floor:
-                return f"only {nbytes(free)} are free where `{folder}` is, and {nbytes(floor)} have to stay free, so it wasn't done. Free some space there."
+                return f"only {nbytes(free)} are free where `{folder}` is, and {nbytes(floor)} have to stay free, so it was not done, or stopped. Free some space there, or allow less with `--keep-free`."
         return None
 
 
