@@ -207,3 +207,11 @@ def read_receipt(root: Path) -> Receipt | None:
         return Receipt.model_validate_json(path.read_bytes())
     except (ValidationError, OSError):
         return None
+
+
+def writes_nothing(module: str) -> bool:
+    """Whether a module of this class in a `modules.json` has no file, so that git keeps no folder of it.
+
+    A Normalize had no settings before sentence-transformers 6.0, where it moved to `base.modules`.
+    """
+    return module.endswith("Normalize") and not module.startswith("sentence_transformers.base.")

@@ -51,6 +51,7 @@ BREAKING = [
     ("F001", delete("model.safetensors")),
     ("F001", delete("tokenizer.json")),
     ("F001", modules(POOLING)),
+    ("F001", modules(("2_Normalize", "sentence_transformers.base.modules.normalize.Normalize"))),
     ("F001", write("modules.json", "not JSON")),
     ("F001", write("modules.json", '["no path"]')),
     ("F001", write("modules.json", "[" * 100_000)),

@@ -8,6 +8,11 @@ from tests.layouts.test_families import POOLED, modules
 from tests.layouts.tiny import WEIGHTS, Files, MakeRepo, MakeSide
 
 DENSE = modules(("", "Transformer"), ("2_Dense", "Dense"))
+NORMALIZE = [
+    *DENSE,
+    {"path": "3_Normalize", "type": "sentence_transformers.base.modules.normalize.Normalize"},
+]
+SPLADE = modules(("", "MLMTransformer"), ("1_Splade", "SpladePooling"))
 DENSE_FILES: Files = {"2_Dense/config.json": {}, "2_Dense/model.safetensors": WEIGHTS}
 
 
@@ -35,6 +40,14 @@ def test_the_folder_of_a_module_is_written_in_one_way(make_repo: MakeRepo) -> No
         ({"modules.json": DENSE, "2_Dense/config.json": {}}, "the Dense layer `2_Dense`"),
         ({"modules.json": DENSE, **DENSE_FILES}, None),
         ({"modules.json": DENSE, "2_Dense/pytorch_model.bin": b"x"}, None),
+        # Since sentence-transformers 6.0 it has a config, and would be loaded without it.
+        ({"modules.json": NORMALIZE, **DENSE_FILES}, "the folder `3_Normalize`"),
+        (
+            {"modules.json": NORMALIZE, **DENSE_FILES, "3_Normalize/README.md": "x"},
+            "the Normalize module `3_Normalize`, which has no `config.json`",
+        ),
+        ({"modules.json": NORMALIZE, **DENSE_FILES, "3_Normalize/config.json": {}}, None),
+        ({"modules.json": SPLADE, "1_Splade/x.json": {}}, "the SpladePooling module `1_Splade`"),
     ],
 )
 def test_a_gap_is_an_error_with_its_name(
@@ -60,6 +73,12 @@ def test_an_adapter_with_a_gap_does_not_fall_back_to_the_base(make_side: MakeSid
     base: Files = {"modules.json": DENSE, **DENSE_FILES}
     with pytest.raises(Corrupt, match=r"`modules\.json` of `0` names the folder `2_Dense`"):
         make_side(base, {"modules.json": DENSE})
+
+
+def test_an_adapter_without_its_normalize_is_refused(make_side: MakeSide) -> None:
+    base: Files = {"modules.json": NORMALIZE, **DENSE_FILES, "3_Normalize/config.json": {}}
+    with pytest.raises(Corrupt, match=r"of `0` names the folder `3_Normalize`, which isn't there"):
+        make_side(base, {"modules.json": NORMALIZE, **DENSE_FILES})
 
 
 def test_a_gap_in_a_base_whose_chain_is_not_used_is_none(make_side: MakeSide) -> None:

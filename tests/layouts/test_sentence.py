@@ -33,6 +33,7 @@ FILES: Files = {
     "1_Pooling/config.json": POOLING,
     "2_Dense/config.json": {**DENSE, **NAMES},
     "2_Dense/model.safetensors": WEIGHTS,
+    "3_Normalize/config.json": NAMES,
 }
 
 
@@ -55,6 +56,14 @@ def test_every_file_gets_its_older_form(make_side: MakeSide) -> None:
     assert found["sentence_bert_config.json"] == {"max_seq_length": 8}
     assert found["2_Dense/config.json"] == DENSE
     assert found["1_Pooling/config.json"] == pooled("mean_tokens")
+
+
+def test_a_normalize_of_tokens_keeps_the_name_that_older_versions_stop_at(
+    make_side: MakeSide,
+) -> None:
+    tokens = {"module_input_name": "token_embeddings", "module_output_name": "token_embeddings"}
+    found = older(make_side, {**FILES, "3_Normalize/config.json": tokens})
+    assert found["modules.json"][3] == NEW[3]
 
 
 def test_the_older_form_stays(make_side: MakeSide) -> None:

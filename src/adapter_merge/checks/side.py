@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from adapter_merge.errors import Corrupt, SourceError
-from adapter_merge.folder import parse_json, read_bytes, read_json
+from adapter_merge.folder import parse_json, read_bytes, read_json, writes_nothing
 
 CONFIG, MODULES, TOKENIZER = "config.json", "modules.json", "tokenizer.json"
 # Small files that say how other programs load the folder.
@@ -24,8 +24,7 @@ class SideLook:
 
     Attributes:
         config: `config.json`; None where it can't be read.
-        modules: folders that `modules.json` names and that must hold files; a Normalize module has
-            none.
+        modules: folders that `modules.json` names and that must hold files.
         module_types: the classes that it names.
         contents: path -> JSON object, of `config.json` and of the small files that other programs read.
         largest_token: the largest id in `tokenizer.json`; None without that file.
@@ -59,7 +58,7 @@ def look_beside(folder: Path, files: Mapping[str, int]) -> SideLook:
     others = {p: attempt(p, partial(read_json, path=p), None) for p in _READ_BY_OTHERS}
     return SideLook(
         config=config,
-        modules=tuple(p for p, kind in entries if p and not kind.endswith("Normalize")),
+        modules=tuple(p for p, kind in entries if p and not writes_nothing(kind)),
         module_types=tuple(kind for _, kind in entries),
         contents={p: c for p, c in {CONFIG: config, **others}.items() if c is not None},
         largest_token=attempt(TOKENIZER, _largest_token, None),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from adapter_merge.errors import Corrupt, Layout
+from adapter_merge.folder import writes_nothing
 from adapter_merge.layouts.repo import Repo
 
 MODULES_FILE = "modules.json"
 # Modules that are the model itself, and those that can't be loaded without weights of their own.
 _MODELS = frozenset({"CLIPModel", "MLMTransformer", "Transformer"})
 _WEIGHTED = frozenset({"CNN", "Dense", "LSTM", "LayerNorm", "SparseAutoEncoder"})
+# What would be loaded without its config all the same, and could do something else than was trained.
+_DEFAULTING = frozenset({"MultiVectorMask", "Normalize", "SpladePooling"})
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -47,18 +50,22 @@ def require_whole(repo: Repo) -> None:
     """
     for folder, kind in module_kinds(repo):
         if folder:
-            _require_module(repo, folder, kind.rsplit(".", 1)[-1])
+            _require_module(repo, folder, kind)
 
 
-def _require_module(repo: Repo, folder: str, name: str) -> None:
+def _require_module(repo: Repo, folder: str, kind: str) -> None:
+    name = kind.rsplit(".", 1)[-1]
     if name in _MODELS:
         raise Layout(
             f"`{MODULES_FILE}` of {repo.label} keeps the model in `{folder}`, and merged weights stand at the top",
             hint="Load it with sentence-transformers and save it again: since 2.0 it writes the model to the top.",
         )
-    # A Normalize module has no settings: nothing is written for it, and git keeps no empty folder.
-    if name != "Normalize" and not any(p.startswith(f"{folder}/") for p in repo.files):
+    if writes_nothing(kind):
+        return
+    if not any(p.startswith(f"{folder}/") for p in repo.files):
         raise _gap(repo, f"the folder `{folder}`, which isn't there")
+    if name in _DEFAULTING and f"{folder}/config.json" not in repo.files:
+        raise _gap(repo, f"the {name} module `{folder}`, which has no `config.json`")
     if name in _WEIGHTED and not any(f"{folder}/{file}" in repo.files for file in _WEIGHTS):
         raise _gap(repo, f"the {name} layer `{folder}`, which has no weights")
 

@@ -69,7 +69,7 @@ _UNSAID_TRANSFORMER = {
     },
     "module_output_name": "token_embeddings",
 }
-_UNSAID_DENSE = {
+_UNSAID = {
     "module_input_name": "sentence_embedding",
     "module_output_name": "sentence_embedding",
 }
@@ -102,8 +102,10 @@ def longest(config: _Config, tokenizer: _Config) -> int | None:
 
 
 def _older_names(repo: Repo) -> Iterator[Assignment]:
-    for index, (_, kind) in enumerate(module_kinds(repo)):
+    for index, (path, kind) in enumerate(module_kinds(repo)):
         name = kind.rsplit(".", 1)[-1]
+        if name == "Normalize" and _without(repo.object(f"{path}/config.json"), _UNSAID) != {}:
+            continue  # an older one would normalise the sentence's vector, whatever its config says
         for home, old, names in _HOMES:
             if kind.startswith(home) and name in names:
                 value = f"{old}.{name}"
@@ -120,7 +122,7 @@ def _older_config(repo: Repo, folder: str, name: str, length: int | None) -> Rew
         case "Transformer" if path in repo.files:
             after = _with_length(_without(before, _UNSAID_TRANSFORMER), length)
         case "Dense" if folder:
-            after = _without(before, _UNSAID_DENSE)
+            after = _without(before, _UNSAID)
         case "Pooling" if folder:
             after = _older_pooling(before)
         case _:
