@@ -12,6 +12,8 @@ import pytest
 
 from adapter_merge.errors import RequestError
 from adapter_merge.hub.client import certificates, connect
+from tests.build import make_case
+from tests.cli.conftest import modules_after
 from tests.hub.stock import TOKEN, Stocked
 
 _SAYS = """
@@ -159,6 +161,11 @@ def test_a_proxy_of_the_environment_is_used(tmp_path: Path) -> None:
         assert any("hub.invalid" in r.path or "org/base" in r.path for r in proxy.requests)
 
 
-def test_a_run_on_folders_never_imports_the_client() -> None:
-    program = "import sys, adapter_merge.cli.main; sys.exit('huggingface_hub' in sys.modules)"
-    subprocess.run([sys.executable, "-c", program], check=True)
+def test_a_run_on_folders_never_imports_the_client(tmp_path: Path) -> None:
+    case = make_case(tmp_path)
+    run = f"run {case.adapter} --base {case.base} --to {case.to} --probe off"
+    for line in (run, run, f"verify {case.to}"):
+        found = modules_after(line, cwd=tmp_path)
+        assert "adapter_merge.pipeline" in found or "adapter_merge.audit" in found
+        assert [m for m in found if m.startswith(("huggingface_hub", "httpx"))] == []
+    assert case.receipt().files
