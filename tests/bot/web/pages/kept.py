@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 
 from adapter_merge.bot.order import Progress
 from adapter_merge.bot.record import Past, Record
+from adapter_merge.bot.standing import Standing
 from adapter_merge.bot.web.pages.view import address
-from adapter_merge.bot.web.port import Standing
 from adapter_merge.report import Report
 from tests.pages.test_page import MERGED as REPORT
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from adapter_merge.bot.standing import Standing
 from adapter_merge.bot.web.pages.listing import Asked, listing
-from adapter_merge.bot.web.port import Standing
 from tests.bot.web.pages.kept import EVERY, MERGED, NOW, ago, well
 
 MANY = tuple(

@@ -13,8 +13,8 @@ from tests.bot.web.pages.kept import NOW
 @pytest.mark.parametrize(
     ("length", "past", "to_come", "lasts"),
     [
-        (timedelta(0), "just now", "just now", "as of now"),
-        (timedelta(seconds=44), "just now", "in a moment", "as of now"),
+        (timedelta(0), "just now", "just now", "just now"),
+        (timedelta(seconds=44), "just now", "in a moment", "just now"),
         (timedelta(seconds=50), "50 seconds ago", "in 50 seconds", "for 50 seconds"),
         (timedelta(seconds=61), "1 minute ago", "in 1 minute", "for 1 minute"),
         (timedelta(minutes=59, seconds=40), "1 hour ago", "in 1 hour", "for 1 hour"),
@@ -29,7 +29,7 @@ def test_words(length: timedelta, past: str, to_come: str, lasts: str) -> None:
 
 
 def test_a_clock_that_was_set_back_makes_no_nonsense() -> None:
-    assert lasting(NOW + timedelta(hours=1), NOW).words == "as of now"
+    assert lasting(NOW + timedelta(hours=1), NOW).words == "just now"
 
 
 def test_the_exact_time_stands_behind_it() -> None:

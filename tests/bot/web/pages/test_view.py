@@ -89,3 +89,13 @@ def test_what_lasts_is_told_from_what_happened() -> None:
     assert view(WAITING, NOW).at.words == "for 4 minutes"
     assert view(MERGED, NOW).at.words == "2 hours ago"
     assert view(FOLDER, NOW).at.words == "for 40 days"
+
+
+def test_a_long_reason_keeps_both_ends_where_there_is_little_room() -> None:
+    reason = f"the shapes of {'`x.weight`, ' * 60}don't fit. Name the base with `--base`."
+    found = view(replace(MERGED, reason=reason), NOW)
+    assert found.reason == reason
+    assert len(found.brief) == 240
+    assert found.brief.startswith("the shapes of x.weight, ")
+    assert found.brief.endswith("don't fit. Name the base with --base.")
+    assert view(MERGED, NOW).brief == MERGED.reason

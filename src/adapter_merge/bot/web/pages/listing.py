@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from adapter_merge.bot.record import Record, State
+from adapter_merge.bot.standing import Standing
 from adapter_merge.bot.web.health import unready
 from adapter_merge.bot.web.pages.times import Moment, moment, span
 from adapter_merge.bot.web.pages.view import LOOKS, Look, View, view
-from adapter_merge.bot.web.port import Standing
 
 _PAGE = 100
 _ORDER: tuple[State, ...] = tuple(LOOKS)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from adapter_merge.bot.record import Record
-from adapter_merge.bot.web.port import Standing
+from adapter_merge.bot.standing import Standing
 
 
 class Shown(Protocol):

@@ -30,7 +30,7 @@ def moment(at: datetime, now: datetime) -> Moment:
 def lasting(since: datetime, now: datetime) -> Moment:
     """`for 3 minutes`: when something began that still is so."""
     apart = now - since
-    return _moment(since, "as of now" if apart < _NEAR else f"for {span(apart)}")
+    return _moment(since, "just now" if apart < _NEAR else f"for {span(apart)}")
 
 
 def span(length: timedelta) -> str:

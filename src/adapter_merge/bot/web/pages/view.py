@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 from adapter_merge.bot.order import Progress
 from adapter_merge.bot.record import Past, Record, State
 from adapter_merge.bot.web.pages.times import Moment, lasting, moment
-from adapter_merge.figures import nbytes
+from adapter_merge.figures import middle, nbytes
 
 _REPO = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
+_BRIEF = 240
 _COMMIT = re.compile(r"@([0-9a-f]{7})[0-9a-f]{33}(?![0-9a-f])")
 
 
@@ -81,6 +82,7 @@ class View:
         key: names it inside of a page.
         address: of its own page.
         link: where people see the result or the run; None where that is no address of the web.
+        brief: the reason where there is little room; what happened stands in front, what to do at the end.
         is_calm: whether nobody needs to look at its log.
         rest: see `Record`.
     """
@@ -92,6 +94,7 @@ class View:
     adapters: tuple[Name, ...]
     base: Name | None
     reason: str
+    brief: str
     notes: tuple[str, ...]
     bar: Bar | None
     runs: bool
@@ -116,6 +119,7 @@ def view(record: Record, now: datetime) -> View:
         adapters=tuple(_name(text) for text in record.adapters),
         base=_name(record.base) if record.base is not None else None,
         reason=record.reason,
+        brief=_brief(record.reason),
         notes=record.notes,
         bar=_bar(record.progress) if runs and record.progress is not None else None,
         runs=runs,
@@ -141,6 +145,11 @@ def _key(target: str) -> str:
 
 def _name(text: str) -> Name:
     return Name(short=_COMMIT.sub(r"@\1", text), whole=text)
+
+
+def _brief(reason: str) -> str:
+    # A literal that is cut has no end; then none is marked.
+    return reason if len(reason) <= _BRIEF else middle(reason.replace("`", ""), _BRIEF)
 
 
 def _bar(progress: Progress) -> Bar:
