@@ -20,8 +20,8 @@ from adapter_merge.bot.look import Eyes, Sight
 from adapter_merge.bot.order import Dispatch
 from adapter_merge.bot.queue import Queue
 from adapter_merge.bot.record import Record
+from adapter_merge.bot.standing import Standing
 from adapter_merge.bot.store import Store
-from adapter_merge.bot.web.port import Standing
 from adapter_merge.bot.worker import Tally, Worker
 from adapter_merge.errors import RequestError
 

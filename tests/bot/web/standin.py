@@ -11,8 +11,8 @@ from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 from adapter_merge.bot.record import Record
+from adapter_merge.bot.standing import Standing
 from adapter_merge.bot.web.app import Beside, app
-from adapter_merge.bot.web.port import Standing
 from adapter_merge.bot.web.server import Hasty, address, listen, server
 
 SECRET = "a secret of thirty-two characters"

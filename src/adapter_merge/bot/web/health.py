@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from adapter_merge.bot.clock import Clock
-from adapter_merge.bot.web.port import Bot, Standing
+from adapter_merge.bot.standing import Standing
+from adapter_merge.bot.web.port import Bot
 from adapter_merge.figures import nbytes
 
 _ROUNDS = 3
