@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from adapter_merge.bot.keeper import Rounds
+from adapter_merge.bot.order import Ended
 from adapter_merge.bot.roll import Roll
 from adapter_merge.errors import RequestError
 from adapter_merge.merges import roster_of
@@ -221,6 +222,38 @@ def test_what_should_never_happen_ends_no_keeper(tmp_path: Path) -> None:
         desk.keeper.wake()
         assert until(lambda: desk.state("one") == "queued")
         assert until(lambda: desk.keeper.rounds.trouble is None)
+
+
+def test_a_wish_is_met_soon(desk_of_one: Desk) -> None:
+    desk = desk_of_one
+    desk.bench.ends = [Ended(outcome="failed", reason="a check failed")]
+    desk.keeper.round()
+    desk.work()
+    asked = ["acme/one-merged"]
+    desk.keeper.retries = lambda: tuple(asked.pop() for _ in asked[:])
+    with running(desk):
+        assert until(lambda: desk.state("one") == "queued")
+    assert (desk.work(), desk.state("one")) == (1, "merged")
+
+
+def test_what_has_its_turn_anyway_is_not_looked_at_all_the_time(desk_of_one: Desk) -> None:
+    desk = desk_of_one
+    desk.keeper.round()
+    desk.ledger.recover(())  # a restart, and somebody who wants another try
+    desk.ledger.revived("acme/one-merged")
+    with running(desk):
+        assert until(lambda: desk.state("one") == "queued")
+        looks = len(desk.eyes.looks)
+        time.sleep(0.7)
+    assert len(desk.eyes.looks) == looks
+
+
+@pytest.fixture
+def desk_of_one(tmp_path: Path) -> Desk:
+    """One adapter that is due."""
+    desk = Desk.laid(tmp_path, "one")
+    desk.eyes.heads = {"acme/one": "1" * 40}
+    return desk
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from adapter_merge.merges import Roster, Wanted
 from adapter_merge.reconcile import Failed
 
 _MOST_HINTS = 10_000
-_SHORTEST = timedelta(milliseconds=200)
+_SHORTEST, _LONGEST = timedelta(milliseconds=200), timedelta(seconds=2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,19 +96,19 @@ class Keeper:
         if self._next is None or self.clock() >= self._next:
             self.round()
         else:
+            self._take_wishes()
             self._take_hints()
-        if not self._hints:
-            self._sleep(stop)
+            if late := self._overdue():
+                self._look(late)
+        if not self._hints and not stop.is_set():
+            self._awake.wait(self._pause())
+            self._awake.clear()
 
-    def _sleep(self, stop: threading.Event) -> None:
-        """Until the next round, the next time that something may be due, a hint, or the end."""
+    def _pause(self) -> float:
+        """Seconds until the next round, or the next time that something may be due; people's wishes are looked for before."""
         known = (r for r in self.ledger.records() if r.target in self.roll.entries)
         ends = min([self._next or self.clock(), *(r.until for r in known if r.until is not None)])
-        left = max(ends - self.clock(), _SHORTEST).total_seconds()
-        if not stop.is_set() and self._awake.wait(left):
-            self._awake.clear()
-        elif self._next is not None and ends < self._next:
-            self._look(self._overdue())
+        return min(max(ends - self.clock(), _SHORTEST), _LONGEST).total_seconds()
 
     def _overdue(self) -> tuple[Wanted, ...]:
         """Entries whose time to be looked at again has come."""
@@ -120,13 +120,16 @@ class Keeper:
         """Look at everything once."""
         with self._lock:
             self._hints.clear()
-        for target in self.retries():
-            self.queue.revive(target)
-            self.ledger.revived(target)
+        self._take_wishes()
         is_read = self._read()
         if self._look(self.roll.entries.values()) and is_read:
             self.rounds = Rounds(looked=self.clock())
         self._next = self.clock() + self.every
+
+    def _take_wishes(self) -> None:
+        for target in self.retries():
+            self.queue.revive(target)
+            self.ledger.revived(target)
 
     def _read(self) -> bool:
         """Have the file's entries be the ones that count; the last ones do, where it or the Hub can't be read."""
@@ -189,5 +192,5 @@ class Keeper:
             self.ledger.noted(decision)
         elif self.ledger.may_try(decision.wanted.label, digest(decision)):
             self.queue.revive(decision.wanted.label)
-            if self.queue.put(decision.wanted.label):
-                self.ledger.queued(decision)
+            self.queue.put(decision.wanted.label)
+            self.ledger.queued(decision)
