@@ -41,6 +41,13 @@ def test_a_merge(desk: Desk) -> None:
     assert (desk.work(), desk.state("one"), len(desk.bench.orders)) == (0, "merged", 1)
 
 
+def test_a_report_may_be_anything(desk: Desk) -> None:
+    for report in ({"seconds": ["x"]}, {"seconds": {"merge": "x", "total": 2}}, {}):
+        desk.worker.tally.count(Ended(outcome="failed", report=report))
+    assert desk.worker.tally.seconds == {"total": 2}
+    assert desk.worker.tally.ended == {"failed": 3}
+
+
 def test_a_push_during_a_merge_is_merged_after_it(desk: Desk) -> None:
     def slow(order: Order, ears: Ears) -> Ended:
         desk.eyes.heads["acme/one"] = "2" * 40

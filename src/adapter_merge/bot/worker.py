@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,11 +23,33 @@ _TURN = 0.5  # seconds that a worker waits for work before it looks whether it s
 
 @dataclass(kw_only=True)
 class Tally:
-    """What was done since the start: merges by what became of them, and their seconds by stage."""
+    """What was done since the start: merges by what became of them, and their seconds by stage. All workers share it."""
 
     ended: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     running: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """Count the block as a merge that goes on."""
+        with self._lock:
+            self.running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.running -= 1
+
+    def count(self, ended: Ended) -> None:
+        """Count what became of one; its report may be anything."""
+        found = (ended.report or {}).get("seconds")
+        seconds: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+        with self._lock:
+            self.ended[ended.outcome] += 1
+            for stage, spent in seconds.items():
+                if isinstance(spent, int | float):
+                    self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
 
 @dataclass(kw_only=True)
@@ -89,15 +112,14 @@ class Worker:
     def _merge(self, item: Item, decision: Decision, stop: threading.Event) -> None:
         wanted = decision.wanted
         self.ledger.started(decision)
-        self.tally.running += 1
         try:
-            ended = self.dispatch.carry_out(self._order(decision), self._ears(wanted.label, stop))
+            with self.tally.run():
+                order, ears = self._order(decision), self._ears(wanted.label, stop)
+                ended = self.dispatch.carry_out(order, ears)
         except Exception as e:  # a bug of a dispatch is this merge's failure, not the bot's end
-            say("bug", target=wanted.label, reason=repr(e))
+            say("bug", level=logging.ERROR, target=wanted.label, reason=repr(e))
             ended = Ended(outcome="failed", reason=f"this is a bug in adapter-merge: {e}")
-        finally:
-            self.tally.running -= 1
-        self._count(ended)
+        self.tally.count(ended)
         if ended.outcome == "stopped":
             reason = "it was stopped, and comes again"
             self.ledger.postponed(wanted, ended, "queued", reason)
@@ -144,13 +166,6 @@ class Worker:
             url=lambda url: self.ledger.told(target, url=url),
             stop=stop,
         )
-
-    def _count(self, ended: Ended) -> None:
-        self.tally.ended[ended.outcome] += 1
-        seconds: Mapping[str, Any] = (ended.report or {}).get("seconds") or {}
-        for stage, spent in seconds.items():
-            if isinstance(spent, int | float):
-                self.tally.seconds[stage] = self.tally.seconds.get(stage, 0.0) + spent
 
 
 def _judged(ended: Ended, now: Decision | Failed) -> Ended:
