@@ -87,6 +87,10 @@ def test_the_next_page_is_asked_of_the_same_hub(plain: Stocked) -> None:
         ({"id": "ORG/a", "private": False}, Model(repo="ORG/a")),
         ({"id": "org/a", "private": False, "sha": "main"}, Model(repo="org/a")),
         ({"id": "org/a", "private": False, "siblings": [{}]}, Model(repo="org/a")),
+        (
+            {"id": "org/a", "private": False, "siblings": [{"rfilename": "x\n::error::/y"}]},
+            Model(repo="org/a"),
+        ),
         ({"id": "org/a", "private": False, "siblings": []}, Model(repo="org/a", files=())),
         ({"id": "org/a", "private": False, "lastModified": "now"}, Model(repo="org/a")),
     ],

@@ -62,6 +62,7 @@ HEAD = "watch:\n- owner: org\n  "
         ("watch:\n- owner: a b", "m.yaml:2: watch 1 (`a b`): `owner`: `a b` is not the name of"),
         ("watch:\n- owner: a/b", "`owner`: `a/b` is not the name of a user"),
         (f"{HEAD}dtype: bf16", "m.yaml:2: watch 1 (`org`): `to`: it has to be there"),
+        (f"{HEAD}to: 'Org/{{name}}'", "`to`: each target would be the adapter itself"),
         (f"{HEAD}to: o/x", "m.yaml:3: watch 1 (`org`): `to`: it has to be there and to hold"),
         (f"{HEAD}to: 'o/{{name}}{{x}}'", "`to`: `o/{name}{x}` may hold `{owner}` and `{name}`"),
         (f"{HEAD}to: './{{name}}'\n  private: true", "m.yaml:2: watch 1 (`org`): `private` is for"),

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from adapter_merge.errors import Corrupt
 from adapter_merge.hub.client import Client
+from adapter_merge.hub.names import require_plain
 from adapter_merge.hub.paging import paged
 from adapter_merge.hub.translate import offline
 from adapter_merge.remote import Model
@@ -55,7 +56,7 @@ def _model(entry: Mapping[str, Any]) -> Model:
         # A list that doesn't say so may hide something.
         private=entry.get("private") is not False,
         changed=_moment(entry.get("lastModified")),
-        files=_files(entry.get("siblings")),
+        files=_files(entry.get("siblings"), str(entry["id"])),
     )
 
 
@@ -67,9 +68,14 @@ def _moment(text: object) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
-def _files(siblings: object) -> tuple[str, ...] | None:
-    """The paths; None where one of them is no path, as then the whole says nothing."""
+def _files(siblings: object, repo: str) -> tuple[str, ...] | None:
+    """The paths; None where one of them is no path that could be said to people: who opens it is told why."""
     if not isinstance(siblings, list):
         return None
-    paths = [s.get("rfilename") if isinstance(s, dict) else None for s in siblings]
-    return tuple(p for p in paths if isinstance(p, str)) if all(paths) else None
+    said = [s.get("rfilename") if isinstance(s, dict) else None for s in siblings]
+    paths = tuple(path for path in said if isinstance(path, str))
+    try:
+        require_plain(paths, repo=repo)
+    except Corrupt:
+        return None
+    return paths if len(paths) == len(said) else None

@@ -84,7 +84,10 @@ def _watched(file: Merges, index: int, document: Document, name: str) -> Watched
         if "{name}" not in (watch.to or file.defaults.to or ""):
             message = "it has to be there and to hold `{name}`, as in `{owner}/{name}-merged`"
             raise Untargeted(message)
-        found.wanted(f"{watch.owner}/name", number=1)
+        tried = found.wanted(adapter := f"{watch.owner}/name", number=1)
+        if str(tried.request.target.repo).casefold() == adapter.casefold():
+            message = "each target would be the adapter itself"
+            raise Untargeted(message)
     return found
 
 

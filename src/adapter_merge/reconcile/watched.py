@@ -24,7 +24,7 @@ def expand(roster: Roster, around: Surroundings) -> tuple[Wanted, ...]:
     has its reason in `skip`.
 
     Raises:
-        HubUnavailable: an owner's repositories can't be listed.
+        AdapterMergeError: an owner's repositories can't be listed.
     """
     if not roster.watches:
         return roster.entries
