@@ -32,6 +32,15 @@ def test_why_it_is_not_ready(facts: dict[str, Any], reasons: list[str]) -> None:
     assert all(part in said for part, said in zip(reasons, found, strict=True))
 
 
+def test_names_are_kept_from_strangers() -> None:
+    """Who shows no pages tells no repository's name here either, and this bot shows none."""
+    bot = Still(how=replace(WELL, trouble="the Hub doesn't answer about `acme/secret`"))
+    with served(bot) as url:
+        status, body = asked(url, "/readyz")
+    assert status == 503
+    assert json.loads(body)["reasons"] == ["the last round failed; the log says why"]
+
+
 def test_what_is_answered() -> None:
     bot = Still()
     with served(bot) as url:

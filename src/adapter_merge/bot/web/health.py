@@ -15,12 +15,16 @@ from adapter_merge.figures import nbytes
 _ROUNDS = 3
 
 
-def unready(standing: Standing, now: datetime) -> tuple[str, ...]:
-    """Why merges don't follow their adapters for now; nothing where they do."""
+def unready(standing: Standing, now: datetime, *, names: bool = True) -> tuple[str, ...]:
+    """Why merges don't follow their adapters for now; nothing where they do.
+
+    Without `names` nothing is said that may hold a repository's, for whoever may not see those.
+    """
+    trouble = f": {standing.trouble}" if names else "; the log says why"
     said = [
         (bool(standing.gone), _gone(standing)),
         (standing.paused, "it is paused; `adapter-merge bot resume` ends that"),
-        (standing.trouble is not None, f"the last round failed: {standing.trouble}"),
+        (standing.trouble is not None, f"the last round failed{trouble}"),
         (_late(standing, now), _age(standing, now)),
         (_full(standing), _room(standing)),
     ]
@@ -52,18 +56,18 @@ def _room(standing: Standing) -> str:
     return f"{free} are free on its disk, of at least {floor}"
 
 
-def health(bot: Bot, clock: Clock) -> APIRouter:
-    """`/healthz` and `/readyz`: 200, or 503 with reasons."""
+def health(bot: Bot, clock: Clock, *, names: bool) -> APIRouter:
+    """`/healthz` and `/readyz`: 200, or 503 with reasons; `names` as in `unready`."""
     router = APIRouter()
 
     @router.get("/healthz")
     async def healthz() -> JSONResponse:
-        gone = bot.standing().gone
-        return _answer((_gone(bot.standing()),) if gone else ())
+        standing = bot.standing()
+        return _answer((_gone(standing),) if standing.gone else ())
 
     @router.get("/readyz")
     async def readyz() -> JSONResponse:
-        return _answer(unready(bot.standing(), clock()))
+        return _answer(unready(bot.standing(), clock(), names=names))
 
     return router
 
