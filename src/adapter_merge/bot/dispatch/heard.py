@@ -91,15 +91,21 @@ class Heard:
                 again=code == HubUnavailable.exit_code,
                 url=url,
             )
-        outcome = _OUTCOMES.get(str(report.get("status")), "failed")
+        status = str(report.get("status"))
+        outcome = _OUTCOMES.get(status, "failed")
         if outcome != "failed":
             reason = self._masked(str(report.get("reason") or ""))
             return Ended(outcome=outcome, reason=reason, code=code, url=url, report=report)
         found = report.get("error")
         error: Mapping[str, Any] = found if isinstance(found, dict) else {}
+        words = (
+            f"{error.get('message', '')}. {error.get('hint', '')}"
+            if error
+            else f"it ended as `{status}`"
+        )
         return Ended(
             outcome="stopped" if error.get("code") == Interrupted.exit_code else "failed",
-            reason=self._masked(f"{error.get('message', '')}. {error.get('hint', '')}"),
+            reason=self._masked(words),
             code=code,
             again=error.get("code") == HubUnavailable.exit_code,
             url=url,
