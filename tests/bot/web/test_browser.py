@@ -237,11 +237,12 @@ def _further(done: int) -> Record:
 
 
 def test_progress_moves_in_a_page_that_stays(visit: Visit) -> None:
+    visit.now(logs={RUNNING.target: LOG * 3})
     page = visit.to(address(RUNNING.target)).page
     page.evaluate("window.stays = document.querySelector('progress')")
     page.locator("#to-log").focus()
     page.evaluate("document.getElementById('lines').scrollTop = 0")
-    visit.now(_further(12_000_000_000), logs={RUNNING.target: f"{LOG}one more\n"})
+    visit.now(_further(12_000_000_000), logs={RUNNING.target: f"{LOG * 3}one more\n"})
     page.get_by_text("merge: 73 %, 12.0 GB of 16.4 GB").wait_for(timeout=6000)
     assert page.evaluate("stays.isConnected && stays.value") == 0.732
     assert page.evaluate("document.activeElement.id") == "to-log"
@@ -253,8 +254,9 @@ def test_progress_moves_in_a_page_that_stays(visit: Visit) -> None:
 
 
 def test_the_end_of_a_log_stays_in_sight(visit: Visit) -> None:
+    visit.now(logs={RUNNING.target: LOG * 3})
     page = visit.to(address(RUNNING.target)).page
-    visit.now(logs={RUNNING.target: f"{LOG}{LOG}the last one\n"})
+    visit.now(logs={RUNNING.target: f"{LOG * 3}the last one\n"})
     page.get_by_text("the last one").wait_for(timeout=6000)
     left = "(e => e.scrollHeight - e.scrollTop - e.clientHeight)(document.getElementById('lines'))"
     assert page.evaluate(left) < 2
