@@ -12,7 +12,7 @@ import pytest
 
 from adapter_merge import assemble
 from adapter_merge.errors import DiskFull, MergeError
-from adapter_merge.work import _swap, keep_aside, put_in_place, recover, work_folder
+from adapter_merge.work import _swap, keep_aside, put_in_place, recover, sweep, work_folder
 from tests.build import contents, debris, make_case
 
 
@@ -146,3 +146,15 @@ def test_a_failed_folder_can_be_kept(target: Path) -> None:
     assert contents(kept) == {"file": b""}
     recover(target)
     assert kept.is_dir()
+
+
+def test_a_sweep_takes_what_no_run_holds_and_nothing_else(tmp_path: Path) -> None:
+    stays = ("one", ".one.old-01234567", ".one.adapter-merge-0123", "two.failed-01234567")
+    for name in (*stays, ".one.adapter-merge-01234567", ".two.adapter-merge-89abcdef"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".file.adapter-merge-01234567").touch()
+    with work_folder(tmp_path / "held", size=0) as held:
+        sweep(tmp_path)
+        left = {p.name for p in tmp_path.iterdir()}
+    assert left == {*stays, ".file.adapter-merge-01234567", held.path.name}
+    sweep(tmp_path / "none")

@@ -158,3 +158,16 @@ def test_people_of_an_adapter_hear_that_it_fails_when_that_is_asked_for(
 
     assert threads(hub, BROKEN) == ["open"]
     assert threads(hub, ADAPTER) == []
+
+
+def test_what_could_not_be_looked_at_is_shown_on_the_runs_page(
+    tmp_path: Path, hub: LocalHub
+) -> None:
+    entries = f"merges:\n- {{adapter: bot/none, to: bot/one}}\n- {{adapter: {BROKEN}, to: bot/two, when: push, publish: none, probe: off}}\n"
+
+    ended = sync(tmp_path, hub, entries=entries)
+
+    assert ended.code == 10
+    shown = [line for line in ended.log.splitlines() if line.startswith("::error ")]
+    titles = sorted(line.partition("title=")[2].partition("::")[0] for line in shown)
+    assert titles == ["NotFound%2C exit code 3", "ShapeMismatch%2C exit code 5"], ended.log
