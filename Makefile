@@ -15,7 +15,7 @@ TORCHES := $(shell grep -E '^torch(vision)?==' constraints.txt)
 COLPALI_TESTS := tests/colpali tests/contract/test_eras.py tests/contract/test_bundled.py tests/contract/test_processors.py tests/encoders tests/flavours
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-browser test-colpali test-faults test-github-api test-olah fuzz demo demo-bot bench bench-bot bench-hub bench-install bench-fidelity
+.PHONY: help setup fmt lint type layers lock docs docs-converters check test test-bot test-browser test-colpali test-faults test-github-api test-olah fuzz demo demo-bot bench bench-bot bench-hub bench-install bench-fidelity
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17
@@ -71,6 +71,9 @@ check: lint type layers ## Everything that CI checks, but the tests
 
 test: setup ## Run the tests on two processes
 	$(BIN)/python -m pytest -n 2
+
+test-bot: setup ## Have the whole bot work for minutes: all places where merges are done, a thousand deliveries, fifty kills
+	$(BIN)/python -m pytest -n 2 -m bot tests/bot
 
 test-browser: setup ## Drive the bot's pages in a real browser: chromium, Chrome, or what ADAPTER_MERGE_BROWSER names
 	$(BIN)/python -m pip install --quiet -c constraints.txt --group browser

@@ -40,7 +40,7 @@ CORPUS = os.environ.get("ADAPTER_MERGE_CORPUS")
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what this machine lacks something for; what takes many minutes, or a browser, runs only where it is asked for."""
-    for marker in {"faults", "browser"} - set(config.getoption("markexpr").split()):
+    for marker in {"bot", "browser", "faults"} - set(config.getoption("markexpr").split()):
         asked_for = [item for item in items if item.get_closest_marker(marker)]
         config.hook.pytest_deselected(items=asked_for)
         items[:] = [item for item in items if item not in asked_for]

@@ -16,7 +16,7 @@ from adapter_merge.bot.events import Telling
 from adapter_merge.bot.roll import Roll
 from adapter_merge.bot.web.payload import Malformed, Payload, payload_of
 from adapter_merge.bot.web.webhook import Ignored, judged
-from adapter_merge.errors import AdapterMergeError, RequestError
+from adapter_merge.errors import AdapterMergeError, Conflict, RequestError
 from adapter_merge.merges import Wanted, roster_of
 from adapter_merge.ports import Reporter
 from adapter_merge.report import ErrorRecord, Report
@@ -88,12 +88,31 @@ def work(
         entries = _entries(task)
         if isinstance(entries, str):
             return entries
-        reports = assemble.sync(entries, reporter=telling or reporter, each=told)
+        reports = _synced(entries, telling or reporter, told)
     except AdapterMergeError as e:
         told(Report(status="failed", error=ErrorRecord.of(e)))
         raise
     discussion.tell(reports, os.environ)
     return reports
+
+
+def _synced(
+    entries: tuple[Wanted, ...], reporter: Reporter, told: Callable[[Report], None]
+) -> tuple[Report, ...]:
+    """Merge what is due; a target that somebody else changed meanwhile is looked at once more.
+
+    Pushes that come together start Jobs that do the same: the slower one finds then that all is done.
+    """
+    reports = assemble.sync(entries, reporter=reporter, each=told)
+    late = [e for e, report in zip(entries, reports, strict=True) if _is_late(report)]
+    if not late:
+        return reports
+    again = iter(assemble.sync(late, reporter=reporter, each=told))
+    return tuple(next(again) if _is_late(report) else report for report in reports)
+
+
+def _is_late(report: Report) -> bool:
+    return report.error is not None and report.error.type == Conflict.__name__
 
 
 def _nobody(_: Report) -> None:
