@@ -87,10 +87,10 @@ def start(client: Client, order: Order) -> Job:
     return _job(made)
 
 
-def found(
-    client: Client, labels: Mapping[str, str], *, namespace: str | None = None
-) -> tuple[Job, ...]:
-    """The Jobs with these labels, newest first.
+def found(client: Client, labels: Mapping[str, str], *, namespace: str) -> tuple[Job, ...]:
+    """The Jobs of a namespace with these labels, newest first.
+
+    The client's own default for that would be whose token the environment has, on whichever Hub that names.
 
     Raises:
         HubUnavailable: the Hub doesn't answer.

@@ -129,7 +129,7 @@ def _github(patient: Patient) -> Exam:
     if not token or not patient.github:
         raise RequestError(
             "`--dispatch github` needs `GITHUB_TOKEN` and the workflow's repository",
-            hint="Set `GITHUB_TOKEN` to one with `contents: write` and `actions: read`, and give `--github owner/name`.",
+            hint="Set `GITHUB_TOKEN` to one with `contents: write`, `actions: write` and `checks: read`, and give `--github owner/name`.",
         )
     api = patient.environ.get("GITHUB_API_URL") or "https://api.github.com"
     edge = to_github(patient.github, api=api, token=token)
@@ -145,6 +145,9 @@ TOKENS = (
     ("read adapters and bases", "`HF_TOKEN`, or `hf auth login`: read; none for public ones"),
     ("publish", "`HF_WRITE_TOKEN`, else the same: write to the targets' owner"),
     ("make webhooks and Jobs", "the one that publishes: of the user who owns them"),
-    ("start a workflow", "`GITHUB_TOKEN`: `contents: write` and `actions: read` there"),
+    (
+        "start a workflow",
+        "`GITHUB_TOKEN`: `contents: write`, `actions: write` and `checks: read` there",
+    ),
     ("be told of pushes", f"`{SECRET}`: no token, a word that the Hub and the bot share"),
 )
