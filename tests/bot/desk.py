@@ -57,6 +57,7 @@ class Eyes:
         found: what watches find; `unlisted` is why they don't.
         bug: what should never happen.
         why, waits: the reasons of what is due, and of what isn't finished.
+        same: whether what is due is only words.
     """
 
     file: Roster
@@ -67,6 +68,7 @@ class Eyes:
     wrong: AdapterMergeError | None = None
     why: str = "it is due"
     waits: str = "it has to stand still"
+    same: bool = False
     found: tuple[Wanted, ...] = ()
     unlisted: AdapterMergeError | None = None
     bug: Exception | None = None
@@ -109,7 +111,7 @@ class Eyes:
             return Decision(
                 what="unchanged", wanted=wanted, request=request, reason="made from the same"
             )
-        return Decision(what="due", wanted=wanted, request=request, reason=self.why)
+        return Decision(what="due", wanted=wanted, request=request, reason=self.why, same=self.same)
 
     def needs(self, request: Request) -> Needs:
         return Needs(memory_bytes=7)

@@ -129,6 +129,15 @@ def test_a_run_that_says_merged_and_did_not_is_a_failure(desk: Desk) -> None:
     assert desk.work() == 0
 
 
+def test_a_run_elsewhere_that_had_only_new_words_to_send_is_none(desk: Desk) -> None:
+    desk.eyes.same = True
+    desk.bench.ends = [Ended(outcome="merged")]  # GitHub says no more of a run that went well
+    desk.work()
+    assert desk.state("one") == "unchanged"
+    desk.keeper.round()
+    assert (desk.work(), desk.state("one"), len(desk.bench.orders)) == (0, "unchanged", 1)
+
+
 def test_a_run_that_failed_and_did_it_is_none(desk: Desk) -> None:
     def lost_answer(order: Order, ears: Ears) -> Ended:
         desk.bench.merge(order, ears)

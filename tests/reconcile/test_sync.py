@@ -114,6 +114,9 @@ def test_the_newest_tag_is_merged_whatever_came_after_it(shelf: Shelf) -> None:
 def test_new_words_of_an_adapter_refresh_the_card_alone(shelf: Shelf) -> None:
     shelf.sync(ONE)
     shelf.write("bot/one", "README.md", b"---\nlanguage: de\n---\n# One\n")
+    (decision,) = shelf.decisions(ONE)
+    assert isinstance(decision, Decision)
+    assert (decision.what, decision.same) == ("due", True)
     report = shelf.sync(ONE)["bot/one-merged"]
     assert report.status == "unchanged"
     assert report.reason.endswith("with the same contents")
@@ -131,6 +134,9 @@ def test_a_base_that_moved_is_told_and_followed_on_request(shelf: Shelf) -> None
     assert f"has changed since {old[:7]}, and is {new[:7]} now" in report.notes[0]
     # A new adapter is merged with the base that it had.
     shelf.adapter("bot/one", lora_alpha=4)
+    (decision,) = shelf.decisions(ONE)
+    assert isinstance(decision, Decision)
+    assert (decision.what, decision.same) == ("due", False)
     report = shelf.sync(ONE)["bot/one-merged"]
     assert (report.status, len(report.notes)) == ("merged", 1)
     assert shelf.receipt("bot/one-merged")["base"]["commit"] == old

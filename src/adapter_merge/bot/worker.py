@@ -143,7 +143,7 @@ class Worker:
             return
         # What the next round will find due, so that it isn't tried for nothing.
         tried = digest(decision if isinstance(now, Failed) or newer else now)
-        if isinstance(now, Decision) and ended.outcome == "unchanged":
+        if isinstance(now, Decision) and _found_same(ended, now):
             self.ledger.same(now, ended, tried)
             self.queue.done(item)
             return
@@ -166,6 +166,11 @@ class Worker:
             url=lambda url: self.ledger.told(target, url=url),
             stop=stop,
         )
+
+
+def _found_same(ended: Ended, now: Decision) -> bool:
+    """Whether a run found that it had nothing to do; of one elsewhere no more may be known than that it went well."""
+    return ended.outcome == "unchanged" or (ended.outcome == "merged" and now.same)
 
 
 def _judged(ended: Ended, now: Decision | Failed) -> Ended:

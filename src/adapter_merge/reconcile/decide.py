@@ -44,6 +44,7 @@ class Decision:
         notes: what else is to be known.
         until: when a `skipped` one may be due if nothing else happens; None where something has to.
         published: what stands on a Hub, where it is `unchanged`.
+        same: of what is `due`: whether what stands was made of the same contents, so that at most its card is new.
     """
 
     what: Literal["due", "skipped", "unchanged"]
@@ -53,6 +54,7 @@ class Decision:
     notes: tuple[str, ...] = ()
     until: datetime | None = None
     published: Published | None = None
+    same: bool = False
 
 
 def waiting(wanted: Wanted, waits: Waits) -> Decision:
@@ -93,7 +95,13 @@ def decided(
         return decision(what="skipped", reason=proposed.closed)
     if request.publish != wanted.request.publish:
         decision = partial(decision, notes=(*notes, NOTE))
-    return decision(what="due", reason=why)
+    return decision(what="due", reason=why, same=_says_same(request, adapters, standing))
+
+
+def _says_same(request: Request, adapters: tuple[Found, ...], standing: Standing) -> bool:
+    """Whether a listing is enough to know that the contents are the same; a folder's would have to be read."""
+    listed = all(found.ref.repo is not None for found in adapters)
+    return listed and standing.whole and _is_same(standing.receipt, request, adapters)
 
 
 def _request(
