@@ -113,7 +113,7 @@ class Town:
         self.ran("bot", "install", str(self.file), *(words or ("--url", f"{self.url}/webhook")))
 
     def begin(self, *words: str) -> Bot:
-        """Start the bot; whoever does so ends it."""
+        """Start the bot, and don't wait for it; whoever does so ends it."""
         options = ("--state", str(self.state), "--port", str(self.port), "--every", "1h")
         audit = ("--audit", str(self.root / "audit.jsonl"))
         log = (self.root / "bot.log").open("a")
@@ -125,18 +125,14 @@ class Town:
                 stderr=log,
                 text=True,
             )
-        bot = Bot(town=self, process=process)
-        assert process.stdout is not None
-        if not process.stdout.readline().startswith("ready "):
-            bot.kill()
-            raise AssertionError((self.root / "bot.log").read_text())
-        return bot
+        return Bot(town=self, process=process)
 
     @contextmanager
     def bot(self, *words: str) -> Iterator[Bot]:
         """The bot, which has looked at everything once; at the end it is told to stop, and does so."""
         bot = self.begin(*words)
         try:
+            bot.wait()
             until(lambda: bot.asked("/readyz")[0] == 200, bot.told)
             yield bot
             assert bot.stop() == 0, bot.told()
@@ -150,6 +146,11 @@ class Bot:
 
     town: Town
     process: subprocess.Popen[str]
+
+    def wait(self) -> None:
+        """Until it answers."""
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline().startswith("ready "), self.told()
 
     def asked(self, path: str) -> tuple[int, bytes]:
         return asked(self.town.url, path)

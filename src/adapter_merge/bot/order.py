@@ -59,7 +59,8 @@ class Ended:
         outcome: as far as the dispatch knows; the target itself is read again afterwards.
         reason: why, in a sentence; of a failure what happened and what to do.
         code: the exit code of the program, where one ran.
-        again: whether the same order may succeed later: a Hub that doesn't answer, and nothing else.
+        again: whether the same order may succeed later: a Hub that didn't answer, or a process that somebody
+            killed, which says nothing of the merge; and nothing else.
         url: where people see the run; None where it ran here.
         report: the run's report as JSON; None where it isn't known.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -88,7 +89,7 @@ class Heard:
                 outcome="failed",
                 reason=self._silence(code, silent),
                 code=code,
-                again=code == HubUnavailable.exit_code,
+                again=code in {HubUnavailable.exit_code, -signal.SIGKILL},
                 url=url,
             )
         status = str(report.get("status"))
