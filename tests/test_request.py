@@ -60,6 +60,13 @@ def test_what_is_no_model_on_the_hub_is_refused(text: str, kind: str) -> None:
     assert RepoRef.model_validate(f"./{bare}").repo is None
 
 
+@pytest.mark.parametrize("text", ["org/name@{}", "org/{}", "org/name/{}", "./{}", "{}"])
+def test_what_no_file_system_could_hold_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="a part of more than 255 bytes"):
+        RepoRef.model_validate(text.format("a" * 256))
+    RepoRef.model_validate(text.format("a" * 200))
+
+
 def test_a_path_that_is_no_text_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"`./a.udcff` is not UTF-8"):
         RepoRef.model_validate("./a\udcff")

@@ -25,6 +25,7 @@ _HUB_REF = re.compile(
     r"(?:@(?P<revision>refs/(?:pr|convert)/[^/\s@]+|[^/\s@]+))?"
     r"(?:/(?P<subfolder>[^\s@]+))?"
 )
+_LONGEST_PART = 255  # bytes of a name, of file systems
 # The Hub keeps these words from its owners' names.
 _OTHER_KINDS = {"datasets": "a data set on the Hub", "spaces": "a Space on the Hub"}
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]i?B)", re.IGNORECASE)
@@ -80,6 +81,10 @@ def _read_ref(text: str) -> dict[str, Any]:
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         # What Python makes of bytes that are no UTF-8; no receipt and no report could spell it.
         message = f"`{text.encode(errors='backslashreplace').decode()}` is not UTF-8"
+        raise ValueError(message)
+    if any(len(part.encode()) > _LONGEST_PART for part in text.split("/")):
+        # Nothing has such a name, and to ask a file system for it is an error of its own.
+        message = f"`{text[:80]}…` has a part of more than {_LONGEST_PART} bytes"
         raise ValueError(message)
     if text.startswith((".", "/", "~")):
         return {"text": text, "folder": Path(text)}
