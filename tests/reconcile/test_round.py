@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adapter_merge.merges import Wanted, roster_of
+from adapter_merge.ports import Hub
 from adapter_merge.reconcile import Decision, Failed, Memory, decisions
 from adapter_merge.running import Machine
 from tests.reconcile.conftest import HEAD, Shelf
@@ -167,3 +168,22 @@ def test_what_a_watch_skips_costs_nothing(shelf: Shelf) -> None:
     assert isinstance(found, Decision)
     assert (found.what, found.reason, found.notes) == ("skipped", "it lies in a folder", ("more",))
     assert shelf.requests() == before
+
+
+def test_a_bug_is_the_failure_of_one_entry_and_a_full_disk_of_none(shelf: Shelf) -> None:
+    machine, now = shelf.machine(), datetime.now(UTC) + timedelta(hours=1)
+    errors: list[Exception] = [KeyError("odd")]
+
+    def broken() -> Hub:
+        if errors:
+            raise errors.pop()
+        return machine.around.connected()
+
+    odd = replace(machine, around=replace(machine.around, hub=broken))
+    failed, other = decisions(entries(ONE + TWO), machine=odd, now=now)
+    assert isinstance(failed, Failed)
+    assert (failed.error.type, "bug" in failed.error.message) == ("KeyError", True)
+    assert isinstance(other, Decision)
+    errors.append(OSError(28, "No space left on device"))
+    with pytest.raises(OSError, match="No space left"):
+        decisions(entries(ONE + TWO), machine=odd, now=now)

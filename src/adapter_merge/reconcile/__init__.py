@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapter_merge.reconcile.decide import Decision
-from adapter_merge.reconcile.round import Failed, Memory, decisions
+from adapter_merge.reconcile.round import Failed, Memory, decisions, looks
 from adapter_merge.reconcile.sync import MOST_JOBS, matrix, sync
 from adapter_merge.reconcile.thread import Voice, adapters_of, discuss
 from adapter_merge.reconcile.watched import expand
@@ -18,6 +18,7 @@ __all__ = [
     "decisions",
     "discuss",
     "expand",
+    "looks",
     "matrix",
     "sync",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import errno
+import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,6 +22,11 @@ from adapter_merge.request import RepoRef
 from adapter_merge.running import Machine
 
 _MOST_KEPT = 20_000
+_LOG = logging.getLogger(__name__)
+# What no entry is at fault for: the next one would meet it too.
+_OF_THE_MACHINE = frozenset(
+    {errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EROFS}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,12 +70,24 @@ def decisions(
     Who looks again and again hands in the same `memory` each time: what didn't change costs next to nothing then. Without `lists`
     all of each entry is looked at: for those of which a push was told, as a Hub's list may be behind.
     """
+    return tuple(looks(entries, machine=machine, now=now, memory=memory, lists=lists))
+
+
+def looks(
+    entries: Iterable[Wanted],
+    *,
+    machine: Machine,
+    now: datetime,
+    memory: Memory | None = None,
+    lists: bool = True,
+) -> Iterator[Decision | Failed]:
+    """The same one by one: what is past the last one that is asked for isn't looked at."""
     wanted, kept = tuple(entries), memory or Memory()
     kept.lighten()
     looker = Looker(machine.around, now=now, known=kept.known)
     listed = Lists() if memory is None or not lists else Lists.read(wanted, machine.around)
     look = _Round(looker=looker, lists=listed, quiet=kept.quiet, now=now)
-    return tuple(look.decision(entry) for entry in wanted)
+    yield from map(look.decision, wanted)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +100,17 @@ class _Round:
     now: datetime
 
     def decision(self, wanted: Wanted) -> Decision | Failed:
-        """What becomes of an entry: as before where all is as it was, else by a look at everything."""
+        """What becomes of an entry; a bug that one of them meets is that one's failure."""
+        try:
+            return self._looked(wanted)
+        except Exception as e:
+            if isinstance(e, MemoryError) or getattr(e, "errno", None) in _OF_THE_MACHINE:
+                raise
+            _LOG.exception("`%s` can't be looked at", wanted.label)
+            return Failed(wanted=wanted, error=_bug(e), notes=wanted.notes)
+
+    def _looked(self, wanted: Wanted) -> Decision | Failed:
+        """As before where all is as it was, else by a look at everything."""
         quiet = self.quiet.pop(wanted.label, None)
         if quiet is not None and (kept := self._kept(quiet, wanted)) is not None:
             self.quiet[wanted.label] = quiet
@@ -102,6 +131,15 @@ class _Round:
         written = None if base is None else RepoRef.model_validate(base.text)
         now = self.looker.base(written)
         return None if now is None else now.commit
+
+
+def _bug(error: Exception) -> ErrorRecord:
+    return ErrorRecord(
+        type=type(error).__name__,
+        code=1,
+        message=f"this is a bug in adapter-merge: {error}",
+        hint="Report it with what the log has of it, and take the entry out until then",
+    )
 
 
 def _decision(wanted: Wanted, looker: Looker) -> Decision | Failed:
