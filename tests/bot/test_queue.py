@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +106,18 @@ def test_a_file_that_is_no_queue_is_put_aside(tmp_path: Path) -> None:
     assert taken(queue) == ["a/b"]
     (aside,) = tmp_path.glob("queue.broken-*")
     assert (aside / "data.db").read_bytes() == b"no queue" * 1_000
+
+
+@pytest.mark.parametrize("what", ["no words", "another program's"])
+def test_rows_that_are_no_targets_are_put_aside(tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "queue"
+    queue = Queue(folder)
+    queue.put("a/b")
+    queue.close()
+    with sqlite3.connect(folder / "data.db") as file:
+        data = b"\x80\x04\x95" if what == "no words" else b"{not json"
+        file.execute("UPDATE ack_queue_default SET data = ?", (data,))
+    queue = Queue(folder)
+    assert taken(queue) == []
+    assert queue.put("a/b")
+    assert len(list(tmp_path.glob("queue.broken-*"))) == 1

@@ -11,7 +11,6 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,9 +39,10 @@ class Queue:
     """Asked by any thread; one process owns its folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._queue = _opened(folder)
+        self._queue, rows = _opened(folder)
         self._lock = threading.Lock()
-        self._waiting = {target for _, target, status in self._rows() if status in _WAITING}
+        self._waiting = {target for _, target, status in rows if status in _WAITING}
+        self._buried = {target for _, target, status in rows if status == _DEAD}
         self._held: set[str] = set()
         self._again: set[str] = set()
 
@@ -99,23 +99,26 @@ class Queue:
         """It was tried as often as is allowed."""
         with self._lock:
             self._queue.ack_failed(id=item.number)
+            self._buried.add(item.target)
             self._let_go(item.target)
 
     def dead(self) -> tuple[str, ...]:
         """What was given up, the first one first."""
         with self._lock:
-            found = (target for _, target, status in self._rows() if status == _DEAD)
+            found = (target for _, target, status in _rows(self._queue) if status == _DEAD)
             return tuple(dict.fromkeys(found))
 
     def revive(self, target: str) -> bool:
         """Forget that a target was given up; whether it was."""
         with self._lock:
-            found = [n for n, name, s in self._rows() if s == _DEAD and name == target]
-            for number in found:
-                self._queue.ack(id=number)
-            if found:
-                self._queue.clear_acked_data(keep_latest=0)
-            return bool(found)
+            if target not in self._buried:
+                return False
+            for number, name, status in _rows(self._queue):
+                if status == _DEAD and name == target:
+                    self._queue.ack(id=number)
+            self._queue.clear_acked_data(keep_latest=0)
+            self._buried.discard(target)
+            return True
 
     def __len__(self) -> int:
         """How many wait."""
@@ -135,22 +138,25 @@ class Queue:
             self._again.discard(target)
             self._add(target)
 
-    def _rows(self) -> Iterator[tuple[int, str, int]]:
-        for row in self._queue.queue():
-            yield int(row["id"]), str(row["data"]), int(row["status"])
+
+def _rows(queue: persistqueue.SQLiteAckQueue) -> tuple[tuple[int, str, int], ...]:
+    return tuple((int(row["id"]), str(row["data"]), int(row["status"])) for row in queue.queue())
 
 
-def _opened(folder: Path) -> persistqueue.SQLiteAckQueue:
-    """The queue that lies in a folder; a file that is none is put aside, and a new one begins."""
+def _opened(
+    folder: Path,
+) -> tuple[persistqueue.SQLiteAckQueue, tuple[tuple[int, str, int], ...]]:
+    """The queue that lies in a folder, and what is in it; a file that is none is put aside, and a new one begins."""
     open_ = partial(
         persistqueue.SQLiteAckQueue, str(folder), multithreading=True, serializer=as_json
     )
     try:
-        return open_()
+        queue = open_()
+        return queue, _rows(queue)
     except sqlite3.OperationalError:  # such as a full disk: another queue wouldn't help
         raise
-    except sqlite3.DatabaseError as e:
+    except (sqlite3.DatabaseError, ValueError) as e:
         aside = folder.with_name(f"{folder.name}.broken-{secrets.token_hex(4)}")
         say("queue put aside", level=logging.WARNING, reason=str(e), aside=aside)
         folder.rename(aside)
-        return open_()
+        return open_(), ()
