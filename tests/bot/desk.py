@@ -53,9 +53,11 @@ class Eyes:
     Attributes:
         heads: adapter -> its commit; what isn't in it isn't finished.
         made: target -> the adapter's commit that its result was made of.
-        blind: the error that everything ends with; None where the Hub answers.
+        blind: the error that everything ends with, or what is `unseen` alone; None where the Hub answers.
         found: what watches find; `unlisted` is why they don't.
         bug: what should never happen.
+        meanwhile: what happens while a target is looked at.
+        looks, asked: what was to be looked at, and what was.
         why, waits: the reasons of what is due, and of what isn't finished.
         same: whether what is due is only words.
     """
@@ -72,7 +74,10 @@ class Eyes:
     found: tuple[Wanted, ...] = ()
     unlisted: AdapterMergeError | None = None
     bug: Exception | None = None
+    unseen: frozenset[str] = frozenset()
+    meanwhile: Callable[[str], object] = field(default=lambda _: None)
     looks: list[tuple[str, ...]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
 
     def roster(self) -> Roster:
         if self.wrong is not None:
@@ -84,15 +89,17 @@ class Eyes:
             raise self.unlisted
         return (*roster.entries, *self.found)
 
-    def decide(self, entries: Iterable[Wanted], *, told: bool = False) -> tuple[Decided, ...]:
+    def decide(self, entries: Iterable[Wanted], *, told: bool = False) -> Iterable[Decided]:
         asked = tuple(entries)
         if self.bug is not None:
             raise self.bug
         self.looks.append(tuple(e.label for e in asked))
-        return tuple(self._decided(entry) for entry in asked)
+        return map(self._decided, asked)
 
     def _decided(self, wanted: Wanted) -> Decided:
-        if self.blind is not None:
+        self.asked.append(wanted.label)
+        self.meanwhile(wanted.label)
+        if self.blind is not None and (not self.unseen or wanted.label in self.unseen):
             return Failed(wanted=wanted, error=ErrorRecord.of(self.blind))
         (adapter,) = wanted.request.adapters
         head = self.heads.get(str(adapter.ref.repo))

@@ -189,3 +189,24 @@ def test_a_pause_and_a_second_bot(stage: Stage) -> None:
         assert bot.standing().ended == {"merged": 1}
         assert bot.standing().gone == ()
     assert bot.standing().gone == ("keeper", "worker 1")
+
+
+@pytest.mark.parametrize("name", ["merges", "queue", "retry"])
+def test_a_folder_that_cannot_be_worked_in(stage: Stage, name: str) -> None:
+    stage.state.mkdir()
+    (stage.state / name).write_text("in the way")
+    with pytest.raises(RequestError, match=f"the bot can't work in `{stage.state}`"):
+        Bot(Config(merges=stage.near.file, state=stage.state), stage.near).__enter__()
+    (stage.state / name).unlink()
+    with stage.bot() as bot:  # the lock isn't held any more
+        assert until(lambda: state(bot) == "merged")
+
+
+def test_a_full_disk_has_merges_wait(stage: Stage) -> None:
+    config = Config(merges=stage.near.file, state=stage.state, floor_bytes=1 << 60)
+    with Bot(config, stage.near, eyes=stage.near) as bot:
+        assert until(lambda: bot.standing().looked is not None)
+        time.sleep(1)
+        assert (state(bot), stage.near.orders) == ("queued", [])
+    with stage.bot() as bot:
+        assert until(lambda: state(bot) == "merged")

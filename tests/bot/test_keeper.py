@@ -284,3 +284,57 @@ def test_its_own_targets() -> None:
     file = roster("one")
     roll = Roll.of(file, file.entries)
     assert (roll.outputs("Acme/one-Merged"), roll.outputs("acme/one")) == (True, False)
+
+
+@pytest.mark.parametrize("seconds", [-86_400, 86_400])
+def test_a_clock_that_is_set_keeps_nothing_waiting(desk_of_one: Desk, seconds: float) -> None:
+    desk = desk_of_one
+    desk.bench.ends = [Ended(outcome="failed", reason="the Hub doesn't answer", again=True)]
+    desk.keeper.round()
+    desk.work()
+    desk.clock.pass_(seconds)
+    with running(desk):
+        assert until(lambda: desk.keeper.rounds.looked == desk.clock())
+        assert until(lambda: desk.state("one") == "queued")
+    assert (desk.work(), desk.state("one")) == (1, "merged")
+
+
+def test_a_hub_that_is_away_is_asked_about_a_few(tmp_path: Path) -> None:
+    names = ("one", "two", "three", "four", "five")
+    desk = Desk.laid(tmp_path, *names)
+    desk.eyes.blind = unavailable()
+    desk.keeper.round()
+    assert desk.eyes.asked == [f"acme/{name}-merged" for name in names[:3]]
+    assert {desk.state(name) for name in names} == {"waiting"}
+    assert desk.keeper.rounds.trouble == "the Hub doesn't answer"
+    # Where it is only away for these, they are the last of the next round, and hide nobody.
+    desk.eyes.unseen = frozenset(desk.eyes.asked)
+    desk.eyes.heads = {f"acme/{name}": "1" * 40 for name in names}
+    desk.keeper.round()
+    assert [desk.state(name) for name in names[2:]] == ["waiting", "queued", "queued"]
+    desk.eyes.blind = None
+    desk.keeper.round()
+    assert {desk.state(name) for name in names} == {"queued"}
+
+
+def test_a_push_does_not_wait_for_the_end_of_a_round(tmp_path: Path) -> None:
+    desk = Desk.laid(tmp_path, "one", "two", "three")
+    desk.keeper.round()
+    desk.eyes.asked.clear()
+
+    def pushed(_: str) -> None:
+        if len(desk.eyes.asked) == 1:
+            desk.keeper.hint("acme/three")
+
+    desk.eyes.meanwhile = pushed
+    desk.keeper.round()
+    asked = [label.removeprefix("acme/").removesuffix("-merged") for label in desk.eyes.asked]
+    assert asked == ["one", "three", "two", "three"]
+
+
+def test_a_round_ends_where_it_is_told_to_stop(tmp_path: Path) -> None:
+    desk = Desk.laid(tmp_path, "one", "two", "three")
+    stop = threading.Event()
+    desk.eyes.meanwhile = lambda _: stop.set()
+    desk.keeper.run(stop)
+    assert (desk.eyes.asked, desk.keeper.rounds.looked) == (["acme/one-merged"], None)

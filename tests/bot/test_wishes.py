@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from adapter_merge.bot import wishes
 
 
@@ -29,3 +31,15 @@ def test_a_wish_that_is_still_written_is_not_taken(tmp_path: Path) -> None:
     half.write_text("acm")
     assert wishes.retries(tmp_path) == ("acme/one",)
     assert half.exists()
+
+
+@pytest.mark.parametrize("what", ["a folder", "no text"])
+def test_what_cannot_be_taken_keeps_nobody_waiting(tmp_path: Path, what: str) -> None:
+    wishes.lay(tmp_path)
+    odd = tmp_path / "retry" / "acme--odd"
+    if what == "a folder":
+        odd.mkdir()
+    else:
+        odd.write_bytes(b"\xff\xfe")
+    wishes.retry(tmp_path, "acme/one")
+    assert wishes.retries(tmp_path) == ("acme/one",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from adapter_merge.bot.ledger import TRIES
 from adapter_merge.bot.order import Ears, Ended, Order
+from adapter_merge.bot.queue import Queue
 from adapter_merge.bot.store import Store
 from adapter_merge.merges import roster_of
 from adapter_merge.reconcile import Decision
@@ -231,8 +233,51 @@ def test_records_are_there_after_a_restart(desk: Desk) -> None:
 
 
 def test_what_ran_when_it_was_killed_waits_after_a_restart(desk: Desk) -> None:
-    decision = desk.eyes.decide(desk.eyes.file.entries)[0]
+    (decision,) = desk.eyes.decide(desk.eyes.file.entries)
     assert isinstance(decision, Decision)
     desk.ledger.started(decision)
     desk.ledger.recover(())
     assert desk.state("one") == "waiting"
+
+
+@pytest.mark.parametrize("act", ["take", "done", "give_back"])
+def test_a_queue_that_cannot_be_written_ends_no_worker(
+    desk: Desk, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, failures = getattr(Queue, act), [sqlite3.OperationalError("disk is full")] * 3
+
+    def broken(*given: object) -> object:
+        if failures:
+            raise failures.pop()
+        return whole(*given)
+
+    monkeypatch.setattr(Queue, act, broken)
+    desk.eyes.bug = OSError(28, "No space left on device") if act == "give_back" else None
+    desk.worker.rest = 0.01
+    stop = threading.Event()
+    thread = threading.Thread(target=desk.worker.run, args=(stop,))
+    thread.start()
+    for _ in range(200):
+        if not failures:
+            desk.eyes.bug = None
+        if desk.state("one") in {"merged", "unchanged"} and not failures and not len(desk.queue):
+            break
+        stop.wait(0.02)
+    assert thread.is_alive()
+    stop.set()
+    thread.join(5)
+    assert desk.state("one") in {"merged", "unchanged"}
+    assert (len(desk.bench.orders), failures, desk.queue.put("acme/one-merged")) == (1, [], True)
+
+
+def test_a_log_that_cannot_be_written_stops_no_merge(desk: Desk) -> None:
+    def unwritable(order: Order, ears: Ears) -> Ended:
+        place = desk.root / "merges" / "acme--one-merged" / "log.txt"
+        place.unlink()
+        place.mkdir()
+        ears.line("nobody reads this")
+        return desk.bench.merge(order, ears)
+
+    desk.bench.ends = [unwritable]
+    desk.work()
+    assert desk.state("one") == "merged"

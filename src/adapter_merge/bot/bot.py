@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -50,9 +51,17 @@ class Bot:
         state = self._config.state
         self.audit = Audit(self._config.audit, clock=self._clock) if self._config.audit else None
         self._held = _hold(state)
-        self._dispatch.clean()
-        self._store = Store(state / "merges")
-        self._queue = Queue(state / "queue")
+        try:
+            self._dispatch.clean()
+            wishes.lay(state)
+            self._store = Store(state / "merges")
+            self._queue = Queue(state / "queue")
+        except (OSError, sqlite3.Error) as e:
+            os.close(self._held)
+            raise RequestError(
+                f"the bot can't work in `{state}`: {e}",
+                hint="Make room there, and let it write there, or give `--state` another folder.",
+            ) from e
         self._ledger = Ledger(
             store=self._store,
             clock=self._clock,
@@ -96,10 +105,16 @@ class Bot:
             ledger=self._ledger,
             dispatch=self._dispatch,
             entry=self._keeper.entry,
-            paused=lambda: wishes.is_paused(self._config.state),
+            paused=self._rests,
             plans=self._dispatch.name == "jobs",
             tally=self._tally,
         )
+
+    def _rests(self) -> bool:
+        """Whether no merge is begun: people don't want it, or each would fail for lack of room and not be tried again."""
+        free = _free(self._config.state)
+        is_full = free is not None and free < self._config.floor_bytes
+        return is_full or wishes.is_paused(self._config.state)
 
     def hint(self, repo: str) -> bool:
         """Have a repository looked at soon."""

@@ -7,7 +7,7 @@ remembered over a restart; the first round finds everything, whatever happened m
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -22,6 +22,7 @@ from adapter_merge.merges import Roster, Wanted
 from adapter_merge.reconcile import Failed
 
 _MOST_HINTS = 10_000
+_ENOUGH = 3  # entries in a row that a Hub doesn't answer for, after all patience with each: the rest waits
 _SHORTEST, _LONGEST = timedelta(milliseconds=200), timedelta(seconds=2)
 
 
@@ -63,6 +64,8 @@ class Keeper:
     _awake: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _next: datetime | None = None
+    _lost: set[str] = field(default_factory=set)
+    _stop: threading.Event = field(default_factory=threading.Event)
 
     def hint(self, repo: str) -> bool:
         """Have a repository looked at soon; False where that was to happen anyway."""
@@ -84,6 +87,7 @@ class Keeper:
 
     def run(self, stop: threading.Event) -> None:
         """Look until it is told to stop."""
+        self._stop = stop
         while not stop.is_set():
             try:
                 self._step(stop)
@@ -93,7 +97,7 @@ class Keeper:
                 stop.wait(self.rest)
 
     def _step(self, stop: threading.Event) -> None:
-        if self._next is None or self.clock() >= self._next:
+        if self._is_time():
             self.round()
         else:
             self._take_wishes()
@@ -103,6 +107,10 @@ class Keeper:
         if not self._hints and not stop.is_set():
             self._awake.wait(self._pause())
             self._awake.clear()
+
+    def _is_time(self) -> bool:
+        """Whether a round is due; one that lies further ahead than rounds do was planned by a clock that was set since."""
+        return self._next is None or not timedelta() < self._next - self.clock() <= self.every
 
     def _pause(self) -> float:
         """Seconds until the next round, or the next time that something may be due; people's wishes are looked for before."""
@@ -156,6 +164,7 @@ class Keeper:
                 reason = "the bot merges into one branch of a repository, that of the first entry"
                 say("left out", target=entry.label, reason=reason)
         self.ledger.keep_only(self.roll.entries.keys())
+        self._lost &= self.roll.entries.keys()
 
     def _take_hints(self) -> None:
         with self._lock:
@@ -168,17 +177,37 @@ class Keeper:
 
     def _look(self, entries: Iterable[Wanted], *, told: bool = False) -> bool:
         """Do what entries ask for; whether the Hub answered for all of them."""
+        trouble: str | None = None
         try:
-            decisions = self.eyes.decide(tuple(entries), told=told)
+            for decision in self._seen(entries, told=told):
+                self._meet(decision)
+                if isinstance(decision, Failed) and is_lost(decision):
+                    trouble = trouble or decision.error.message
+                if self._hints and not told:  # a push doesn't wait for the end of a long round
+                    self._take_hints()
         except AdapterMergeError as e:
-            self._troubled(e.message)
-            return False
-        lost = [d.error.message for d in decisions if isinstance(d, Failed) and is_lost(d)]
-        for decision in decisions:
-            self._meet(decision)
-        if lost:
-            self._troubled(lost[0])
-        return not lost
+            trouble = e.message
+        if trouble is not None:
+            self._troubled(trouble)
+        return trouble is None and not self._stop.is_set()
+
+    def _seen(self, entries: Iterable[Wanted], *, told: bool) -> Iterator[Decided]:
+        """What becomes of each; a Hub that is away is asked about a few, and what it lost the last time comes last."""
+        asked = sorted(entries, key=lambda entry: entry.label in self._lost)
+        row = 0
+        for number, decision in enumerate(self.eyes.decide(asked, told=told), start=1):
+            yield decision
+            if self._stop.is_set():
+                return
+            if not (isinstance(decision, Failed) and is_lost(decision)):
+                self._lost.discard(decision.wanted.label)
+                row = 0
+                continue
+            self._lost.add(decision.wanted.label)
+            row += 1
+            if row == _ENOUGH:
+                yield from (replace(decision, wanted=e, notes=e.notes) for e in asked[number:])
+                return
 
     def _troubled(self, reason: str) -> None:
         self.rounds = replace(self.rounds, trouble=reason)
@@ -192,5 +221,6 @@ class Keeper:
             self.ledger.noted(decision)
         elif self.ledger.may_try(decision.wanted.label, digest(decision)):
             self.queue.revive(decision.wanted.label)
-            self.queue.put(decision.wanted.label)
+            # In this order, as a worker that is quick writes what became of it at once.
             self.ledger.queued(decision)
+            self.queue.put(decision.wanted.label)

@@ -71,7 +71,9 @@ class Ledger:
             return True
         if record.state in _TRIED:
             return False
-        return record.until is None or record.until <= self.clock()
+        left = timedelta() if record.until is None else record.until - self.clock()
+        # A wait that is longer than any was made by a clock that was set since.
+        return left <= timedelta() or left > self.first * 2**TRIES
 
     def noted(self, decision: Decision, ended: Ended | None = None) -> None:
         """Nothing is to be done, and why; `ended` is the run that was, of a worker."""

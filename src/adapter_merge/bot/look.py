@@ -14,7 +14,7 @@ from adapter_merge.bot.clock import Clock, utc
 from adapter_merge.bot.order import Needs
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.merges import Roster, Wanted, read_merges
-from adapter_merge.reconcile import Decision, Failed, Memory, decisions, expand
+from adapter_merge.reconcile import Decision, Failed, Memory, expand, looks
 from adapter_merge.request import Request
 
 Decided = Decision | Failed
@@ -39,8 +39,11 @@ class Eyes(Protocol):
             HubUnavailable: an owner's repositories can't be listed.
         """
 
-    def decide(self, entries: Iterable[Wanted], *, told: bool = False) -> tuple[Decided, ...]:
-        """What becomes of each entry now; nothing is written. Of what was `told` of, nothing is taken as known."""
+    def decide(self, entries: Iterable[Wanted], *, told: bool = False) -> Iterable[Decided]:
+        """What becomes of each entry now, in their order, each looked at when it is asked for; nothing is written.
+
+        Of what was `told` of, nothing is taken as known.
+        """
 
     def needs(self, request: Request) -> Needs:
         """What a merge takes; empty where it can't be planned."""
@@ -62,10 +65,10 @@ class Sight:
         """See `Eyes`."""
         return expand(roster, assemble.this_machine().around)
 
-    def decide(self, entries: Iterable[Wanted], *, told: bool = False) -> tuple[Decided, ...]:
+    def decide(self, entries: Iterable[Wanted], *, told: bool = False) -> Iterable[Decided]:
         """See `Eyes`."""
         machine, memory = assemble.this_machine(), self._memory
-        return decisions(entries, machine=machine, now=self.clock(), memory=memory, lists=not told)
+        return looks(entries, machine=machine, now=self.clock(), memory=memory, lists=not told)
 
     def needs(self, request: Request) -> Needs:
         """See `Eyes`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 _PAUSED, _RETRY = "paused", "retry"
@@ -29,6 +30,15 @@ def resume(state: Path) -> bool:
     return True
 
 
+def lay(state: Path) -> None:
+    """Have the bot own the folder of wishes, so that it can take out what others put in.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    (state / _RETRY).mkdir(exist_ok=True)
+
+
 def retry(state: Path, target: str) -> None:
     """Have a target that failed tried again, in the next round."""
     place = state / _RETRY
@@ -40,10 +50,12 @@ def retry(state: Path, target: str) -> None:
 
 
 def retries(state: Path) -> tuple[str, ...]:
-    """The targets that were asked for, once each."""
+    """The targets that were asked for, once each; what can't be read, or would come again, is none."""
     place = state / _RETRY
     found: list[str] = []
     for path in sorted(place.glob("[!.]*")):
-        found.append(path.read_text(encoding="utf-8"))
-        path.unlink()
+        with suppress(OSError, UnicodeDecodeError):
+            target = path.read_text(encoding="utf-8")
+            path.unlink()
+            found.append(target)
     return tuple(found)

@@ -6,8 +6,9 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from adapter_merge.bot.ledger import Ledger
@@ -76,20 +77,30 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Work until it is told to stop; a merge that runs then is stopped, too, and comes again."""
         while not stop.is_set():
-            if self.paused():
-                stop.wait(_TURN)
-                continue
-            item = self.queue.take(_TURN)
-            if item is not None:
-                self._dare(item, stop)
+            item: Item | None = None
+            try:
+                if self.paused():
+                    stop.wait(_TURN)
+                else:
+                    item = self.queue.take(_TURN)
+                if item is not None:
+                    self.turn(item, stop)
+            except Exception as e:  # a full disk, or a bug: what it was about comes again
+                target = None if item is None else item.target
+                say("turn failed", level=logging.ERROR, target=target, reason=repr(e))
+                self._give_back(item, stop)
+                stop.wait(self.rest)
 
-    def _dare(self, item: Item, stop: threading.Event) -> None:
-        try:
-            self.turn(item, stop)
-        except Exception as e:  # a full disk, or a bug: what it was about comes again
-            say("turn failed", level=logging.ERROR, target=item.target, reason=repr(e))
-            self.queue.give_back(item)
-            stop.wait(self.rest)
+    def _give_back(self, item: Item | None, stop: threading.Event) -> None:
+        """Have it come again, as soon as that can be written down; after a restart it does anyway."""
+        while item is not None:
+            try:
+                self.queue.give_back(item)
+            except Exception as e:
+                say("still in hand", target=item.target, reason=repr(e))
+                item = None if stop.wait(self.rest) else item
+            else:
+                return
 
     def turn(self, item: Item, stop: threading.Event) -> None:
         """Do what a target asks for now."""
@@ -159,9 +170,14 @@ class Worker:
         needs = self.eyes.needs(request) if self.plans else Needs()
         return Order(target=wanted.label, adapters=adapters, document=written(wanted), needs=needs)
 
+    def _write(self, target: str, line: str) -> None:
+        # Whoever reads a run's lines has to go on: a pipe that nobody empties stops it.
+        with suppress(OSError):
+            self.ledger.store.add_line(target, line)
+
     def _ears(self, target: str, stop: threading.Event) -> Ears:
         return Ears(
-            line=lambda line: self.ledger.store.add_line(target, line),
+            line=partial(self._write, target),
             progress=lambda progress: self.ledger.told(target, progress=progress),
             url=lambda url: self.ledger.told(target, url=url),
             stop=stop,
