@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import psutil
 import pytest
 
 from tests.bot.dispatch.places import running
-from tests.bot.town import Bot, Town, until
+from tests.bot.town import Town, until
 
 _LONGEST = 3.5  # seconds until a kill: a start takes one, a merge two
 
@@ -106,7 +105,7 @@ def require_in_step(trouble: Trouble) -> None:
     """After a last start each target is made of its adapter as it is, of each contents once, and nothing is left."""
     town, names = trouble.town, trouble.names
     with town.bot("--parallel", "2") as bot:
-        until(lambda: all(_is_in_step(bot, name) for name in names), bot.told, seconds=120)
+        until(lambda: all(map(bot.is_in_step, names)), bot.told, seconds=120)
         until(bot.is_idle, bot.told)
         time.sleep(0.5)  # a merge that nobody needs would begin
         assert bot.is_idle()
@@ -114,23 +113,8 @@ def require_in_step(trouble: Trouble) -> None:
     work = town.state / "work"
     assert sorted(str(path.relative_to(work)) for path in work.rglob("*")) == []
     for name in names:
-        recipes = _recipes(town, f"{name}-merged")
+        recipes = town.recipes(f"{name}-merged")
         assert len(recipes) == len(set(recipes))
-
-
-def _is_in_step(bot: Bot, name: str) -> bool:
-    target, town = f"{name}-merged", bot.town
-    stands = bot.state(target) in {"merged", "unchanged"}
-    return stands and town.made_of(target) == town.shelf.hub.head(name)
-
-
-def _recipes(town: Town, repo: str) -> list[str]:
-    """What each of its commits was made of, newest first."""
-    found = []
-    for commit in town.shelf.api.list_repo_commits(repo)[:-1]:
-        receipt = town.shelf.hub.read(repo, "merge_receipt.json", revision=commit.commit_id)
-        found.append(str(json.loads(receipt)["recipe"]))
-    return found
 
 
 def _kill(process: psutil.Process) -> None:

@@ -95,6 +95,14 @@ class Town:
         """The adapter's commit that a result says it was made of."""
         return str(self.shelf.receipt(target)["adapters"][0]["commit"])
 
+    def recipes(self, target: str) -> list[str]:
+        """What each commit of a result was made of, newest first."""
+        found = []
+        for commit in self.shelf.api.list_repo_commits(target)[:-1]:
+            receipt = self.shelf.receipt(target, commit.commit_id)
+            found.append(str(receipt["recipe"]))
+        return found
+
     def ran(self, *words: str) -> str:
         """What a command of the bot's owner says, which ends well."""
         ended = subprocess.run(
@@ -165,6 +173,12 @@ class Bot:
     def state(self, target: str) -> str:
         record = self.record(target)
         return "none" if record is None else record.state
+
+    def is_in_step(self, adapter: str) -> bool:
+        """Whether `ADAPTER-merged` is made of the adapter as it is, and the bot knows."""
+        target = f"{adapter}-merged"
+        stands = self.state(target) in {"merged", "unchanged"}
+        return stands and self.town.made_of(target) == self.town.shelf.hub.head(adapter)
 
     def is_idle(self) -> bool:
         """Whether nothing waits for its turn, and nothing runs."""
