@@ -6,10 +6,10 @@ FROM ${PYTHON} AS build
 # Which torch, as for the Action: cpu, cuda, or skip, which is enough for `plan` and `verify`.
 ARG TORCH=cpu
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-SHELL ["/bin/sh", "-eu", "-c"]
 WORKDIR /build
 COPY requirements.lock constraints.txt ./
-RUN python3 -m venv /opt/adapter-merge; \
+RUN set -eu; \
+    python3 -m venv /opt/adapter-merge; \
     set -- /opt/adapter-merge/bin/python -m pip install --no-cache-dir --quiet --disable-pip-version-check; \
     "$@" --require-hashes --no-deps --only-binary :all: --requirement requirements.lock; \
     torch="$(grep '^torch==' constraints.txt)"; \

@@ -55,7 +55,7 @@ layers: setup ## Check that imports only go down
 lock: setup ## Pin what the Action and the image install, with digests
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	  --custom-compile-command 'make lock' --override action/override.txt --no-emit-package torch \
-	  --constraint constraints.txt --extra probe pyproject.toml action/beside.in --output-file requirements.lock
+	  --constraint constraints.txt --extra probe --extra bot pyproject.toml action/beside.in --output-file requirements.lock
 
 docs: setup ## Write action.yml and the generated pages of docs
 	$(BIN)/python action/write.py
