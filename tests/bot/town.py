@@ -166,9 +166,11 @@ class Bot:
     def posted(self, body: bytes, word: str = WORD) -> int:
         return asked(self.town.url, "/webhook", body, {"X-Webhook-Secret": word})[0]
 
+    def records(self) -> tuple[Record, ...]:
+        return records_in(self.town.state / "merges")
+
     def record(self, target: str) -> Record | None:
-        found = records_in(self.town.state / "merges")
-        return next((record for record in found if record.target == target), None)
+        return next((record for record in self.records() if record.target == target), None)
 
     def state(self, target: str) -> str:
         record = self.record(target)
