@@ -149,6 +149,31 @@ def asset_shape(
     }
 
 
+def repository_shape(url: str, repo: str) -> dict[str, Any]:
+    """What lists of others say of the repository that they belong to."""
+    at = f"{url}/repos/{repo}"
+    names = (
+        "archive assignees blobs branches collaborators comments commits compare contents contributors deployments "
+        "downloads events forks git_commits git_refs git_tags hooks issue_comment issue_events issues keys labels "
+        "languages merges milestones notifications pulls releases stargazers statuses subscribers subscription tags "
+        "teams trees"
+    )
+    owner, _, name = repo.partition("/")
+    return {
+        "id": 1,
+        "node_id": "R_1",
+        "name": name,
+        "full_name": repo,
+        "owner": user_shape(url, owner),
+        "private": False,
+        "html_url": f"https://github.com/{repo}",
+        "description": None,
+        "fork": False,
+        "url": at,
+        **{f"{one}_url": f"{at}/{one}" for one in names.split()},
+    }
+
+
 def run_shape(url: str, repo: str, run: Workflow) -> dict[str, Any]:
     at = f"{url}/repos/{repo}/actions/runs/{run.id}"
     names = "jobs logs check_suite artifacts cancel rerun previous_attempt workflow"
@@ -160,6 +185,9 @@ def run_shape(url: str, repo: str, run: Workflow) -> dict[str, Any]:
         "check_suite_node_id": f"CS_{run.id}",
         "head_branch": "main",
         "head_sha": "a" * 40,
+        "head_commit": None,
+        "head_repository": repository_shape(url, repo),
+        "repository": repository_shape(url, repo),
         "path": ".github/workflows/push.yml@main",
         "run_number": run.id,
         "run_attempt": 1,

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 from github.GithubException import GithubException
 
+from adapter_merge.github import runs
 from adapter_merge.github.checks import mark_of, set_check
 from adapter_merge.github.comments import comment
 from adapter_merge.github.releases import release
 from tests.github.openapi import DESCRIPTION, MODULES, faults_of
 from tests.github.steps import edge_of, report, steps, wish
-from tests.github.stub import Call, Stub, github_stub
+from tests.github.stub import Call, State, Stub, Workflow, github_stub
 
 PRISM = MODULES / ".bin/prism"
 
@@ -40,6 +41,23 @@ def tell_all(url: str, folder: Path) -> None:
     release(edge, wish(folder, "two"))
 
 
+def look_at_runs(state: State, url: str) -> None:
+    """Everything that is asked of runs, in each of their states."""
+    ended = {"status": "completed", "conclusion": "failure", "ended": 2}
+    names = ["Set up job", "Merge"]
+    state.runs = [
+        Workflow(id=1, title="one", steps=names, errors=[("A", "b"), ("", "c")], **ended),  # type: ignore[arg-type]
+        Workflow(id=2, title="two", steps=names, status="in_progress", ended=1),
+        Workflow(id=3, title="three", steps=names),
+    ]
+    edge = edge_of(url, tries=1)
+    assert len(runs.by_event(edge)) == 3
+    for number in (1, 2, 3):
+        runs.steps(edge, number)
+        runs.cancel(edge, number)
+    assert len(runs.problems(edge, 1)) == 2
+
+
 @pytest.mark.parametrize("login", [None, "ada"])
 def test_every_request_and_every_answer_is_as_github_describes_it(
     tmp_path: Path, login: str | None
@@ -47,6 +65,7 @@ def test_every_request_and_every_answer_is_as_github_describes_it(
     with github_stub() as stub:
         stub.state.login = login
         tell_all(stub.url, tmp_path / "kept")
+        look_at_runs(stub.state, stub.url)
         found = [
             f"{call.method} {call.path}: {fault}"
             for call, status, answer in stub.state.calls
@@ -107,6 +126,7 @@ def test_prism_lets_every_request_through(tmp_path: Path) -> None:
     with github_stub() as stub, prism(stub) as url:
         stub.state.login = "ada"
         tell_all(url, tmp_path / "kept")
+        look_at_runs(stub.state, url)
         (standing,) = stub.state.releases
         with pytest.raises(GithubException, match="422"):
             edge_of(url).repo.requester.requestJsonAndCheck(

@@ -9,6 +9,7 @@ import pytest
 from adapter_merge.errors import Refused
 from adapter_merge.github import runs
 from adapter_merge.github.runs import Problem, Run, Step
+from adapter_merge.localhub.faults import Fault, Lost
 from tests.github.steps import edge_of
 from tests.github.stub import Stub, Workflow, github_stub
 
@@ -67,6 +68,23 @@ def test_what_has_ended_is_not_cancelled(stub: Stub) -> None:
     for number in (1, 2):
         runs.cancel(edge, number)
     assert stopped == [2]
+
+
+def test_a_cancel_whose_answer_is_lost_is_no_refusal(stub: Stub) -> None:
+    def stop(run: Workflow) -> None:
+        run.status, run.conclusion = "completed", "cancelled"
+
+    stub.state.cancelled = stop
+    stub.faults.add(Fault(on="POST .*/cancel", does=Lost()))
+    runs.cancel(edge_of(stub.url), 2)
+    assert runs.seen(edge_of(stub.url), 2).conclusion == "cancelled"
+
+
+def test_a_token_that_may_not_cancel_is_told(stub: Stub) -> None:
+    stub.state.denied = {"/cancel"}
+    with pytest.raises(Refused) as caught:
+        runs.cancel(edge_of(stub.url), 2)
+    assert "permissions: actions: write" in caught.value.hint
 
 
 def test_the_token_goes_to_no_other_host(stub: Stub) -> None:

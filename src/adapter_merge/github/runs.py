@@ -11,6 +11,7 @@ from typing import Literal
 from github.CheckRunAnnotation import CheckRunAnnotation
 from github.WorkflowRun import WorkflowRun
 
+from adapter_merge.errors import Refused
 from adapter_merge.github.edge import Edge
 
 _NEEDS = "actions: write"
@@ -92,7 +93,11 @@ def cancel(edge: Edge, number: int) -> None:
     # PyGithub's own call gives False, whatever went wrong.
     post = edge.repo.requester.requestJsonAndCheck
     where = f"{edge.repo.url}/actions/runs/{number}/cancel"
-    edge.asked(lambda: post("POST", where), f"run {number}", _NEEDS)
+    try:
+        edge.asked(lambda: post("POST", where), f"run {number}", _NEEDS)
+    except Refused:  # so is one that has ended since, or whose first answer was lost
+        if not seen(edge, number).ended:
+            raise
 
 
 def steps(edge: Edge, number: int) -> tuple[Step, ...]:
