@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
-from adapter_merge.bot import job
+from adapter_merge import assemble
+from adapter_merge.bot import events, job
 from adapter_merge.bot.job import Task
 from adapter_merge.errors import RequestError
-from adapter_merge.localhub import LocalHub
+from adapter_merge.localhub import Fault, LocalHub, Status
 from adapter_merge.ports import Silent
+from tests.reconcile.conftest import Shelf, shelf
+
+__all__ = ["shelf"]
 
 DOCUMENT = b"""merges:
 - {adapter: org/one, to: org/one-merged}
@@ -96,6 +100,26 @@ def test_what_could_not_be_looked_at_is_told_to_programs() -> None:
         job.work(Task(document=b"merges: 1"), reporter=Silent(), tell=lines.append)
     (report,) = (json.loads(line)["adapter-merge"]["report"] for line in lines)
     assert (report["status"], report["error"]["code"]) == ("failed", 2)
+
+
+@pytest.mark.parametrize(
+    ("times", "statuses"), [(1, ["failed", "merged"]), (2, ["failed", "failed"])]
+)
+def test_a_target_that_somebody_was_faster_at_is_looked_at_once_more(
+    shelf: Shelf, times: int, statuses: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = shelf.machine()
+    monkeypatch.setattr(assemble, "this_machine", lambda: machine)
+    moved = Status(status=412, body=b'{"error": "The branch has moved"}')
+    shelf.hub.fail(Fault(on="POST /api/models/bot/one-merged/commit", does=moved, times=times))
+    entry = "- {adapter: bot/one, to: bot/one-merged, when: push, probe: off, workers: 1}"
+    lines: list[str] = []
+    reports = job.work(
+        Task(document=f"merges: [{entry[2:]}]".encode()), reporter=Silent(), tell=lines.append
+    )
+    told = [events.read(line) for line in lines]
+    assert [t["status"] for t in told if isinstance(t, dict)] == statuses
+    assert [r.status for r in reports if not isinstance(r, str)] == statuses[-1:]
 
 
 def run(*words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

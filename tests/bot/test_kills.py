@@ -80,8 +80,7 @@ def test_a_few_kills_leave_nothing_undone(tidy: Town) -> None:
     trouble = Trouble(town=tidy, names=["bot/one"], seed=1)
     trouble.push("bot/one")
     tidy.install()
-    for which in ("server", "both"):
-        trouble.round(which, longest=1.5)
+    trouble.round("both", longest=1.5)
     trouble.merge_killed()
     require_in_step(trouble)
 

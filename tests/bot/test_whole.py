@@ -1,4 +1,7 @@
-"""The whole bot over HTTP: somebody pushes, the Hub posts to the real server, and the merged repository follows."""
+"""The whole bot over HTTP: somebody pushes, the Hub posts to the real server, and the merged repository follows.
+
+The short variants are `test_guarded` and `dispatch/test_contract`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from tests.bot.dispatch.workflow import Repository
 from tests.bot.town import COMMAND, WRITER, Bot, Town, command_in, until
 from tests.github.stub import REPO, github_stub
 from tests.github.stub import TOKEN as GITHUB_TOKEN
+
+pytestmark = pytest.mark.bot
 
 NAMES = ("local", "github", "jobs")
 ADAPTER, MERGED = "bot/one", "bot/one-merged"
@@ -81,18 +86,6 @@ def require_follows(town: Town, bot: Bot, head: str, merges: int) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_training_is_merged_once(name: str, town: Town, images: None) -> None:
-    with served(town, name) as bot:
-        town.install()
-        require_follows(town, bot, train(town, 2), merges=1)
-        told = town.shelf.hub.deliveries
-        assert len(told) >= 2
-        assert {delivery.status for delivery in told} <= {202, None}
-        assert bot.decided(MERGED).count("running") == 1
-
-
-@pytest.mark.bot
-@pytest.mark.parametrize("name", NAMES)
 def test_each_push_of_weights_is_merged_and_words_are_not(
     name: str, town: Town, images: None
 ) -> None:
@@ -100,6 +93,9 @@ def test_each_push_of_weights_is_merged_and_words_are_not(
     with served(town, name) as bot:
         town.install()
         require_follows(town, bot, train(town, 4), merges=1)
+        told = town.shelf.hub.deliveries
+        assert len(told) >= 4
+        assert {delivery.status for delivery in told} <= {202, None}
         assert bot.decided(MERGED).count("running") == 1
         again = town.shelf.adapter(ADAPTER, "Trained longer", lora_alpha=24)
         require_follows(town, bot, again, merges=2)

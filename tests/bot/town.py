@@ -104,7 +104,7 @@ class Town:
         return found
 
     def ran(self, *words: str) -> str:
-        """What a command of the bot's owner says, which ends well."""
+        """What a command of the bot's owner writes, which ends well."""
         ended = subprocess.run(
             [*COMMAND, *words],
             env=self.environment(),
@@ -114,7 +114,7 @@ class Town:
             timeout=60,
         )
         assert ended.returncode == 0, ended.stderr
-        return ended.stdout + ended.stderr
+        return ended.stdout
 
     def install(self, *words: str) -> None:
         """Have the Hub tell the bot of pushes."""
