@@ -113,6 +113,9 @@ def test_makes_one_release_however_often_it_runs(tmp_path: Path) -> None:
     assert [e.outputs["status"] for e in ends] == ["merged", "unchanged"]
     assert ends[0].outputs["release-url"] == ends[1].outputs["release-url"] != ""
     assert len(stub.state.releases) == 1
+    # The second run found nothing to write: the page stays that of the run which merged.
+    assert stub.asked("POST .*/assets") == 3
+    assert stub.asked("DELETE") == 0
     for ended in ends:
         shown = ended.log.replace(f"::add-mask::{TOKEN}", "")
         assert TOKEN not in f"{shown}{ended.summary}{ended.outputs}"

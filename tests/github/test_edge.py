@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from adapter_merge.errors import GithubUnavailable, Refused, RequestError
 from adapter_merge.github.checks import mark_of, set_check, set_status
 from adapter_merge.github.comments import comment
 from adapter_merge.github.edge import connect
-from adapter_merge.github.releases import END, release
+from adapter_merge.github.releases import END, release, wanted
 from adapter_merge.localhub.faults import Cut, Effect, Fault, Lost, Status
 from tests.github.shapes import user_shape
 from tests.github.steps import RUN, SHA, edge_of, report, steps, wish
@@ -108,6 +109,24 @@ def test_new_files_take_the_place_of_those_with_their_names(github: Stub, tmp_pa
         b"merge_receipt.json two\n",
         b"report.json two\n",
     ]
+
+
+def test_a_release_that_lost_its_page_gets_one_and_an_unchanged_result_no_new_one(
+    github: Stub, tmp_path: Path
+) -> None:
+    edge, page = edge_of(github.url), tmp_path / "report.html"
+    for text, status in (("one", "unchanged"), ("two", "unchanged"), ("three", "merged")):
+        page.write_text(text)
+        wish = wanted(report(status=status), [page], commit=SHA, show="publish")
+        release(edge, wish)
+    assert [text for _, text in sorted(github.state.uploads.items())] == [b"one", b"three"]
+
+
+@pytest.mark.parametrize("to", ["./a..b", "/x/../y", "org/a.b", "./..", "hf://org/é"])
+def test_a_tag_is_one_that_git_takes(to: str) -> None:
+    found = wanted(report(to=to), [], commit=SHA, show="draft").tag
+    words = ["git", "check-ref-format", f"refs/tags/{found}"]
+    assert subprocess.run(words, check=False).returncode == 0, found
 
 
 def test_a_half_uploaded_file_is_replaced(github: Stub, tmp_path: Path) -> None:

@@ -21,12 +21,13 @@ from adapter_merge.errors import Refused
 from adapter_merge.github.edge import Edge
 from adapter_merge.github.notes import notes, title
 from adapter_merge.github.summary import fitted
+from adapter_merge.kept import PAGE
 from adapter_merge.report import Report
 
 BEGIN, END = "<!-- adapter-merge:begin -->", "<!-- adapter-merge:end -->"
 _NEEDS = "contents: write"
 _MOST = 120_000  # bytes of notes; GitHub takes 125,000 characters
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+|\.{2,}")  # git takes no two dots either
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +38,7 @@ class Wanted:
         tag: what tells it from others; GitHub makes the tag at `commit` when the release is published.
         block: our part of the notes.
         assets: files to hang on, each known by its name.
+        stay: names of files that are left as they hang there, however they differ.
     """
 
     tag: str
@@ -45,6 +47,7 @@ class Wanted:
     block: str
     assets: tuple[Path, ...]
     show: Literal["draft", "publish"]
+    stay: frozenset[str] = frozenset()
 
 
 def wanted(
@@ -64,6 +67,8 @@ def wanted(
         block=fitted(map(quiet, notes(report, run=run)), _MOST).strip(),
         assets=tuple(assets),
         show=show,
+        # The page of the run that made the result is the one to keep.
+        stay=frozenset({PAGE}) if report.status == "unchanged" else frozenset(),
     )
 
 
@@ -100,7 +105,7 @@ def release(edge: Edge, wish: Wanted) -> str:
             hint=f"Rename or delete it: {found.html_url}.",
         )
     for path in wish.assets:
-        _hang(edge, found, path)
+        _hang(edge, found, path, stays=path.name in wish.stay)
     return _brought(edge, found, wish, thing).html_url
 
 
@@ -127,8 +132,8 @@ def _around(body: str, block: str) -> str:
     return f"{before}{ours}{after if end else ''}"
 
 
-def _hang(edge: Edge, found: GitRelease, path: Path) -> None:
-    """Hang a file on a release, in place of one with its name that has other bytes."""
+def _hang(edge: Edge, found: GitRelease, path: Path, *, stays: bool) -> None:
+    """Hang a file on a release, in place of one with its name that has other bytes and doesn't stay."""
     content = path.read_bytes()
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     thing = f"`{path.name}` of the release `{found.tag_name}`"
@@ -137,7 +142,9 @@ def _hang(edge: Edge, found: GitRelease, path: Path) -> None:
     def look() -> GitReleaseAsset | None:
         named = (a for a in edge.listed(found.get_assets()) if a.name == path.name)
         standing = next(named, None)
-        if standing is None or (standing.state == "uploaded" and _is(standing, digest, content)):
+        if standing is None:
+            return None
+        if standing.state == "uploaded" and (stays or _is(standing, digest, content)):
             return standing
         edge.own(standing.url)
         standing.delete_asset()
