@@ -94,7 +94,8 @@ def test_reads_values_as_the_command_line_does() -> None:
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
-        ({"dtype": "int4"}, "input `dtype`: `int4` is not one of"),
+        ({"dtype": "int4"}, "input `dtype`: `int4` is not one of `keep`, `fp32`"),
+        ({"dtype": "it's"}, "input `dtype`: `it's` is not one of `keep`"),
         ({"workers": "many"}, "input `workers`: `many` is not a number"),
         ({"native": "perhaps"}, "input `native`: `perhaps` is neither `true` nor `false`"),
         ({"command": "merge"}, "input `command`: `merge` is not one of"),

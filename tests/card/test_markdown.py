@@ -17,6 +17,9 @@ HOSTILE = [
     "\\` <b>",
     "https://evil.example",
     "```",
+    "``a` <b>x</b> `c` d",
+    "`a`` <i> ``b` <b>x</b> ```",
+    "`` <b>x</b> `",
     "&lt;b&gt;",
 ]
 

@@ -262,7 +262,8 @@ def _sentence(error: Any) -> str:
         case "value_error":
             return _OPTION.sub(_as_input, str(error["ctx"]["error"]))
         case "literal_error":
-            return f"`{value}` is not one of {error['ctx']['expected']}".replace("'", "`")
+            known = str(error["ctx"]["expected"]).replace("'", "`")
+            return f"`{value}` is not one of {known}"
         case "bool_parsing":
             return f"`{value}` is neither `true` nor `false`"
         case "int_parsing" | "float_parsing":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 _MOST = 300  # characters of one value
-_SPAN = re.compile(r"(`+)(.+?)\1")
+# Whole runs of one length, as CommonMark has it: what it takes for no span must be text here too.
+_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 _ACTIVE = re.compile(r"([\\*_\[\]~#!])")
 _CALL = re.compile(r"(?<!\w)@(?=\w)")
 

@@ -106,7 +106,8 @@ def _sentence(error: Any) -> str:
         case "value_error":
             return str(context["error"])
         case "literal_error":
-            return f"`{value}` is not one of {context['expected']}".replace("'", "`")
+            known = str(context["expected"]).replace("'", "`")
+            return f"`{value}` is not one of {known}"
         case "int_parsing" | "float_parsing":
             return f"`{value}` is not a number"
         case "greater_than_equal":

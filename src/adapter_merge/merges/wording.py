@@ -29,7 +29,8 @@ def sentence(error: Any, kind: type[BaseModel]) -> str:
         case "extra_forbidden":
             return _unknown(str(error["loc"][-1]), kind)
         case "literal_error":
-            return f"`{value}` is not one of {error['ctx']['expected']}".replace("'", "`")
+            known = str(error["ctx"]["expected"]).replace("'", "`")
+            return f"`{value}` is not one of {known}"
         case "string_pattern_mismatch":
             return f"`{value}` is not `settled`, `push`, `tag:GLOB` or `title:GLOB`"
     message = error["msg"]
