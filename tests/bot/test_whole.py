@@ -5,12 +5,13 @@ The short variants are `test_guarded` and `dispatch/test_contract`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 
-from adapter_merge.localhub import Fault, Status
+from adapter_merge.localhub import Fault, Slow, Status
 from tests.bot.dispatch.workflow import Repository
 from tests.bot.town import COMMAND, WRITER, Bot, Town, command_in, until
 from tests.github.stub import REPO, github_stub
@@ -33,26 +34,36 @@ def images(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", command_in(town.root / "bin"))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where merges are done: the options of `serve`, and how many runs there were."""
+
+    words: tuple[str, ...]
+    runs: Callable[[], int]
+
+
 @contextmanager
-def served(town: Town, name: str) -> Iterator[Bot]:
-    """A bot that has merges done there."""
+def place(town: Town, name: str) -> Iterator[Place]:
     match name:
         case "local":
-            with town.bot() as bot:
-                yield bot
+            yield Place(words=(), runs=lambda: 0)
         case "jobs":
-            with town.bot("--dispatch", "jobs", "--image", "adapter-merge") as bot:
-                yield bot
+            words = ("--dispatch", "jobs", "--image", "adapter-merge")
+            yield Place(words=words, runs=lambda: jobs_begun(town))
         case _:
             town.merges = LISTED  # as the workflow has it, too
             with github_stub() as stub:
                 town.more = {"GITHUB_TOKEN": GITHUB_TOKEN, "GITHUB_API_URL": stub.url}
-                jobs = town.environment()
-                folder = town.root / "actions"
-                repository = Repository(stub.state, folder, jobs, town.merges)
-                with town.bot("--dispatch", "github", "--github", REPO) as bot:
-                    yield bot
+                folder, environment = town.root / "actions", town.environment()
+                repository = Repository(stub.state, folder, environment, town.merges)
+                words = ("--dispatch", "github", "--github", REPO)
+                yield Place(words=words, runs=lambda: len(stub.state.runs))
                 repository.close()
+
+
+def jobs_begun(town: Town) -> int:
+    asked = [r for r in town.shelf.hub.requests if r.path.startswith("/api/jobs/bot")]
+    return sum(r.method == "POST" for r in asked)
 
 
 def train(town: Town, steps: int) -> str:
@@ -90,7 +101,7 @@ def test_each_push_of_weights_is_merged_and_words_are_not(
     name: str, town: Town, images: None
 ) -> None:
     town.command = COMMAND
-    with served(town, name) as bot:
+    with place(town, name) as there, town.bot(*there.words) as bot:
         town.install()
         require_follows(town, bot, train(town, 4), merges=1)
         told = town.shelf.hub.deliveries
@@ -108,6 +119,22 @@ def test_each_push_of_weights_is_merged_and_words_are_not(
         assert titles == ["Refresh", "Merge", "Merge"]
         assert town.shelf.hub.read(MERGED, "model.safetensors") == weights
         assert bot.state(MERGED) == "unchanged"
+
+
+@pytest.mark.parametrize("name", ["github", "jobs"])
+def test_a_run_elsewhere_outlives_a_killed_server_and_is_found_again(
+    name: str, town: Town, images: None
+) -> None:
+    head = train(town, 1)
+    slow = Fault(on="HEAD /bot/base/resolve/.*/model.safetensors", does=Slow(seconds=5))
+    town.shelf.hub.fail(slow)
+    with place(town, name) as there:
+        killed = town.begin(*there.words)
+        until(lambda: there.runs() == 1, killed.told)
+        killed.kill()
+        with town.bot(*there.words) as bot:
+            require_follows(town, bot, head, merges=1)
+        assert there.runs() == 1
 
 
 def test_a_push_is_merged_by_a_job_without_a_server(town: Town, images: None) -> None:
