@@ -8,6 +8,7 @@ from adapter_merge.action.result import checksums
 from adapter_merge.receipt import FileRecord
 from adapter_merge.report import Report
 
+CHECK = ["sha256sum", "--check", "--strict"]
 NAMES = ("a.json", "1_Dense/b.json", " lead *x", "é ü", "a\\b", "a\nb", "#")
 
 
@@ -22,7 +23,7 @@ def test_sha256sum_takes_the_digests_of_any_name(tmp_path: Path) -> None:
     sums = checksums(Report(status="merged", files=files))
 
     done = subprocess.run(
-        ["sha256sum", "--check", "--strict"],
+        CHECK,
         input=sums,
         cwd=tmp_path,
         capture_output=True,
@@ -38,7 +39,7 @@ def test_a_file_that_is_another_is_seen(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("one")
     sums = checksums(Report(status="merged", files={"a": FileRecord(size=3, sha256="0" * 64)}))
     done = subprocess.run(
-        ["sha256sum", "--check"],
+        CHECK,
         input=sums.encode(),
         cwd=tmp_path,
         capture_output=True,
