@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -48,6 +48,22 @@ AsJson = Annotated[
 ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class OfJob:
+    """What a Job is."""
+
+    image: Annotated[
+        str | None,
+        Parameter(help="Of the Job: an image, or a Space as `hf.co/spaces/org/name`."),
+    ] = None
+    flavor: Annotated[str, Parameter(help="The Job's machine, such as `cpu-xl`.")] = "cpu-upgrade"
+    timeout: Annotated[str, Parameter(help="How long the Job may take, such as `2h`.")] = "2h"
+    contact: Annotated[
+        str | None,
+        Parameter(help="Of the Job: who runs it, such as an address; its commits say so."),
+    ] = None
+
+
 @app.command(sort_key=1)
 def install(
     merges: Path = MERGES,
@@ -55,12 +71,7 @@ def install(
     *,
     url: Url = None,
     job: Asked = False,
-    image: Annotated[
-        str | None,
-        Parameter(help="Of the Job: an image, or a Space as `hf.co/spaces/org/name`."),
-    ] = None,
-    flavor: Annotated[str, Parameter(help="The Job's machine, such as `cpu-xl`.")] = "cpu-upgrade",
-    timeout: Annotated[str, Parameter(help="How long the Job may take, such as `2h`.")] = "2h",
+    of_job: Annotated[OfJob, Parameter(name="*")] = OfJob(),
 ) -> int:
     """Make the webhook that wakes the bot at every push of an adapter in merges.yaml, or bring it up to date.
 
@@ -71,38 +82,63 @@ def install(
         merges: The list of adapters and targets.
         url: The server's address.
         job: Have a Job run, for which no server is needed.
-        image: What the Job runs in.
-        flavor: The Job's machine.
-        timeout: The Job's time.
+        of_job: What the Job is.
     """
     _require_one(url, job=job)
+    from adapter_merge.hub.client import connect
+    from adapter_merge.merges import read_merges
+
+    if url is None:
+        _install_job(merges, of_job)
+        return 0
+    from adapter_merge.bot.setting import install as setting
+
+    made = not _given_secret()
+    secret = secrets.token_hex(32) if made else _secret()
+    done = setting.tell(connect(), read_merges(merges), url=url, secret=secret)
+    _say_installed(done, url)
+    if made:
+        _say(f"Its secret, which is shown this once; give it to the server as {_SECRET_NAME}:")
+        write(secret)
+    return 0
+
+
+def _install_job(merges: Path, given: OfJob) -> None:
     from adapter_merge.bot.setting import install as setting
     from adapter_merge.hub.client import connect
     from adapter_merge.merges import read_merges
 
-    roster = read_merges(merges)
-    if url is not None:
-        made = not _given_secret()
-        secret = secrets.token_hex(32) if made else _secret()
-        done = setting.tell(connect(), roster, url=url, secret=secret)
-        _say_installed(done, url)
-        if made:
-            _say(f"Its secret, which is shown this once; give it to the server as {_SECRET_NAME}:")
-            write(secret)
-        return 0
-    if image is None:
+    if given.image is None:
         raise RequestError(
             "a Job needs an image", hint="Give `--image`; the guide has the project's own."
         )
+    roster = read_merges(merges)
     runs = setting.Runs(
-        image=image,
+        image=given.image,
         document=merges.read_text(encoding="utf-8"),
-        secrets={name: os.environ[name] for name in _TOKENS if os.environ.get(name)},
-        flavor=flavor,
-        timeout=timeout,
+        secrets=_tokens(),
+        flavor=given.flavor,
+        timeout=given.timeout,
+        contact=given.contact,
     )
-    _say_installed(setting.run(connect(), roster, runs), f"a Job in `{image}`")
-    return 0
+    _say_installed(setting.run(connect(), roster, runs), f"a Job in `{given.image}`")
+    if setting.settles(roster):
+        _say(_TOO_EARLY)
+
+
+def _tokens() -> dict[str, str]:
+    """What the Job gets: the environment's, and for reading what a login has kept."""
+    from huggingface_hub import get_token
+
+    found = {name: os.environ.get(name) for name in _TOKENS}
+    found["HF_TOKEN"] = found["HF_TOKEN"] or get_token()
+    return {name: token for name, token in found.items() if token}
+
+
+_TOO_EARLY = (
+    "Something in merges.yaml waits until its adapter has stood still. The Job that a push starts comes too early for that, and nobody "
+    "looks again: write `when: push`, or run `adapter-merge sync` on a schedule, too."
+)
 
 
 _SECRET_NAME = "ADAPTER_MERGE_WEBHOOK_SECRET"  # noqa: S105 - the variable's name

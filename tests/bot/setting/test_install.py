@@ -14,6 +14,7 @@ from adapter_merge.bot.setting.install import Runs
 from adapter_merge.bot.setting.watched import items
 from adapter_merge.errors import RequestError
 from adapter_merge.hub.webhooks import Item
+from adapter_merge.merges import roster_of
 from tests.bot.setting.conftest import TOKEN, Office, roster
 
 URL = "http://127.0.0.1:9/webhook"
@@ -95,6 +96,7 @@ def runs(document: str = "merges: []") -> Runs:
         secrets={"HF_TOKEN": TOKEN},
         flavor="cpu-basic",
         timeout="5m",
+        contact="me@example.org",
     )
 
 
@@ -110,10 +112,16 @@ def test_a_job_runs_once_and_then_at_every_push(
     (hook,) = api(office).list_webhooks()
     assert hook.job is not None
     assert hook.job.secrets == {"HF_TOKEN": None}
+    said = (hook.job.environment or {})["ADAPTER_MERGE_SIGNATURE"]
+    assert "run by me@example.org" in said
     api(office).upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id="acme/one")
     *_, woken = office.hub.wait_for_jobs(3)
-    said = json.loads(office.hub.job_log(woken)[-1])
-    assert said == {"WEBHOOK_REPO_ID": "acme/one", "HF_TOKEN": TOKEN, "ADAPTER_MERGE_MERGES": "two"}
+    given = json.loads(office.hub.job_log(woken)[-1])
+    assert given == {
+        "WEBHOOK_REPO_ID": "acme/one",
+        "HF_TOKEN": TOKEN,
+        "ADAPTER_MERGE_MERGES": "two",
+    }
     assert len(install.uninstall(office.client(), url=None)) == 1
 
 
@@ -124,6 +132,21 @@ def test_a_first_run_that_fails_makes_no_webhook(
     with pytest.raises(RequestError, match="failed: Job failed with exit code: 3"):
         install.run(office.client(), roster("acme/one"), runs())
     assert api(office).list_webhooks() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "too_early"),
+    [
+        ("merges: [{adapter: acme/one, to: acme/two}]", True),
+        ("merges: [{adapter: acme/one, to: acme/two, when: push}]", False),
+        ("merges: [{adapter: acme/one, to: acme/two, settle: 0}]", False),
+        ("merges: [{adapter: acme/one, to: acme/two, when: 'tag:v*'}]", False),
+        ("watch: [{owner: acme, to: 'acme/{name}-merged', except: '*-merged'}]", True),
+        ("watch: [{owner: acme, to: 'acme/{name}-merged', except: '*-merged', when: push}]", False),
+    ],
+)
+def test_what_waits_for_a_head_to_settle(text: str, *, too_early: bool) -> None:
+    assert install.settles(roster_of(text.encode())) is too_early
 
 
 def test_secrets_are_never_shown() -> None:

@@ -8,10 +8,11 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from adapter_merge.bot.setting.watched import items
+from adapter_merge.bot.words import signature
 from adapter_merge.errors import RequestError
 from adapter_merge.hub import jobs, webhooks
 from adapter_merge.hub.account import account
-from adapter_merge.hub.client import Client
+from adapter_merge.hub.client import SIGNATURE, Client
 from adapter_merge.hub.webhooks import REPOSITORIES, Hook, Wish
 from adapter_merge.merges import Roster
 
@@ -29,6 +30,7 @@ class Runs:
         document: the merges.yaml, whole: a Job has no other file of its user's.
         secrets: what it gets as secrets, tokens among them.
         flavor, timeout: the machine, and for how long, in the Hub's own words.
+        contact: who runs it, for its commits; None where nobody says.
     """
 
     image: str
@@ -36,6 +38,7 @@ class Runs:
     secrets: Mapping[str, str] = field(repr=False)
     flavor: str
     timeout: str
+    contact: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +107,13 @@ def run(client: Client, roster: Roster, runs: Runs) -> Installed:
     return Installed(hook=_changed(client, found, wish), what="changed")
 
 
+def settles(roster: Roster) -> bool:
+    """Whether something waits until its adapter has stood still: a Job that a push starts comes too early for that."""
+    watched = (w.wanted(f"{w.watch.owner}/any", number=0) for w in roster.watches)
+    terms = (entry.terms for entry in (*roster.entries, *watched))
+    return any(t.kind == "settled" and t.settle for t in terms)
+
+
 def uninstall(client: Client, *, url: str | None) -> tuple[Hook, ...]:
     """Take away the bot's webhooks alone; the result is what was there.
 
@@ -162,7 +172,10 @@ def _order(runs: Runs) -> jobs.Order:
     return jobs.Order(
         image=runs.image,
         command=COMMAND,
-        environment={"ADAPTER_MERGE_MERGES": runs.document},
+        environment={
+            "ADAPTER_MERGE_MERGES": runs.document,
+            SIGNATURE: signature(runs.contact),
+        },
         secrets=runs.secrets,
         flavor=runs.flavor,
         timeout=runs.timeout,
