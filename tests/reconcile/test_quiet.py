@@ -58,6 +58,18 @@ def test_many_quiet_entries_cost_one_list_and_their_base(shelf: Shelf) -> None:
     assert shelf.requests() - before == 1 + 4 * 3 + 1
 
 
+def test_what_was_looked_at_together_is_not_looked_at_again_together(shelf: Shelf) -> None:
+    look = Watchman(shelf=shelf, text=several(shelf), machine=shelf.machine())
+    look()
+    counts = []
+    for minutes in range(65, 125, 5):
+        before = shelf.requests()
+        look(timedelta(minutes=minutes))
+        counts.append((shelf.requests() - before - 2) // 3)
+    assert sum(counts) >= 4
+    assert max(counts) < 4
+
+
 @pytest.mark.parametrize(
     "what", ["weights", "base", "target", "private", "gone", "entry", "a list that fails"]
 )

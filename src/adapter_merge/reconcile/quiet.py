@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
+from zlib import crc32
 
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.merges import Wanted
@@ -30,7 +31,7 @@ class Quiet:
     Attributes:
         seen: its adapters and its target, as the lists had them then.
         base: the commit of its base then, which needn't be the one that was merged.
-        at: when it was looked at.
+        at: when it was looked at, or a while before.
     """
 
     decision: Decision
@@ -77,7 +78,8 @@ class Lists:
             return None
         heads = [*(a.ref.revision for a in decision.request.adapters), there.commit]
         same = heads == [model.commit for model in seen] and there.pull_request is None
-        return Quiet(decision=decision, seen=seen, base=base, at=now) if same else None
+        at = now - _spread(decision.wanted.label)
+        return Quiet(decision=decision, seen=seen, base=base, at=at) if same else None
 
     def kept(self, quiet: Quiet, wanted: Wanted, now: datetime) -> Decision | None:
         """The decision, where the lists say the same of the same entry still."""
@@ -87,6 +89,11 @@ class Lists:
         if seen is None or [_facts(m) for m in seen] != [_facts(m) for m in quiet.seen]:
             return None
         return replace(quiet.decision, wanted=wanted)
+
+
+def _spread(label: str) -> timedelta:
+    """A time of up to half the longest: what one round began with isn't all looked at again in one round."""
+    return _LONGEST / 2 * (crc32(label.encode()) / 2**32)
 
 
 def _facts(model: Model) -> tuple[str | None, bool]:
