@@ -14,6 +14,8 @@ from adapter_merge.localhub import LocalHub
 from adapter_merge.reconcile.thread import TITLE
 from tests.action.conftest import ADAPTER, BROKEN, TOKEN
 from tests.action.test_main import Ended, step
+from tests.github.stub import REPO, github_stub
+from tests.github.stub import TOKEN as GITHUB_TOKEN
 
 LIST = f"""\
 defaults: {{probe: off, settle: 0, publish: none}}
@@ -31,20 +33,22 @@ def sync(
     event: str = "schedule",
     payload: Mapping[str, Any] | None = None,
     entries: str = LIST,
+    env: Mapping[str, str] | None = None,
     **inputs: str,
 ) -> Ended:
     place.mkdir(exist_ok=True)
     (place / "merges.yaml").write_text(entries)
     told = place / "event.json"
     told.write_text(json.dumps(payload or {}))
-    env = {
+    around = {
         "GITHUB_EVENT_NAME": event,
         "GITHUB_EVENT_PATH": str(told),
         "HF_ENDPOINT": hub.url,
         "HF_HOME": str(place / "home"),
         "HF_HUB_DISABLE_XET": "1",
+        **(env or {}),
     }
-    return step(place, env=env, stopped=None, command="sync", **{"hf_token": TOKEN, **inputs})
+    return step(place, env=around, stopped=None, command="sync", **{"hf_token": TOKEN, **inputs})
 
 
 def pushed(adapter: object, **more: object) -> dict[str, Any]:
@@ -57,7 +61,7 @@ def test_a_pushed_adapter_chooses_its_entries(tmp_path: Path, hub: LocalHub) -> 
     ended = sync(tmp_path, hub, event="repository_dispatch", payload=event, dry_run="true")
 
     # The commit that the event names is none: what is merged is what the Hub has.
-    assert (ended.code, ended.outputs["status"]) == (0, "done"), ended.log
+    assert (ended.code, ended.outputs["status"]) == (0, "planned"), ended.log
     assert "`bot/one`" in ended.summary
     assert "`bot/two`" in ended.summary
     assert "bot/three" not in ended.summary
@@ -108,6 +112,52 @@ def test_another_event_of_ones_own_syncs_the_whole_list(tmp_path: Path, hub: Loc
     ended = sync(tmp_path, hub, event="repository_dispatch", payload=event, matrix="true")
 
     assert len(json.loads(ended.outputs["matrix"])["include"]) == 3, ended.log
+
+
+@pytest.mark.parametrize(
+    ("event", "payload"),
+    [
+        ("schedule", {"schedule": "17 * * * *"}),
+        ("workflow_dispatch", {"inputs": None, "ref": "refs/heads/main"}),
+        ("release", {"action": "published", "release": {"tag_name": "v1", "draft": False}}),
+    ],
+)
+def test_whatever_starts_it_the_whole_list_is_merged(
+    tmp_path: Path, hub: LocalHub, event: str, payload: dict[str, Any]
+) -> None:
+    ended = sync(tmp_path, hub, event=event, payload=payload, only="bot/one")
+
+    assert (ended.code, ended.outputs["status"]) == (0, "merged"), ended.log
+    assert ended.outputs["merged-repo"] == "bot/one"
+
+
+def test_a_pull_request_reads_what_would_happen_and_nothing_does(
+    tmp_path: Path, hub: LocalHub
+) -> None:
+    head = {"sha": "b" * 40, "repo": {"full_name": REPO}}
+    event = {"pull_request": {"number": 3, "head": head}}
+
+    with github_stub() as github:
+        for _ in range(2):
+            ended = sync(
+                tmp_path,
+                hub,
+                event="pull_request",
+                payload=event,
+                entries=LIST.replace("publish: none", "publish: commit"),
+                env={"GITHUB_API_URL": github.url},
+                github_token=GITHUB_TOKEN,
+                tell="comment",
+            )
+            assert ended.code == 10, ended.log  # one of the list fits no base
+
+    (comment,) = github.state.comments[3]
+    rows = [r for r in (x.split(" | ") for x in comment["body"].splitlines()) if len(r) == 4]
+    told = {row[1]: row[3].partition(":")[0] for row in rows[1:]}
+    assert told == {"`bot/one`": "planned", "`bot/two`": "planned", "`bot/three`": "failed"}
+    assert "Nothing was written" in comment["body"]
+    api = HfApi(endpoint=hub.url, token=TOKEN)
+    assert not any(api.repo_exists(to) for to in ("bot/one", "bot/two", "bot/three"))
 
 
 def test_what_is_due_is_a_matrix_and_nothing_is_merged(tmp_path: Path, hub: LocalHub) -> None:

@@ -13,6 +13,7 @@ from adapter_merge.action.step import Asked, Place
 from adapter_merge.action.tokens import Tokens
 from adapter_merge.card.markdown import code, plain, quiet
 from adapter_merge.errors import AdapterMergeError, RequestError
+from adapter_merge.github.blocks import word
 from adapter_merge.github.commands import Log
 from adapter_merge.github.context import Context
 from adapter_merge.github.summary import Told, fitted, short
@@ -158,9 +159,9 @@ def _mark(to: Audience, told: Told, summary: str) -> Mark:
     from adapter_merge.github.checks import Mark, mark_of
 
     if len(told.reports) == 1:
-        mark = mark_of(told.reports[0], summary=summary, url=to.url)
+        mark = mark_of(told.reports[0], summary=summary, url=to.url, dry=told.dry)
         return replace(mark, name=to.name, sentence=_public(mark.sentence, to.secrets))
-    counts: Mapping[str, int] = Counter(r.status for r in told.reports)
+    counts: Mapping[str, int] = Counter(word(r, dry=told.dry) for r in told.reports)
     said = ", ".join(f"{count} {status}" for status, count in counts.items())
     return Mark(
         name=to.name,

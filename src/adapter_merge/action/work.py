@@ -10,6 +10,7 @@ from functools import partial
 from adapter_merge.action.step import Asked
 from adapter_merge.errors import Interrupted, RequestError, SomeFailed
 from adapter_merge.figures import counted
+from adapter_merge.github.blocks import word
 from adapter_merge.github.context import Context
 from adapter_merge.github.dispatch import EVENT, read_pushed
 from adapter_merge.github.summary import Told
@@ -93,7 +94,8 @@ def _sync(asked: Asked, reporter: Reporter, context: Context) -> Done:
         return Done(told=Told(note=nothing), status="skipped", code=0)
     if asked.step.matrix:
         return _matrix(assemble.matrix(entries)["include"])
-    return _several(assemble.sync(entries, reporter=reporter, dry=is_dry(asked, context)))
+    dry = is_dry(asked, context)
+    return _several(assemble.sync(entries, reporter=reporter, dry=dry), dry=dry)
 
 
 def _pushed(context: Context) -> str | None:
@@ -135,15 +137,15 @@ def _one(report: Report) -> Done:
     return Done(told=Told(reports=(report,)), status=report.status, code=code)
 
 
-_BY_WEIGHT = ("failed", "merged", "done", "unchanged", "skipped")
+_BY_WEIGHT = ("failed", "merged", "done", "planned", "unchanged", "skipped")
 
 
-def _several(reports: tuple[Report, ...]) -> Done:
+def _several(reports: tuple[Report, ...], *, dry: bool) -> Done:
     """As the command line ends: with 10 where a merge failed."""
     codes = {r.error.code for r in reports if r.error is not None}
-    found = {r.status for r in reports}
+    found = {word(r, dry=dry) for r in reports}
     status = next((s for s in _BY_WEIGHT if s in found), "unchanged")
     code = SomeFailed.exit_code if codes else 0
     if Interrupted.exit_code in codes:
         code = Interrupted.exit_code
-    return Done(told=Told(reports=reports), status=status, code=code)
+    return Done(told=Told(reports=reports, dry=dry), status=status, code=code)

@@ -35,11 +35,16 @@ _TEXT = 600
 Row = tuple[str, str]
 
 
-def of_report(report: Report, *, whole: bool = True) -> Iterator[str]:
+def word(report: Report, *, dry: bool = False) -> str:
+    """The status; what a `dry` run has done is a plan."""
+    return "planned" if dry and report.status == "done" else report.status
+
+
+def of_report(report: Report, *, whole: bool = True, dry: bool = False) -> Iterator[str]:
     """What came of one merge or one look at a result, the important parts first; not `whole`, only those."""
-    word = report.layout if report.status == "merged" else report.status
+    status = word(report, dry=dry)
     to = f": {code(middle(report.to, _NAME))}" if report.to else ""
-    yield f"## {SIGNS[report.status]} {word}{to}"
+    yield f"## {SIGNS[status]} {report.layout if status == 'merged' else status}{to}"
     if report.reason:
         yield sentence(plain(report.reason, _TEXT))
     yield from (sentence(plain(note, _TEXT)) for note in report.notes[:_ROWS])
@@ -70,17 +75,17 @@ def of_plan(plan: Plan, forecast: Forecast, *, whole: bool = True) -> Iterator[s
         yield from _left(plan.left_behind)
 
 
-def of_several(reports: Sequence[Report]) -> str:
+def of_several(reports: Sequence[Report], *, dry: bool = False) -> str:
     """What came of several merges, a row for each."""
-    head = ("", "target", "from", "what came of it")
-    return _table(head, (_one(report) for report in reports))
+    head = ("", "target", "from", "what would come of it" if dry else "what came of it")
+    return _table(head, (_one(report, word(report, dry=dry)) for report in reports))
 
 
-def _one(report: Report) -> tuple[str, ...]:
+def _one(report: Report, status: str) -> tuple[str, ...]:
     adapters = " and ".join(code(middle(a.source, _NAME)) for a in report.adapters[:4])
     why = report.error.message if report.error is not None else report.reason
-    told = f"{report.status}: {sentence(plain(why, _TEXT))}" if why else report.status
-    return (SIGNS[report.status], code(middle(report.to or "", _NAME)), adapters, told)
+    told = f"{status}: {sentence(plain(why, _TEXT))}" if why else status
+    return (SIGNS[status], code(middle(report.to or "", _NAME)), adapters, told)
 
 
 def _facts(report: Report) -> Iterator[Row]:

@@ -11,6 +11,7 @@ from github.CommitStatus import CommitStatus
 from github.PaginatedList import PaginatedList
 
 from adapter_merge.card.markdown import plain
+from adapter_merge.github.blocks import word
 from adapter_merge.github.edge import Edge
 from adapter_merge.report import Report
 
@@ -39,14 +40,15 @@ class Mark:
     url: str
 
 
-def mark_of(report: Report, *, summary: str, url: str) -> Mark:
-    """The mark of a merge."""
+def mark_of(report: Report, *, summary: str, url: str, dry: bool = False) -> Mark:
+    """The mark of a merge, or of what a `dry` run found."""
     kinds: dict[str, Conclusion] = {"failed": "failure", "skipped": "neutral"}
     why = report.error.message if report.error is not None else report.reason
+    status = word(report, dry=dry)
     return Mark(
         name=f"adapter-merge: {plain(report.to or 'nothing', 100)}",
         conclusion=kinds.get(report.status, "success"),
-        sentence=f"{report.status}: {why}" if why else report.status,
+        sentence=f"{status}: {why}" if why else status,
         summary=summary,
         url=url,
     )

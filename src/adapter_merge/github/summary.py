@@ -24,11 +24,13 @@ class Told:
         reports: one for each merge, or one alone.
         plan: of a dry run.
         note: what people should know first, such as why there was no token; empty where there is nothing.
+        dry: whether the reports are of a dry run.
     """
 
     reports: tuple[Report, ...] = ()
     plan: tuple[Plan, Forecast] | None = None
     note: str = ""
+    dry: bool = False
 
 
 def summary(told: Told) -> str:
@@ -46,11 +48,13 @@ def _blocks(told: Told, *, whole: bool) -> Iterator[str]:
         yield f"> {sentence(told.note)}"
     if told.plan is not None:
         yield from of_plan(*told.plan, whole=whole)
+    if told.dry and told.reports:
+        yield "Nothing was written: this was a dry run."
     if len(told.reports) > 1:
-        yield of_several(told.reports)
+        yield of_several(told.reports, dry=told.dry)
     for report in told.reports:
         if len(told.reports) == 1 or report.status in {"merged", "failed"}:
-            yield from of_report(report, whole=whole)
+            yield from of_report(report, whole=whole, dry=told.dry)
 
 
 def _made_by(reports: Sequence[Report]) -> Iterator[str]:
