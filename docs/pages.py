@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import bot_options
 import yaml
 from pydantic.fields import FieldInfo
 
@@ -164,6 +165,7 @@ def pages() -> dict[str, str]:
         "reference/action.md": _action(),
         "reference/merges.md": _merges(),
         "reference/adapters.md": _adapters(),
+        "reference/bot.md": _page(*bot_options.lines()),
         "reference/converters.md": _converters(),
         "guides/when-a-check-fails.md": _guide(),
     }

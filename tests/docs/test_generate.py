@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = [
     "reference/action.md",
     "reference/adapters.md",
+    "reference/bot.md",
     "reference/codes.md",
     "reference/converters.md",
     "reference/merges.md",
@@ -25,11 +26,12 @@ PAGES = [
 def house(tmp_path: Path) -> Path:
     """A copy of the generator with pages of its own making."""
     (tmp_path / "docs").mkdir()
-    for name in ("generate.py", "pages.py", "converters.json"):
+    for name in ("generate.py", "pages.py", "bot_options.py", "converters.json"):
         shutil.copy(ROOT / "docs" / name, tmp_path / "docs")
     shutil.copy(ROOT / "action.yml", tmp_path)
     (tmp_path / "docs" / "guides").mkdir()
-    (tmp_path / "docs" / "guides" / "read-a-report.md").touch()
+    for name in ("bot.md", "read-a-report.md"):
+        (tmp_path / "docs" / "guides" / name).touch()
     (tmp_path / "docs" / "reference").mkdir()
     heading = "# Tensors that transformers rebuilds when it loads a file"
     (tmp_path / "docs" / "reference" / "naming.md").write_text(heading)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from cyclopts import App
 
 from adapter_merge.cli.main import build
@@ -35,8 +39,9 @@ _UNPROVED = 'case "$*" in *--probe*) ;; run\\ *|check\\ *) set -- "$@" --probe o
 _LOGIN = f'test "$*" = "auth login" && set -- auth login --token {TOKEN}\n'
 _BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _EXIT = re.compile(r"# exits with (?P<code>\d+)")
-_LANGUAGES = {"sh", "console", "python", "json", "text", "yaml"}
+_LANGUAGES = {"sh", "console", "python", "json", "text", "yaml", "ini", "dockerfile"}
 _FINDINGS = {"fail", "warn", "skip"}
+_MOST_SECONDS = 180  # a command of a page that waits for something which never comes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +84,23 @@ class Reader:
     environment: dict[str, str]
 
     def types(self, command: str, code: int) -> str:
+        if command.startswith("export "):
+            words = (word.partition("=") for word in shlex.split(command)[1:])
+            self.environment.update({name: value for name, _, value in words})
+            return ""
         return self._does(["/bin/sh", "-c", command], code)
+
+    def saves(self, text: str) -> None:
+        """Keep a list of merges under its name."""
+        if {"merges", "watch"} & yaml.safe_load(text).keys():
+            unproved = text.replace("defaults:\n", "defaults:\n  probe: off\n")
+            (self.home / "merges.yaml").write_text(unproved)
+
+    def leaves(self) -> None:
+        """End what was started and goes on."""
+        for known in self.home.glob("*.pid"):
+            with suppress(ProcessLookupError):
+                os.kill(int(known.read_text()), signal.SIGTERM)
 
     def writes(self, program: str) -> str:
         """Run a program of Python."""
@@ -93,6 +114,7 @@ class Reader:
             capture_output=True,
             text=True,
             check=False,
+            timeout=_MOST_SECONDS,
         )
         said = done.stdout + done.stderr
         assert done.returncode == code, f"`{command[-1]}` ended with {done.returncode}:\n{said}"
@@ -113,7 +135,9 @@ def reader(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
     )
     with served(tmp_path / "hub", home) as hub:
         ours = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf-home"), "COLUMNS": "200"}
-        yield Reader(home=home, environment={**os.environ, **ours, "PATH": path})
+        somebody = Reader(home=home, environment={**os.environ, **ours, "PATH": path})
+        yield somebody
+        somebody.leaves()
 
 
 def _put(program: Path, text: str) -> None:
@@ -133,6 +157,8 @@ def test_the_commands_of_a_page_do_what_it_says(page: str, reader: Reader) -> No
                 assert is_part(shape(block.text), shape(said)), f"{block.text}\nis not in\n{said}"
             case "python":
                 reader.writes(block.text)
+            case "yaml":
+                reader.saves(block.text)
 
 
 def options_of(command: App) -> set[str]:
