@@ -98,6 +98,22 @@ def test_a_list_hides_nothing(shelf: Shelf, what: str) -> None:
     assert bool(found.notes) is (what == "private")
 
 
+def test_what_stays_due_costs_one_list_too(shelf: Shelf) -> None:
+    names = [f"m{number}" for number in range(4)]
+    for name in names:
+        shelf.adapter(f"bot/{name}")
+    text = "".join(f"- {{adapter: bot/{n}, to: bot/{n}-merged}}\n" for n in names)
+    look = Watchman(shelf=shelf, text=text, machine=shelf.machine())
+    first, before = look(), shelf.requests()
+    assert look() == first
+    assert [d.what for d in first] == ["due"] * 4
+    assert shelf.requests() - before == 1 + 1
+    head = shelf.adapter("bot/m0", lora_alpha=4)
+    assert look()[0].request.adapters[0].ref.revision == head
+    shelf.sync(text)
+    assert {d.what for d in look()} == {"unchanged"}
+
+
 def test_a_list_that_is_behind_hides_nothing_that_was_told_of(shelf: Shelf) -> None:
     look = Watchman(shelf=shelf, text=several(shelf), machine=shelf.machine())
     line = "GET /api/models?author=bot&expand=sha&expand=private"

@@ -1,4 +1,4 @@
-"""What was in step at the last look, and is still by the Hub's lists: nothing is asked about it alone.
+"""What was in step at the last look, or due, and is still by the Hub's lists: nothing is asked about it alone.
 
 A list of an owner's repositories tells the heads of hundreds in one request, so that a round over many entries
 costs one for each owner, and one for each base.
@@ -26,7 +26,7 @@ _MOST_LISTED = 2_000  # repositories of an owner
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quiet:
-    """An entry that was in step.
+    """An entry that was in step, or due.
 
     Attributes:
         seen: its adapters and its target, as the lists had them then.
@@ -35,16 +35,22 @@ class Quiet:
     """
 
     decision: Decision
-    seen: tuple[Model, ...]
+    seen: tuple[Model | None, ...]
     base: str
     at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lists:
-    """The repositories of some owners, by their ids in lower case; empty where lists aren't worth it."""
+    """The repositories of some owners; empty where lists aren't worth it.
+
+    Attributes:
+        models: by their ids in lower case.
+        whole: owners of whom all are listed, so that what isn't there doesn't exist.
+    """
 
     models: Mapping[str, Model] = field(default_factory=dict)
+    whole: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, entries: Collection[Wanted], around: Surroundings) -> Lists:
@@ -52,32 +58,48 @@ class Lists:
         if len(entries) < _WORTH or around.hub is None:
             return cls()
         found: dict[str, Model] = {}
+        whole: set[str] = set()
         for owner in _owners(entries):
             try:
-                listed = islice(around.hub().models(owner), _MOST_LISTED)
-                found.update((model.repo.casefold(), model) for model in listed)
+                listed = tuple(islice(around.hub().models(owner), _MOST_LISTED))
             except AdapterMergeError:
                 continue  # each of its repositories will be asked for
-        return cls(models=found)
+            found.update((model.repo.casefold(), model) for model in listed)
+            whole.update([owner] if len(listed) < _MOST_LISTED else [])
+        return cls(models=found, whole=frozenset(whole))
 
-    def seen(self, wanted: Wanted) -> tuple[Model, ...] | None:
-        """Adapters and target of an entry that goes by their heads; None where they aren't listed, or it doesn't."""
+    def seen(self, wanted: Wanted) -> tuple[Model | None, ...] | None:
+        """Adapters and target of an entry that goes by their heads; None where they aren't listed, or it doesn't.
+
+        A target that doesn't exist is None among them.
+        """
         request, terms = wanted.request, wanted.terms
         if request.branch is not None or request.rebuild or terms.kind in {"tag", "title"}:
             return None
         if any(adapter.ref.revision is not None for adapter in request.adapters):
             return None
-        found = [self.models.get(str(repo).casefold()) for repo in _repos(wanted)]
-        known = tuple(model for model in found if model is not None and model.commit is not None)
-        return known if len(known) == len(found) else None
+        *adapters, target = (self.models.get(str(repo).casefold()) for repo in _repos(wanted))
+        if (
+            target is None
+            and str(request.target.repo).casefold().partition("/")[0] not in self.whole
+        ):
+            return None
+        known = [*adapters, *([] if target is None else [target])]
+        is_known = all(model is not None and model.commit is not None for model in known)
+        return (*adapters, target) if is_known else None
 
     def noted(self, decision: Decision, base: str | None, now: datetime) -> Quiet | None:
         """A decision to come back to, where the lists say of all of it what was found."""
         seen, there = self.seen(decision.wanted), decision.published
-        if seen is None or base is None or decision.what != "unchanged" or there is None:
+        if seen is None or base is None:
             return None
-        heads = [*(a.ref.revision for a in decision.request.adapters), there.commit]
-        same = heads == [model.commit for model in seen] and there.pull_request is None
+        heads = [a.ref.revision for a in decision.request.adapters]
+        same = heads == [model and model.commit for model in seen[:-1]]
+        if decision.what == "unchanged":
+            stands = there is not None and there.pull_request is None and there.commit
+            same = same and bool(stands) and stands == (seen[-1] and seen[-1].commit)
+        elif decision.request.publish == "pr":
+            return None  # what was proposed is in no list
         at = now - _spread(decision.wanted.label)
         return Quiet(decision=decision, seen=seen, base=base, at=at) if same else None
 
@@ -96,8 +118,8 @@ def _spread(label: str) -> timedelta:
     return _LONGEST / 2 * (crc32(label.encode()) / 2**32)
 
 
-def _facts(model: Model) -> tuple[str | None, bool]:
-    return model.commit, model.private
+def _facts(model: Model | None) -> tuple[str | None, bool] | None:
+    return None if model is None else (model.commit, model.private)
 
 
 def _repos(wanted: Wanted) -> Iterator[str | None]:

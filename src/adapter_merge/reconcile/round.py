@@ -116,7 +116,7 @@ class _Round:
             self.quiet[wanted.label] = quiet
             return kept
         found = _decision(wanted, self.looker)
-        if isinstance(found, Decision) and found.what == "unchanged":
+        if isinstance(found, Decision) and found.what != "skipped":
             noted = self.lists.noted(found, self._base(found), self.now)
             self.quiet.update({} if noted is None else {wanted.label: noted})
         return found
