@@ -15,6 +15,7 @@ from typing import NoReturn, TextIO
 
 from adapter_merge.action.released import released
 from adapter_merge.action.result import Kept, keep_all, outputs
+from adapter_merge.action.spoken import Spoken, in_inputs, spoken
 from adapter_merge.action.step import Asked, read_step
 from adapter_merge.action.tokens import Tokens, take_tokens, why_none
 from adapter_merge.action.told import Audience, audience, tell
@@ -22,7 +23,6 @@ from adapter_merge.action.work import Done, is_dry, work
 from adapter_merge.errors import AdapterMergeError, Interrupted
 from adapter_merge.github.commands import Log, write_outputs
 from adapter_merge.github.context import Context, read_context
-from adapter_merge.github.follow import Follow
 from adapter_merge.github.summary import Told, summary, write_summary
 from adapter_merge.kept import keep_plan
 from adapter_merge.report import ErrorRecord, Report
@@ -91,7 +91,7 @@ def _step(asked: Asked, context: Context, tokens: Tokens, log: Log) -> _Ended:
 
 
 def _worked(asked: Asked, context: Context, log: Log) -> Done:
-    follow = Follow(log)
+    follow = Spoken(log)
     try:
         done = work(asked, follow, context)
     except AdapterMergeError as e:
@@ -102,7 +102,7 @@ def _worked(asked: Asked, context: Context, log: Log) -> Done:
         for report in done.told.reports:
             if report.error is not None and not report.seconds:
                 follow.finished(report)
-    return done
+    return replace(done, told=replace(done.told, reports=tuple(map(spoken, done.told.reports))))
 
 
 def _locked_out(reports: tuple[Report, ...]) -> bool:
@@ -121,7 +121,7 @@ def _failed(cause: BaseException, log: Log) -> Done:
 
 def _record(cause: BaseException) -> ErrorRecord:
     if isinstance(cause, AdapterMergeError):
-        return ErrorRecord.of(cause)
+        return in_inputs(ErrorRecord.of(cause))
     if isinstance(cause, KeyboardInterrupt):
         return ErrorRecord.of(Interrupted("the step was stopped", hint="Run the job again."))
     traceback.print_exception(cause, file=sys.stderr)

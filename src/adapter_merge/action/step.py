@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from adapter_merge.action.spoken import as_inputs
 from adapter_merge.errors import RequestError
 from adapter_merge.merges import MERGES
 from adapter_merge.publishing import Publishing
@@ -28,7 +28,6 @@ _WORDS = (
     "wanted",
     "tell",
 )  # several in one input, with spaces, commas or lines between them
-_OPTION = re.compile(r"`--(?P<name>[a-z][a-z-]*)(?: (?P<value>[a-z]+))?`")
 _LONGEST = 200  # characters of a value in a message
 
 _CHECKED = (
@@ -260,7 +259,7 @@ def _sentence(error: Any) -> str:
     value = str(error["input"])[:_LONGEST]
     match error["type"]:
         case "value_error":
-            return _OPTION.sub(_as_input, str(error["ctx"]["error"]))
+            return as_inputs(str(error["ctx"]["error"]))
         case "literal_error":
             known = str(error["ctx"]["expected"]).replace("'", "`")
             return f"`{value}` is not one of {known}"
@@ -272,11 +271,6 @@ def _sentence(error: Any) -> str:
             return f"`{value}`: {error['msg']}"
 
 
-def _as_input(option: re.Match[str]) -> str:
-    value = f": {option['value']}" if option["value"] else ""
-    return f"`{option['name']}{value}`"
-
-
 def described(field: str) -> str:
     """What an input says: its field's sentence, with options as inputs."""
     known = {**Request.model_fields, **Step.model_fields}
@@ -285,4 +279,4 @@ def described(field: str) -> str:
             "Adapter, a Hub id (`org/name[@revision][/sub/folder]`) or a folder; several stand on a line each, in the order in which "
             "they are added, and `org/name=0.5` halves a scale."
         )
-    return _OPTION.sub(_as_input, str(known[field].description))
+    return as_inputs(str(known[field].description))
