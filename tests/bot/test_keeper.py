@@ -204,10 +204,18 @@ def test_entries_are_merged_where_an_owner_cannot_be_listed(tmp_path: Path) -> N
     assert desk.keeper.rounds == Rounds(looked=None, trouble="the Hub doesn't answer")
     # What the watch found before is neither forgotten nor left alone.
     desk.eyes.unlisted = None
-    desk.eyes.found = roster("two").entries
+    desk.eyes.found = roster_of(b"merges:\n  - {adapter: lab/two, to: acme/two-merged}\n").entries
     desk.keeper.round()
-    desk.eyes.unlisted, desk.eyes.heads["acme/two"] = unavailable(), "2" * 40
+    desk.eyes.unlisted, desk.eyes.heads["lab/two"] = unavailable(), "2" * 40
     desk.keeper.round()
+    assert desk.state("two") == "queued"
+    # What was changed in the file counts all the same.
+    desk.eyes.file = roster("one", "three", watch=("lab",))
+    desk.keeper.round()
+    assert set(desk.keeper.roll.entries) == {f"acme/{n}-merged" for n in ("one", "two", "three")}
+    desk.eyes.file = roster("three", watch=("other",))
+    desk.keeper.round()
+    assert set(desk.keeper.roll.entries) == {"acme/three-merged"}
     assert desk.state("two") == "queued"
 
 

@@ -64,6 +64,7 @@ class Keeper:
     _awake: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _next: datetime | None = None
+    _found: tuple[Wanted, ...] = ()
     _lost: set[str] = field(default_factory=set)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -147,11 +148,21 @@ class Keeper:
             entries = self.eyes.entries(roster)
         except AdapterMergeError as e:
             self._troubled(e.message)
-            if roster is not None and not self.roll.entries:
-                self.roll = Roll.of(roster, roster.entries)  # without what its watches find
+            if roster is not None:  # nothing is forgotten meanwhile
+                self.roll = Roll.of(roster, (*roster.entries, *self._still_found(roster)))
             return False
+        own = {entry.label for entry in roster.entries}
+        self._found = tuple(entry for entry in entries if entry.label not in own)
         self._take(roster, entries)
         return True
+
+    def _still_found(self, roster: Roster) -> Iterator[Wanted]:
+        """What watches found before, as far as the file still watches it: an owner that can't be listed now."""
+        own, watching = {entry.label for entry in roster.entries}, Roll.of(roster, ())
+        for entry in self._found:
+            repos = (str(adapter.ref.repo) for adapter in entry.request.adapters)
+            if entry.label not in own and any(map(watching.watches, repos)):
+                yield entry
 
     def _take(self, roster: Roster, entries: tuple[Wanted, ...]) -> None:
         """Have these entries be the ones that count; what nobody asks for any more is forgotten."""
