@@ -149,8 +149,8 @@ def asset_shape(
     }
 
 
-def repository_shape(url: str, repo: str) -> dict[str, Any]:
-    """What lists of others say of the repository that they belong to."""
+def repository_shape(url: str, repo: str, *, whole: bool = False) -> dict[str, Any]:
+    """What others say of the repository that they belong to, or the `whole` that it says itself."""
     at = f"{url}/repos/{repo}"
     names = (
         "archive assignees blobs branches collaborators comments commits compare contents contributors deployments "
@@ -159,7 +159,18 @@ def repository_shape(url: str, repo: str) -> dict[str, Any]:
         "teams trees"
     )
     owner, _, name = repo.partition("/")
+    counts = "forks forks_count network_count open_issues open_issues_count size stargazers_count"
+    flags = "archived disabled has_discussions has_issues has_pages has_projects has_wiki"
+    more: dict[str, Any] = {
+        "default_branch": "main",
+        **{f"{one}_url": at for one in ("svn", "clone", "git", "ssh")},
+        **dict.fromkeys(("homepage", "language", "license", "mirror_url")),
+        **dict.fromkeys((*counts.split(), "subscribers_count", "watchers", "watchers_count"), 0),
+        **dict.fromkeys(flags.split(), False),
+        **dict.fromkeys(("created_at", "pushed_at", "updated_at"), _NOW),
+    }
     return {
+        **(more if whole else {}),
         "id": 1,
         "node_id": "R_1",
         "name": name,

@@ -22,6 +22,7 @@ from tests.github.shapes import (
     comment_shape,
     job_shape,
     release_shape,
+    repository_shape,
     run_shape,
     status_shape,
     user_shape,
@@ -106,6 +107,9 @@ class State:
         if self.login is None:
             raise Problem(403, "Resource not accessible by integration")
         return 200, user_shape(self.url, self.login, whole=True)
+
+    def repository(self, call: Call) -> Any:
+        return 200, repository_shape(self.url, REPO, whole=True)
 
     def list_statuses(self, call: Call, sha: str) -> Any:
         return 200, self.paged(call, self.statuses.get(sha, []))
@@ -252,6 +256,7 @@ _N = r"(\d+)"
 _SHA = r"([0-9a-f]{40})"
 _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/user", State.user),
+    ("GET", _R, State.repository),
     ("GET", f"{_R}/commits/{_SHA}/statuses", State.list_statuses),
     ("POST", f"{_R}/statuses/{_SHA}", State.add_status),
     ("GET", f"{_R}/commits/{_SHA}/check-runs", State.list_checks),

@@ -20,7 +20,7 @@ from adapter_merge.github.comments import comment
 from adapter_merge.github.releases import release
 from tests.github.openapi import DESCRIPTION, MODULES, faults_of
 from tests.github.steps import edge_of, report, steps, wish
-from tests.github.stub import Call, State, Stub, Workflow, github_stub
+from tests.github.stub import REPO, Call, State, Stub, Workflow, github_stub
 
 PRISM = MODULES / ".bin/prism"
 
@@ -42,7 +42,7 @@ def tell_all(url: str, folder: Path) -> None:
 
 
 def look_at_runs(state: State, url: str) -> None:
-    """Everything that is asked of runs, in each of their states."""
+    """The repository, and everything that is asked of its runs, in each of their states."""
     ended = {"status": "completed", "conclusion": "failure", "ended": 2}
     names = ["Set up job", "Merge"]
     state.runs = [
@@ -51,6 +51,7 @@ def look_at_runs(state: State, url: str) -> None:
         Workflow(id=3, title="three", steps=names),
     ]
     edge = edge_of(url, tries=1)
+    assert edge.repo.complete().full_name == REPO
     assert len(runs.by_event(edge)) == 3
     for number in (1, 2, 3):
         runs.steps(edge, number)
