@@ -143,6 +143,10 @@ def test_the_whole_from_the_command_line(office: Office, tmp_path: Path) -> None
         assert (ill.returncode, "may only read" in ill.stderr) == (10, True)
         assert SECRET not in well.stdout + ill.stderr
         assert "Which token serves which case" in ill.stderr
+        (tmp_path / "other").write_text(SECRET[::-1])
+        told |= {"ADAPTER_MERGE_WEBHOOK_SECRET": ""}
+        told |= {"ADAPTER_MERGE_WEBHOOK_SECRET_FILE": str(tmp_path / "other")}
+        assert "sends another secret" in bot("doctor", str(merges), "--url", url).stderr
     gone = bot("uninstall", "--url", url)
     assert (gone.returncode, gone.stderr.strip()) == (0, "1 webhook taken away.")
 

@@ -76,11 +76,19 @@ def _server(patient: Patient) -> Iterator[Exam]:
 
 def _secret(patient: Patient) -> Exam:
     secret_of(patient.environ)
-    return Exam(name="secret", state="ok", said=f"`{SECRET}` holds one")
+    return Exam(name="secret", state="ok", said=f"`{SECRET}`, or its file, holds one")
+
+
+def _known_secret(patient: Patient) -> str | None:
+    """What the webhook has to send; None where it tells no address, or where there is none, which is told before."""
+    try:
+        return secret_of(patient.environ) if patient.url else None
+    except RequestError:
+        return None
 
 
 def _of_roster(patient: Patient, client: Client, roster: Roster) -> Iterator[Exam]:
-    secret = patient.environ.get(SECRET) if patient.url else None
+    secret = _known_secret(patient)
     yield from examined(
         "webhook", partial(asked.webhook, client, roster, url=patient.url, secret=secret)
     )
