@@ -15,6 +15,7 @@ from adapter_merge.reconcile.thread import TITLE
 from tests.action.conftest import ADAPTER, BROKEN, TOKEN
 from tests.action.conftest import HOSTILE as HOSTILE_ADAPTER
 from tests.action.workflow import ROOT, Ended, Runner
+from tests.docs.test_workflows import COMMIT, WORKFLOWS, filled
 from tests.github.stub import REPO, Stub, github_stub
 from tests.github.stub import TOKEN as GITHUB_TOKEN
 
@@ -84,6 +85,20 @@ def test_merges_and_then_finds_nothing_to_do(runner: Runner, hub: LocalHub) -> N
         assert len(Path(ended.outputs["checksums"]).read_text().splitlines()) == 3
         assert TOKEN not in ended.log
     assert "flowchart LR" in first.log
+
+
+def test_the_first_workflow_of_the_readme_merges_without_a_checkout(
+    runner: Runner, hub: LocalHub
+) -> None:
+    text = filled(WORKFLOWS["README.md-0"])
+    for shown, here in {"acme/my-adapter": ADAPTER, "me/my-adapter-merged": "bot/first"}.items():
+        text = text.replace(shown, here)
+
+    ended = runner.page(text, f"owner/adapter-merge@{COMMIT}", secrets={"HF_TOKEN": TOKEN})
+
+    assert ended.code == 0, ended.log
+    assert hub.head("bot/first") in ended.log
+    assert [p.name for p in ended.workspace.iterdir() if p.name != ".git"] == [".github"]
 
 
 def test_says_why_it_fails(runner: Runner) -> None:

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,27 +67,50 @@ class Runner:
         merges: str = "",
     ) -> Ended:
         """Run a job with this one step, and one that shows its outputs; `merges` is the repository's list."""
+        place = self._place()
+        (place / "merges.yaml").write_text(merges)
+        _with_the_action(place)
+        text = yaml.safe_dump(self._workflow(inputs, event), width=10_000)
+        told = place.with_suffix(".json")
+        told.write_text(json.dumps(payload or {}))
+        words: list[str | Path] = [event, "--eventpath", told]
+        return self._job(place, text, words, env=env or {}, secrets=secrets or {})
+
+    def page(self, text: str, uses: str, *, secrets: Mapping[str, str]) -> Ended:
+        """Run a workflow as a page has it, in a repository of its own; the Action is at `uses`, as `owner/name@commit`."""
+        place, action = self._place(), self.root / "action"
+        action.mkdir()
+        _with_the_action(action)
+        there: list[str | Path] = ["--local-repository", f"https://github.com/{uses}={action}"]
+        return self._job(place, text, ["workflow_dispatch", *there], env={}, secrets=secrets)
+
+    def _place(self) -> Path:
         self.count += 1
         place = self.root / f"job{self.count}"
         place.mkdir()
-        (place / "merges.yaml").write_text(merges)
-        self._repository(place, self._workflow(inputs, event))
-        told = place.with_suffix(".json")
-        told.write_text(json.dumps(payload or {}))
-        words: list[str | Path] = [
-            self._act(),
-            event,
-            "-W",
-            str(place / ".github/workflows/merge.yml"),
-            "-C",
-            place,
-        ]
-        words += ["-P", "ubuntu-latest=-self-hosted", "--eventpath", told, "--no-cache-server"]
+        return place
+
+    def _job(
+        self,
+        place: Path,
+        text: str,
+        asked: Sequence[str | Path],
+        *,
+        env: Mapping[str, str],
+        secrets: Mapping[str, str],
+    ) -> Ended:
+        """Commit the workflow to the repository at `place`, and run what is `asked` of it."""
+        path = place / ".github/workflows/merge.yml"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+        _commit(place)
+        words: list[str | Path] = [self._act(), *asked, "-W", path, "-C", place]
+        words += ["-P", "ubuntu-latest=-self-hosted", "--no-cache-server"]
         words += ["--action-cache-path", self.root / "act", *self._stubs()]
         environment = {"HF_ENDPOINT": self.url, "HF_HOME": str(self.root / "home")}
-        for name, value in (environment | {**(env or {})}).items():
+        for name, value in {**environment, **env}.items():
             words += ["--env", f"{name}={value}"]
-        for name, value in (secrets or {}).items():
+        for name, value in secrets.items():
             words += ["--secret", f"{name}={value}"]
         done = subprocess.run(
             words, env=self._own(), capture_output=True, text=True, timeout=500, check=False
@@ -119,22 +142,6 @@ class Runner:
         ]
         return {"on": event, "jobs": {"merge": {"runs-on": "ubuntu-latest", "steps": steps}}}
 
-    def _repository(self, place: Path, workflow: Mapping[str, Any]) -> None:
-        """A repository with the Action at its root and one workflow, in one commit."""
-        for name in (*_PARTS, *_BUILT):
-            here = ROOT / name
-            if here.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(here, place / name, ignore=ignored)
-            else:
-                shutil.copy2(here, place / name)
-        path = place / ".github/workflows/merge.yml"
-        path.parent.mkdir(parents=True)
-        path.write_text(yaml.safe_dump(workflow, width=10_000))
-        for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "All"]):
-            author = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
-            subprocess.run([_GIT, *author, *words], cwd=place, check=True)
-
     def _stubs(self) -> list[str | Path]:
         stub = self.root / "nothing"
         stub.mkdir(exist_ok=True)
@@ -144,3 +151,21 @@ class Runner:
         for name, commit in used:
             words += ["--local-repository", f"https://github.com/{name}@{commit}={stub}"]
         return words
+
+
+def _with_the_action(place: Path) -> None:
+    """Put the Action at the root of a repository."""
+    for name in (*_PARTS, *_BUILT):
+        here = ROOT / name
+        if here.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(here, place / name, ignore=ignored)
+        else:
+            shutil.copy2(here, place / name)
+
+
+def _commit(place: Path) -> None:
+    """Make a folder a repository with one commit."""
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "All"]):
+        author = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+        subprocess.run([_GIT, *author, *words], cwd=place, check=True)
