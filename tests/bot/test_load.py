@@ -56,7 +56,7 @@ def test_none_is_lost_and_none_is_merged_twice(load: Load, town: Town) -> None:
             pushing.result()
         newer = payloads(town)[len(told) :]
         deliver(bot, [*newer, *told, *newer], 0.2)
-        until(lambda: all(map(bot.is_in_step, load.names)), bot.told, seconds=300)
+        until(lambda: all(map(bot.is_in_step, load.names)), bot.told, seconds=900)
         until(bot.is_idle, bot.told)
         # What the Hub tells of the results themselves, and of all else once more.
         deliver(bot, payloads(town), 0.2)
