@@ -227,7 +227,7 @@ class LocalHub:
 
     @property
     def requests(self) -> tuple[Logged, ...]:
-        """All requests since the start, in the order in which they ended."""
+        """All requests since the start, in the order in which they began."""
         return self._server.journal.read()
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -24,32 +24,35 @@ class Logged:
 
 
 class Journal:
-    """All requests, in the order in which they ended."""
+    """All requests, in the order in which they began: a client may begin the next before we note the end of one."""
 
     def __init__(self) -> None:
-        self._written: list[Logged] = []
+        self._written: dict[int, Logged] = {}
+        self._begun = 0
         self._going = 0
         self._changed = threading.Condition()
 
     @contextmanager
-    def busy(self) -> Iterator[None]:
-        """A request goes on."""
+    def note(self) -> Iterator[Callable[[Logged], None]]:
+        """A request goes on; what it gives is told what came of it."""
         with self._changed:
             self._going += 1
+            self._begun += 1
+            number = self._begun
+
+        def write(logged: Logged) -> None:
+            with self._changed:
+                self._written[number] = logged
+
         try:
-            yield
+            yield write
         finally:
             with self._changed:
                 self._going -= 1
                 self._changed.notify_all()
 
-    def write(self, logged: Logged) -> None:
-        """Note a request."""
-        with self._changed:
-            self._written.append(logged)
-
     def read(self) -> tuple[Logged, ...]:
         """All so far. A client may have its answer a moment before we note it, so what goes on is waited for."""
         with self._changed:
             self._changed.wait_for(lambda: self._going == 0, _PATIENCE)
-            return tuple(self._written)
+            return tuple(self._written[number] for number in sorted(self._written))

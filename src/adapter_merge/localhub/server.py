@@ -88,8 +88,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer any request."""
         server = cast("Server", self.server)
-        with server.journal.busy():
-            server.journal.write(self._exchange(server))
+        with server.journal.note() as write:
+            write(self._exchange(server))
 
     def _exchange(self, server: Server) -> Logged:
         headers = {name.lower(): value for name, value in self.headers.items()}
