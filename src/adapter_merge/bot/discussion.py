@@ -6,13 +6,12 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from adapter_merge import assemble
+from adapter_merge.bot.tokens import SECRETS
 from adapter_merge.bot.words import DISCUSS, signature
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.hub.client import SIGNATURE
 from adapter_merge.reconcile import Voice, adapters_of, discuss
 from adapter_merge.report import Report
-
-_TOKENS = ("HF_TOKEN", "HF_WRITE_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
 
 def tell(reports: Iterable[Report], environ: Mapping[str, str]) -> None:
@@ -21,7 +20,7 @@ def tell(reports: Iterable[Report], environ: Mapping[str, str]) -> None:
         return
     voice = Voice(
         signature=environ.get(SIGNATURE) or signature(None),
-        secrets=tuple(environ[name] for name in _TOKENS if environ.get(name)),
+        secrets=tuple(environ[name] for name in SECRETS if environ.get(name)),
     )
     hub = assemble.this_machine().around.connected
     for adapter, found in adapters_of(reports).items():

@@ -13,6 +13,7 @@ from adapter_merge.bot.dispatch.flavors import FLAVORS, chosen, seconds
 from adapter_merge.bot.dispatch.heard import Heard, failed
 from adapter_merge.bot.job import MERGES
 from adapter_merge.bot.order import Ears, Ended, Order
+from adapter_merge.bot.tokens import READ, of_the_hub
 from adapter_merge.bot.words import passed_on
 from adapter_merge.errors import AdapterMergeError, RequestError
 from adapter_merge.figures import nbytes
@@ -22,7 +23,6 @@ from adapter_merge.hub.client import Client, connect
 
 COMMAND = ("adapter-merge", "bot", "job", "--events")
 _LABEL = "adapter-merge"
-_TOKENS = ("HF_TOKEN", "HF_WRITE_TOKEN")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,9 +198,12 @@ def jobs(where: Where, environ: Mapping[str, str]) -> Jobs:
         "`--dispatch jobs` needs an image",
         "Give `--image`; the guide has the project's own.",
     )
-    secrets = {name: environ[name] for name in _TOKENS if environ.get(name)}
-    if "HF_TOKEN" not in secrets:
-        secrets["HF_TOKEN"] = _login()
+    secrets = of_the_hub(environ)
+    required(
+        secrets.get(READ),
+        "`--dispatch jobs` needs a token that its Jobs get",
+        "Set `HF_TOKEN`, or run `hf auth login`.",
+    )
     machine = Machine(
         image=image,
         secrets=secrets,
@@ -210,13 +213,3 @@ def jobs(where: Where, environ: Mapping[str, str]) -> Jobs:
         namespace=where.namespace,
     )
     return Jobs(connect(), machine)
-
-
-def _login() -> str:
-    from huggingface_hub import get_token
-
-    return required(
-        get_token(),
-        "`--dispatch jobs` needs a token that its Jobs get",
-        "Set `HF_TOKEN`, or run `hf auth login`.",
-    )

@@ -19,6 +19,7 @@ from adapter_merge.bot.dispatch.group import Leader
 from adapter_merge.bot.dispatch.heard import Heard
 from adapter_merge.bot.order import Ears, Ended, Order
 from adapter_merge.bot.secret import SECRET
+from adapter_merge.bot.tokens import SECRETS
 from adapter_merge.figures import nbytes
 
 COMMAND = (sys.executable, "-m", "adapter_merge")
@@ -27,7 +28,7 @@ _KEPT_BACK = (
     *(SECRET, f"{SECRET}_FILE"),
     *("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "GH_ENTERPRISE_TOKEN"),
 )
-_SECRETS = (*_KEPT_BACK, "HF_TOKEN", "HF_WRITE_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_SECRETS = (*_KEPT_BACK, *SECRETS)
 _LINE = 64 << 20  # bytes: a report is one line
 _END = 5.0  # seconds for the last words of a run that is over
 

@@ -19,8 +19,6 @@ from adapter_merge.merges import MERGES
 if TYPE_CHECKING:
     from adapter_merge.bot.setting.install import Installed
 
-_TOKENS = ("HF_TOKEN", "HF_WRITE_TOKEN")
-
 
 @dataclass(frozen=True, kw_only=True)
 class OfJob:
@@ -78,6 +76,7 @@ def install(
 
 def _install_job(merges: Path, given: OfJob) -> None:
     from adapter_merge.bot.setting import install as setting
+    from adapter_merge.bot.tokens import of_the_hub
     from adapter_merge.hub.client import connect
     from adapter_merge.merges import read_merges
 
@@ -89,7 +88,7 @@ def _install_job(merges: Path, given: OfJob) -> None:
     runs = setting.Runs(
         image=given.image,
         document=merges.read_text(encoding="utf-8"),
-        secrets=_tokens(),
+        secrets=of_the_hub(os.environ),
         flavor=given.flavor,
         timeout=given.timeout,
         contact=given.contact,
@@ -97,15 +96,6 @@ def _install_job(merges: Path, given: OfJob) -> None:
     _say_installed(setting.run(connect(), roster, runs), f"a Job in `{given.image}`")
     if setting.settles(roster):
         say(_TOO_EARLY)
-
-
-def _tokens() -> dict[str, str]:
-    """What the Job gets: the environment's, and for reading what a login has kept."""
-    from huggingface_hub import get_token
-
-    found = {name: os.environ.get(name) for name in _TOKENS}
-    found["HF_TOKEN"] = found["HF_TOKEN"] or get_token()
-    return {name: token for name, token in found.items() if token}
 
 
 _TOO_EARLY = (
