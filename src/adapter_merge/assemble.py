@@ -208,7 +208,7 @@ def this_machine() -> Machine:
         peak_rss=_peak_rss,
         versions=_versions(),
         workers=min(_processors(), _MOST_WORKERS),
-        free=_free,
+        free=free,
         disk=_disk,
         around=_around(),
         encoder=_encoder,
@@ -239,7 +239,7 @@ def _hub_cache() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE") or Path(home, "hub")).expanduser()
 
 
-def _free(folder: Path) -> int:
+def free(folder: Path) -> int:
     """Bytes that are free where `folder` lies, or would lie."""
     return shutil.disk_usage(_standing(folder)).free
 

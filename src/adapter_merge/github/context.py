@@ -14,6 +14,7 @@ from adapter_merge.receipt import RunRecord
 
 # GitHub sends no more than 25 MB; what is read here lies at the top.
 _LARGEST_EVENT = 26_000_000
+API = "https://api.github.com"
 _SECRETLESS_BOT = "dependabot[bot]"
 
 
@@ -69,7 +70,7 @@ class Context(_Part):
     workflow: str = ""
     run_id: int = 0
     run_attempt: int = 1
-    api_url: str = "https://api.github.com"
+    api_url: str = API
     server_url: str = "https://github.com"
     temp: Path | None = None
     event: Event = Event()

@@ -16,6 +16,7 @@ from adapter_merge.bot.dispatch import Where, required
 from adapter_merge.bot.dispatch.heard import Heard, failed
 from adapter_merge.bot.order import Ears, Ended, Order, Progress
 from adapter_merge.errors import AdapterMergeError, HubUnavailable, RequestError
+from adapter_merge.github.context import API
 from adapter_merge.github.dispatch import AdapterPushed
 
 if TYPE_CHECKING:  # PyGithub takes a while
@@ -23,7 +24,6 @@ if TYPE_CHECKING:  # PyGithub takes a while
     from adapter_merge.github.runs import Problem, Run, Step
 
 _OURS = re.compile(r"\w+, exit code (\d+)")
-_API = "https://api.github.com"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,5 +201,5 @@ def github(where: Where, environ: Mapping[str, str]) -> Github:
     )
     from adapter_merge.github.edge import connect
 
-    api = environ.get("GITHUB_API_URL") or _API
+    api = environ.get("GITHUB_API_URL") or API
     return Github(connect(repository, api=api, token=token))

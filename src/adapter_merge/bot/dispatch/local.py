@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import threading
@@ -148,7 +147,7 @@ class Local:
     def _low(self) -> str | None:
         """Why there is too little room on a disk; None where there is enough."""
         for folder in self._disks:
-            free, floor = _free(folder), self._limits.floor_bytes
+            free, floor = assemble.free(folder), self._limits.floor_bytes
             if free < floor:
                 return f"only {nbytes(free)} are free where `{folder}` is, and {nbytes(floor)} have to stay free, so it was not done, or stopped. Free some space there, or allow less with `--keep-free`."
         return None
@@ -159,11 +158,6 @@ def local(where: Where, environ: Mapping[str, str]) -> Local:
     cache = assemble.this_machine().around.cache
     disks = () if cache is None else (cache,)
     return Local(where.place, environ, limits=where.limits, gpus=where.gpus, disks=disks)
-
-
-def _free(folder: Path) -> int:
-    whole = folder.absolute()
-    return shutil.disk_usage(next(p for p in (whole, *whole.parents) if p.exists())).free
 
 
 def _hand(process: subprocess.Popen[bytes], document: str) -> None:

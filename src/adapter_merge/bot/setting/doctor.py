@@ -131,6 +131,7 @@ def _foreseen(request: Request) -> Forecast:
 
 
 def _github(patient: Patient) -> Exam:
+    from adapter_merge.github.context import API
     from adapter_merge.github.edge import connect as to_github
 
     token = patient.environ.get("GITHUB_TOKEN", "")
@@ -139,7 +140,7 @@ def _github(patient: Patient) -> Exam:
             "`--dispatch github` needs `GITHUB_TOKEN` and the workflow's repository",
             hint="Set `GITHUB_TOKEN` to one with `contents: write`, `actions: write` and `checks: read`, and give `--github owner/name`.",
         )
-    api = patient.environ.get("GITHUB_API_URL") or "https://api.github.com"
+    api = patient.environ.get("GITHUB_API_URL") or API
     edge = to_github(patient.github, api=api, token=token)
 
     def look() -> str:
