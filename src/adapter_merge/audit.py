@@ -150,7 +150,13 @@ def _made_from(
     layout = settings.layout if receipt is None else stated
     native = settings.native if receipt is None else receipt.settings.get("native") == "true"
     made = {"adapters": adapters, "to": folder, "layout": layout, "native": native}
-    request = Request(**{**dict(settings), **made})
+    recorded: Mapping[str, str] = {} if receipt is None else receipt.settings
+    experts = {
+        key: recorded[key]
+        for key in ("expert_layout", "expert_orientation")
+        if key in recorded and getattr(settings, key) == "auto"
+    }
+    request = Request(**{**dict(settings), **made, **experts})
     sources = resolve(request, verb="check", around=around)
     return sources, draft(request, sources)
 

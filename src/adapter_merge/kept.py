@@ -131,6 +131,7 @@ def _plan(plan: Plan, forecast: Forecast) -> dict[str, Any]:
         "naming": list(plan.naming),
         "tied": list(plan.tied),
         "untied": list(plan.untied),
+        "experts": [record.model_dump() for record in plan.experts],
         "shards": [_shard(shard) for shard in plan.shards],
         "side_files": [_side_file(file) for file in plan.side_files],
         "left_behind": [asdict(file) for file in plan.left_behind],

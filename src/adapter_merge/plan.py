@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from adapter_merge.checkpoint import TensorInfo
-from adapter_merge.receipt import MethodRecord
+from adapter_merge.receipt import ExpertRecord, MethodRecord
 from adapter_merge.request import LayoutName
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ class Edit(Protocol):
         layers: PEFT's layers that it goes through: its two functions need a `load` that has them.
         reads_base: False where the base's values don't matter (the tensor is replaced or added).
         by_rows: whether blocks of rows can be computed apart (a row is one step of dimension 0).
+        other_readings: the same edit with the factors of fused experts read otherwise, by what to call each reading.
     """
 
     @property
@@ -122,6 +123,8 @@ class Edit(Protocol):
     def reads_base(self) -> bool: ...  # noqa: D102
     @property
     def by_rows(self) -> bool: ...  # noqa: D102
+    @property
+    def other_readings(self) -> Mapping[str, Edit]: ...  # noqa: D102
 
     def prepare(self, load: Load) -> Apply:
         """Load what is needed once; the result edits blocks in place.
@@ -257,6 +260,7 @@ class Plan:
         naming: how the adapters' modules found their tensors, one sentence an adapter.
         tied: see `Base.tied`; empty where the merge unties them.
         untied: the tensors that the base ties and the result holds apart.
+        experts: how the factors of fused experts were read, one a parameter.
     """
 
     adapters: tuple[WeighedAdapter, ...]
@@ -274,6 +278,7 @@ class Plan:
     naming: tuple[str, ...]
     tied: tuple[str, ...]
     untied: tuple[str, ...] = ()
+    experts: tuple[ExpertRecord, ...] = ()
 
     @cached_property
     def tensors(self) -> Mapping[str, PlannedTensor]:

@@ -37,6 +37,28 @@ class MethodRecord(_Record):
     alpha: float | None = None
 
 
+class ExpertRecord(_Record):
+    """How the factors of one fused parameter, such as `gate_up_proj` of a mixture's experts, were read.
+
+    Attributes:
+        adapter: the adapter, as the user named it.
+        parameter: name of the parameter, with its module and `*` for numbers.
+        layout: order of the columns of `lora_B`.
+        layout_source: what decided on the layout.
+        orientation: `direct` where an expert's delta is `B @ A`, `transposed` where it is `(B @ A).T`.
+        orientation_source: what decided on the orientation.
+        conflict: evidence against the reading, where a setting overrides it; empty without one.
+    """
+
+    adapter: str
+    parameter: str
+    layout: Literal["rank-major", "grouped-by-expert"]
+    layout_source: str
+    orientation: Literal["direct", "transposed"]
+    orientation_source: str
+    conflict: str = ""
+
+
 class SourceRecord(_Record):
     """An adapter or a base as it was read: where from, and the digests of the files that counted."""
 
@@ -152,6 +174,7 @@ class Receipt(_Record):
     counts: dict[str, int]
     changes: tuple[ChangeRecord, ...]
     left_behind: dict[str, str]
+    experts: tuple[ExpertRecord, ...] = ()
     findings: tuple[FindingRecord, ...]
     relative_changes: dict[str, float] = {}
     probe: ProbeRecord | None = None

@@ -76,6 +76,7 @@ def receipt_of(
         counts=plan.counts,
         changes=tuple(ChangeRecord(**asdict(c)) for c in plan.changes),
         left_behind={f"{f.origin}: {f.path}": f.why for f in plan.left_behind},
+        experts=plan.experts,
         findings=finding_records(inspection.findings),
         relative_changes=dict(inspection.relative_changes),
         probe=probe_record(inspection.probed),

@@ -35,6 +35,8 @@ _CODE = re.compile(r"[A-Z]\d{3}")
 Dtype = Literal["keep", "fp32", "bf16", "fp16"]
 LayoutName = Literal["merged", "bundled"]
 Probe = Literal["auto", "require", "off"]
+ExpertLayout = Literal["auto", "rank-major", "grouped-by-expert"]
+ExpertOrientation = Literal["auto", "direct", "transposed"]
 
 
 class _Value(BaseModel):
@@ -191,6 +193,16 @@ class Settings(_Value):
         description="Carry the Python code that the base's `auto_map` names; it is never run here. A base on a Hub "
         "has to be named with its full commit.",
     )
+    expert_layout: ExpertLayout = Field(
+        "auto",
+        description="Order of the columns of `lora_B` for fused experts: `rank-major` (PEFT) or `grouped-by-expert` "
+        "(Unsloth before zoo 2026.9.6); `auto` reads it from the adapter's config and weights.",
+    )
+    expert_orientation: ExpertOrientation = Field(
+        "auto",
+        description="Orientation of the delta of square fused experts: `direct` (`B @ A`) or `transposed` "
+        "(`(B @ A).T`); `auto` reads it from shapes and `peft_version`.",
+    )
     chat_template: Path | None = Field(
         None,
         description="File with the chat template of the result; left out, the sources' counts.",
@@ -244,6 +256,11 @@ class Settings(_Value):
     def shard_bytes(self) -> int | None:
         """`max_shard_size` in bytes; None where the base's files are kept."""
         return None if self.max_shard_size == "keep" else size_of(self.max_shard_size)
+
+    @field_validator("expert_layout", mode="before")
+    @classmethod
+    def _with_hyphens(cls, value: object) -> object:
+        return value.replace("_", "-") if isinstance(value, str) else value
 
     @field_validator("max_shard_size")
     @classmethod

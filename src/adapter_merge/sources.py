@@ -16,6 +16,7 @@ from adapter_merge.patterns import Patterns
 from adapter_merge.readme import Readme
 from adapter_merge.receipt import Receipt
 from adapter_merge.remote import Access, RemoteTarget
+from adapter_merge.request import ExpertLayout, ExpertOrientation
 
 # Sees to it that files lie here; the second argument gets their bytes as they come.
 Have: TypeAlias = Callable[[Collection[str], Callable[[int], None] | None], None]
@@ -181,6 +182,7 @@ class Adapter:
         weight: the factor on its scale.
         readme: its card where it has one.
         converted: where its weights lie as safetensors; None where they are such in its repository.
+        expert_layout, expert_orientation: see `request.Settings`; what the user says of its fused experts.
     """
 
     pinned: Pinned
@@ -190,6 +192,8 @@ class Adapter:
     files: Mapping[str, RepoFile]
     readme: Readme | None
     converted: Path | None = None
+    expert_layout: ExpertLayout = "auto"
+    expert_orientation: ExpertOrientation = "auto"
 
     @property
     def weights(self) -> Path:

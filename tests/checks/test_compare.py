@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from adapter_merge.checks.compare import Bound, EditLook, compare, joined
-from adapter_merge.checks.floats import rounded
+from adapter_merge.floats import rounded
 
 DTYPES = ["F16", "BF16", "F32", "F64"]
 

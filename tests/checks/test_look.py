@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import adapter_merge.stored as stored_module
 from adapter_merge.checkpoint import TensorInfo
-from adapter_merge.checks import stored as stored_module
 from adapter_merge.checks.look import Place, look_alone, look_at, same_bytes, sample
-from adapter_merge.checks.stored import Stored, chunks
 from adapter_merge.errors import ShortRead
 from adapter_merge.repository import open_checkpoint
+from adapter_merge.stored import Stored, chunks
 from tests.checks.tiny import ADDED, EMBED, FIRST, NORM, Case
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from adapter_merge.adapters.experts import Factors, OneExpert
+from adapter_merge.adapters.experts import OneExpert
+from adapter_merge.adapters.factors import Factors
 from adapter_merge.adapters.steps import Replacement, TensorEdit
 from adapter_merge.plan import AdapterTensor
 from adapter_merge.stages.resolve import resolve

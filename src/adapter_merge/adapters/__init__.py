@@ -7,6 +7,8 @@ from typing import Protocol
 
 from adapter_merge.adapters.claims import Claim, edits_of
 from adapter_merge.adapters.contribution import Contribution
+from adapter_merge.adapters.expert_orientation import Located
+from adapter_merge.adapters.fused_experts import read_fused_experts
 from adapter_merge.adapters.heads import architecture, labels
 from adapter_merge.adapters.hollow.installed import require
 from adapter_merge.adapters.layered import Layered
@@ -15,15 +17,18 @@ from adapter_merge.adapters.refused import is_layered, reason
 from adapter_merge.adapters.rows import in_piece, in_rows
 from adapter_merge.adapters.saved_modules import is_table, is_wrapped
 from adapter_merge.adapters.tokens import TrainableTokens
+from adapter_merge.adapters.unsloth import FIELDS
 from adapter_merge.errors import AdapterKind
 from adapter_merge.methods import METHODS, Route
 from adapter_merge.sources import Adapter, Base
 
 __all__ = [
+    "FIELDS",
     "KINDS",
     "Claim",
     "Contribution",
     "Kind",
+    "Located",
     "architecture",
     "edits_of",
     "in_piece",
@@ -32,6 +37,7 @@ __all__ = [
     "is_wrapped",
     "kind_of",
     "labels",
+    "read_fused_experts",
     "require_libraries",
 ]
 

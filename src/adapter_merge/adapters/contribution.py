@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from adapter_merge.adapters.factors import FusedFactors
 from adapter_merge.checkpoint import Piece, TensorInfo
 from adapter_merge.plan import AdapterTensor, Need
 
@@ -51,6 +52,7 @@ class Contribution:
         token_rows: the rows that it overwrites, where it is about single tokens.
         cut: its step for a tensor of the file that is a piece of the one that is meant; None where it can't be
             told, as for a contribution without it.
+        fused: the factors of a parameter (`target_parameters`), whose reading may be in doubt; None for others.
     """
 
     need: Need
@@ -60,3 +62,4 @@ class Contribution:
     optional: bool = False
     token_rows: tuple[int, ...] = ()
     cut: Callable[[TensorInfo, Piece], Step | None] | None = None
+    fused: FusedFactors | None = None

@@ -1,16 +1,15 @@
-"""The arithmetic for stacked parameters, such as the experts of a mixture, as a whole and expert by expert.
+"""The arithmetic for fused experts, as a whole parameter and expert by expert.
 
-PEFT's layer for a parameter (experts, out, in) keeps the factors of all experts in two tensors: A (experts *
-rank, in) counts the experts slowest, B (out, rank * experts) fastest. Each expert's product gives the bits
-that PEFT's product of them all gives. Source: peft `tuners/lora/layer.py`, `ParamWrapper`.
+The product of one expert's factors gives the bits that PEFT's product of all factors gives.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from adapter_merge.adapters.contribution import Step
+from adapter_merge.adapters.factors import Factors, Reading
 from adapter_merge.checkpoint import Piece
 from adapter_merge.plan import AdapterTensor
 
@@ -18,21 +17,6 @@ if TYPE_CHECKING:
     import torch
 
     from adapter_merge.plan import Apply, Array, Load, Load64
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Factors:
-    """The factors of all experts of one parameter: `rank` for each of `experts`."""
-
-    a: AdapterTensor
-    b: AdapterTensor
-    scale: float
-    experts: int
-    rank: int
-
-    def rows_of_a(self, expert: int) -> slice:
-        """The rows of A that are an expert's."""
-        return slice(expert * self.rank, (expert + 1) * self.rank)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +43,25 @@ class Stacked:
         """What the other pieces of the same parameter use too."""
         return self.uses if self.shared else ()
 
+    @property
+    def reading(self) -> Reading:
+        """How the factors are read."""
+        return Reading(self.factors.layout, self.transposed)
+
+    @property
+    def readings(self) -> frozenset[Reading]:
+        """All readings that the shapes allow, those of a part of the outputs in one orientation."""
+        return frozenset(
+            r
+            for r in self.factors.readings(transposed=self.transposed)
+            if not self.shared or r.transposed == self.transposed
+        )
+
+    def read_as(self, reading: Reading) -> Stacked:
+        """The same step with another reading."""
+        factors = replace(self.factors, layout=reading.layout)
+        return replace(self, factors=factors, transposed=reading.transposed)
+
     def prepare(self, load: Load, *, compute: torch.dtype) -> Apply:
         """See `Step`."""
         import torch
@@ -69,7 +72,7 @@ class Stacked:
         def add(block: torch.Tensor, rows: slice, scratch: torch.Tensor) -> None:
             for place, expert in enumerate(range(rows.start, rows.stop)):
                 product = scratch[place].view(b.shape[0], a.shape[1])
-                torch.mm(b[:, expert :: own.experts], a[own.rows_of_a(expert)], out=product)
+                torch.mm(b[:, own.columns_of_b(expert)], a[own.rows_of_a(expert)], out=product)
                 product.mul_(own.scale)
                 delta = product.T if self.transposed else product
                 block[place].view(delta.shape).add_(delta)
@@ -80,9 +83,9 @@ class Stacked:
         """See `Step`."""
         own, result = self.factors, base.copy()
         a, b = load(own.a), load(own.b, self.outputs)
-        a, b = a.reshape(own.experts, own.rank, -1), b.reshape(-1, own.rank, own.experts)
+        a, b = a.reshape(own.experts, own.rank, -1), _by_expert(b, own)
         for place, expert in enumerate(range(rows.start, rows.stop)):
-            delta = b[:, :, expert] @ a[expert]
+            delta = b[expert] @ a[expert]
             result[place] += own.scale * (delta.T if self.transposed else delta).reshape(-1)
         return result
 
@@ -111,6 +114,21 @@ class OneExpert:
         return self.uses
 
     @property
+    def reading(self) -> Reading:
+        """How the factors are read."""
+        return Reading(self.factors.layout, self.transposed)
+
+    @property
+    def readings(self) -> frozenset[Reading]:
+        """All readings that the shapes allow."""
+        return frozenset(self.factors.readings(transposed=self.transposed))
+
+    def read_as(self, reading: Reading) -> OneExpert:
+        """The same step with another reading."""
+        factors = replace(self.factors, layout=reading.layout)
+        return replace(self, factors=factors, transposed=reading.transposed)
+
+    @property
     def by_rows(self) -> bool:
         """Rows of a transposed weight are columns of the product, and few of them round otherwise."""
         return not self.transposed
@@ -122,7 +140,7 @@ class OneExpert:
         own = self.factors
         a = load(own.a, own.rows_of_a(self.expert)).to(compute)
         # Whole, so that all pieces can share what was read: an expert has some columns of each row.
-        b = load(own.b)[:, self.expert :: own.experts].to(compute)
+        b = load(own.b)[:, own.columns_of_b(self.expert)].to(compute)
 
         def rows_of_product(block: torch.Tensor, rows: slice, scratch: torch.Tensor) -> None:
             torch.mm(b[self.rows][rows], a, out=scratch)
@@ -139,9 +157,17 @@ class OneExpert:
         wanted = slice(first + rows.start, first + rows.stop)
         a = load(own.a, slice(own.rank * self.expert, own.rank * (self.expert + 1)))
         b = load(own.b) if self.transposed else load(own.b, wanted)
-        b = b.reshape(-1, own.rank, own.experts)[:, :, self.expert]
+        b = _by_expert(b, own)[self.expert]
         delta: Array = a[:, wanted].T @ b.T if self.transposed else b @ a
         return base + own.scale * delta
+
+
+def _by_expert(b: Array, factors: Factors) -> Array:
+    """B (rows, rank * experts) as (experts, rows, rank)."""
+    experts, rank = factors.experts, factors.rank
+    if factors.layout == "grouped-by-expert":
+        return b.reshape(-1, experts, rank).transpose(1, 0, 2)
+    return b.reshape(-1, rank, experts).transpose(2, 0, 1)
 
 
 def of_piece(factors: Factors, piece: Piece, *, transposed: bool) -> Step | None:

@@ -5,15 +5,17 @@ Source of the tensor names: peft `utils/save_and_load.py`; of ranks and scales: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from adapter_merge.adapters.contribution import Contribution, Step
-from adapter_merge.adapters.experts import Factors, of_piece
+from adapter_merge.adapters.expert_orientation import model_types
+from adapter_merge.adapters.experts import of_piece
+from adapter_merge.adapters.factors import Factors, FusedFactors
 from adapter_merge.adapters.lora_names import sort_out
 from adapter_merge.adapters.lora_options import LoraOptions, Scale
-from adapter_merge.adapters.parameters import TURNED_TYPES, Owner, Sides, on_parameter, owners_of
+from adapter_merge.adapters.parameters import Owner, on_parameter, owners_of
 from adapter_merge.adapters.refused import lora_refusal
 from adapter_merge.adapters.saved_modules import saved_tensors
 from adapter_merge.adapters.steps import BiasDelta, ConvLowRank, LowRank
@@ -62,7 +64,6 @@ class Lora:
             ),
             conv1d=_uses_conv1d(base.config),
             saved=whole.plain,
-            turned=not TURNED_TYPES.isdisjoint(_model_types(base.config)),
         )
         pairs = [
             reader.pair(module, kinds) for module, kinds in factors.items() if module not in owners
@@ -109,7 +110,6 @@ class _Reader:
     scales: Mapping[str, Scale]
     conv1d: bool | None
     saved: Mapping[str, TensorInfo]
-    turned: bool
 
     def pair(self, module: str, kinds: Mapping[str, TensorInfo]) -> _Pair:
         """Both factors of a module, of the rank that the config gives it."""
@@ -191,9 +191,20 @@ class _Reader:
                 f"but `adapter_config.json` gives it rank {rank}",
                 hint="The config belongs to another adapter, or `rank_pattern` is wrong.",
             )
-        factors = self._factors(name, a, b, experts=a.shape[0] // rank)
-        sides = Sides(outputs=b.shape[0], inputs=a.shape[1], turned=self.turned)
-        return on_parameter(owner, factors, sides)
+        experts = a.shape[0] // rank
+        factors = replace(
+            self._factors(name, a, b, experts=experts),
+            square=experts > 1 and b.shape[0] == a.shape[1],
+        )
+        return on_parameter(
+            FusedFactors(
+                module=owner.module,
+                parameter=owner.parameter,
+                factors=factors,
+                outputs=b.shape[0],
+                inputs=a.shape[1],
+            )
+        )
 
     def _factors(self, name: str, a: TensorInfo, b: TensorInfo, *, experts: int) -> Factors:
         scale, rank = self.scale(name), self.scales[name].rank
@@ -265,14 +276,5 @@ def _known_misfit(a: tuple[int, ...], b: tuple[int, ...], rank: int) -> str | No
 
 def _uses_conv1d(config: Mapping[str, Any]) -> bool | None:
     """Whether the model, or a part of it, is built with `Conv1D`; None where no type is given."""
-    types = set(_model_types(config))
+    types = set(model_types(config))
     return bool(types & CONV1D_TYPES) if types else None
-
-
-def _model_types(config: Mapping[str, Any]) -> Iterator[str]:
-    if isinstance(config.get("model_type"), str):
-        yield config["model_type"]
-    nested: Iterable[Any] = config.values()
-    for value in nested:
-        if isinstance(value, dict):
-            yield from _model_types(value)

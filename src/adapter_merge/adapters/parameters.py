@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapter_merge.adapters.contribution import Contribution, Step
-from adapter_merge.adapters.experts import Factors, Stacked, of_piece
+from adapter_merge.adapters.experts import Stacked, of_piece
+from adapter_merge.adapters.factors import FusedFactors
 from adapter_merge.adapters.steps import LowRank
 from adapter_merge.checkpoint import Piece, TensorInfo
 from adapter_merge.errors import Ambiguous, Unclaimed
@@ -32,10 +33,6 @@ ORDER = (
     "v1",
     "w2",
 )
-
-# Model types whose experts are (experts, in, out), as PEFT is told. Source: transformers,
-# `use_experts_implementation(is_transposed=True)`.
-TURNED_TYPES = frozenset({"aria", "aria_text", "gpt_oss", "openai_privacy_filter"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,49 +103,27 @@ def _check(root: str, nested: Sequence[str], names: Sequence[str], label: str) -
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sides:
-    """Lengths of the factors' outer sides; `turned`: whether the class has (.., inputs, outputs)."""
-
-    outputs: int
-    inputs: int
-    turned: bool
-
-
-def on_parameter(owner: Owner, factors: Factors, sides: Sides) -> Contribution:
-    """The delta of a parameter."""
+def on_parameter(fused: FusedFactors) -> Contribution:
+    """The delta of a parameter, with experts or without."""
+    factors = fused.factors
 
     def make(target: TensorInfo | None) -> Step:
         assert target is not None  # noqa: S101 - a required need is always found
         if len(target.shape) > 2:
-            transposed = _transposed(target.shape, factors.experts, sides) is True
-            outputs = slice(0, sides.outputs)
-            return Stacked(factors=factors, outputs=outputs, transposed=transposed)
+            transposed = fused.is_transposed(target.shape) is True
+            return Stacked(factors=factors, outputs=slice(0, fused.outputs), transposed=transposed)
         return LowRank(
-            a=factors.a, b=factors.b, scale=factors.scale, outputs=sides.outputs, transposed=False
+            a=factors.a, b=factors.b, scale=factors.scale, outputs=fused.outputs, transposed=False
         )
 
     def cut(target: TensorInfo, piece: Piece) -> Step | None:
-        transposed = _transposed(target.shape, factors.experts, sides)
+        transposed = fused.is_transposed(target.shape)
         return None if transposed is None else of_piece(factors, piece, transposed=transposed)
 
     need = Need(
-        module=owner.module,
-        parameter=owner.parameter,
-        fits=lambda found: _transposed(found.shape, factors.experts, sides) is not None,
+        module=fused.module,
+        parameter=fused.parameter,
+        fits=lambda found: fused.is_transposed(found.shape) is not None,
         required=True,
     )
-    return Contribution(need=need, shape=None, saved=False, make=make, cut=cut)
-
-
-def _transposed(shape: tuple[int, ...], experts: int, sides: Sides) -> bool | None:
-    """Whether a parameter has inputs before outputs; None where it has other lengths."""
-    straight = (sides.outputs, sides.inputs)
-    if len(shape) == 2:
-        return False if experts == 1 and shape == straight else None
-    if len(shape) != 3 or shape[0] != experts:
-        return None
-    plain, across = shape[1:] == straight, shape[1:] == straight[::-1] and experts > 1
-    if plain and across:
-        return sides.turned
-    return across if plain or across else None
+    return Contribution(need=need, shape=None, saved=False, make=make, cut=cut, fused=fused)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapter_merge.adapters.lora_options import LoraOptions
+from adapter_merge.adapters.unsloth import FIELDS
 from adapter_merge.methods import METHODS
 from adapter_merge.sources import Adapter
 
@@ -55,6 +56,7 @@ HARMLESS = frozenset(
         "qalora_group_size",
         "runtime_config",
         "trainable_token_indices",
+        *FIELDS,
     }
 )
 

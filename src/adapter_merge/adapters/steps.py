@@ -8,7 +8,8 @@ never used: both round differently. Source: peft `tuners/lora/layer.py`, `get_de
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, ClassVar
 
@@ -206,6 +207,22 @@ class TensorEdit:
     def by_rows(self) -> bool:
         """Whether every step works on blocks of rows."""
         return all(s.by_rows for s in self.steps)
+
+    @property
+    def other_readings(self) -> Mapping[str, TensorEdit]:
+        """See `plan.Edit`; all fused steps are read in the same other way."""
+        fused = [s for s in self.steps if isinstance(s, Stacked | OneExpert)]
+        readings = {r for s in fused for r in s.readings} - {s.reading for s in fused}
+        return {
+            str(reading): replace(
+                self,
+                steps=tuple(
+                    s.read_as(reading) if isinstance(s, Stacked | OneExpert) else s
+                    for s in self.steps
+                ),
+            )
+            for reading in sorted(readings, key=str)
+        }
 
     def prepare(self, load: Load) -> Apply:
         """See `plan.Edit`."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from adapter_merge.adapters import (
     Claim,
     Contribution,
+    Located,
     edits_of,
     in_piece,
     in_rows,
     is_table,
     kind_of,
+    read_fused_experts,
 )
 from adapter_merge.bases.ties import Settled, settle
 from adapter_merge.checkpoint import FLOATS, Checkpoint
@@ -23,12 +26,17 @@ from adapter_merge.naming import Target, tied_tensors, with_tied
 from adapter_merge.naming import resolve as resolve_names
 from adapter_merge.plan import Need
 from adapter_merge.ports import Repository
+from adapter_merge.receipt import ExpertRecord
 from adapter_merge.repository import checkpoint_of
 from adapter_merge.sources import Adapter, Base
 
 
-def claims_on(adapters: tuple[Adapter, ...], base: Base) -> tuple[Settled, tuple[str, ...]]:
+def claims_on(
+    adapters: tuple[Adapter, ...], base: Base, *, headers_only: bool = False
+) -> tuple[Settled, tuple[str, ...]]:
     """What every adapter does to which tensor, in the order of the adapters, and by which rules.
+
+    With `headers_only` fused experts are located and not read: their edits are not to be applied.
 
     Raises:
         UnsupportedError: an adapter can't be merged.
@@ -36,15 +44,30 @@ def claims_on(adapters: tuple[Adapter, ...], base: Base) -> tuple[Settled, tuple
     """
     claims: list[Claim] = []
     naming: list[str] = []
+    experts: list[ExpertRecord] = []
     whole = with_tied(base.checkpoint, base.tied)
     for index, adapter in enumerate(adapters):
         contributions = kind_of(adapter).read(adapter, index, base)
         needs = [_needed(c.need, whole) for c in contributions]
         names = resolve_names(needs, whole, base.config, label=adapter.pinned.source)
         naming.append(names.how)
+        if not headers_only:
+            contributions, read = read_fused_experts(
+                contributions, partial(_located, names.targets), adapter, base.config
+            )
+            experts += read
         for c in contributions:
             claims += _claims(adapter, c, names.targets.get(c.need.name), whole)
-    return settle(claims, base), tuple(naming)
+    return replace(settle(claims, base), experts=tuple(experts)), tuple(naming)
+
+
+def _located(targets: Mapping[str, Target], contribution: Contribution) -> Located | None:
+    """The parameter that fused factors change."""
+    target = targets.get(contribution.need.name)
+    if target is None or contribution.fused is None:
+        return None
+    swapped = any(piece.turned for piece in target.pieces)
+    return Located(fused=contribution.fused, shape=target.info.shape, swapped=swapped)
 
 
 def _needed(need: Need, whole: Checkpoint) -> Need:
@@ -110,7 +133,7 @@ def require_fit(repository: Repository, adapters: tuple[Adapter, ...]) -> Checkp
         raise QuantisedBase(
             f"`{repository.pinned.source}` is quantised ({why})", hint="Name another base."
         )
-    settled, _ = claims_on(adapters, base)
+    settled, _ = claims_on(adapters, base, headers_only=True)
     edits_of(settled.claims, dtype=lambda _info: "F32")
     return checkpoint
 

@@ -17,6 +17,7 @@ from adapter_merge.checkpoint import TensorInfo
 from adapter_merge.errors import AdapterKind
 from adapter_merge.layouts import untied
 from adapter_merge.naming import SCALED, Inseparable, apart, ties_itself
+from adapter_merge.receipt import ExpertRecord
 from adapter_merge.sources import Adapter, Base
 
 _HEAD = "lm_head.weight"
@@ -31,11 +32,13 @@ class Settled:
         claims: as given, but for those on tied tensors.
         untied: names of the tied tensors once they are apart; empty where the tie holds.
         copies: the tensors that the base's file lacks for that -> the stored one that each is a copy of.
+        experts: how the factors of fused experts were read.
     """
 
     claims: tuple[Claim, ...]
     untied: tuple[str, ...] = ()
     copies: Mapping[str, str] = field(default_factory=dict)
+    experts: tuple[ExpertRecord, ...] = ()
 
 
 def settle(claims: Sequence[Claim], base: Base) -> Settled:

@@ -14,6 +14,7 @@ from jinja2 import Environment, StrictUndefined
 
 from adapter_merge.card.markdown import code, fenced, plain, sentence
 from adapter_merge.card.names import name, named, pathless, pathless_value
+from adapter_merge.expert_summary import describe_experts
 from adapter_merge.figures import nbytes, percent
 from adapter_merge.finding import Said, by_weight
 from adapter_merge.licence import Terms
@@ -82,6 +83,7 @@ def block(facts: Facts) -> str:
         adapters=[_adapter(a) for a in receipt.adapters],
         changed=_changed(receipt),
         modules=_modules(receipt),
+        experts=[_said(text) for text in describe_experts(receipt.experts)],
         relative_change=_relative_change(receipt.relative_changes),
         outputs=proved(receipt.probe),
         version=sentence(receipt.versions.get("adapter-merge", "unknown")),

@@ -17,6 +17,7 @@ from adapter_merge.checks.card import (
 )
 from adapter_merge.checks.check import Check, Explained
 from adapter_merge.checks.downstream import DOWNSTREAM
+from adapter_merge.checks.experts import ExpertsAsTrained
 from adapter_merge.checks.files import (
     FilesPresent,
     IndexAgrees,
@@ -87,6 +88,7 @@ CHECKS: tuple[Check, ...] = (
     ConfigAgrees(),
     TrainedUnquantised(),
     NothingDrawn(),
+    ExpertsAsTrained(),
     *LICENCE_CHECKS,
     *DOWNSTREAM,
     OutputsEqual(),

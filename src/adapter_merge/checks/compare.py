@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adapter_merge.checks.floats import FORMATS, Array, half_ulp, rounded
+from adapter_merge.floats import FORMATS, Array, half_ulp, rounded
 
 # Bounds of float32 arithmetic. Each addition to W costs half an ulp of the sum; the product B @ A
 # costs up to r roundings of its largest terms, for which the largest delta nearby stands.
@@ -61,6 +61,7 @@ class EditLook:
         swing: sums of (step taken * step expected) and (step expected squared), rounding included.
         ratios: samples of |delta| / |W|, where W isn't 0.
         squares: sums of delta squared and of W squared.
+        other_reading: the reading of fused experts that explains the values; empty where the planned one does.
         error: how far PEFT's layers' merges are from their unmerged outputs (`Layer.error`); None without one.
     """
 
@@ -73,6 +74,7 @@ class EditLook:
     ratios: tuple[float, ...]
     squares: tuple[float, float]
     error: float | None = None
+    other_reading: str = ""
 
     @property
     def relative_change(self) -> float | None:

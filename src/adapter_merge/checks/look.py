@@ -13,7 +13,8 @@ import numpy as np
 
 from adapter_merge.checkpoint import BITS, FLOATS, Checkpoint, TensorInfo
 from adapter_merge.checks.compare import Bound, EditLook, compare, joined
-from adapter_merge.checks.floats import (
+from adapter_merge.checks.proofs import Proofs
+from adapter_merge.floats import (
     FORMATS,
     Array,
     Raw,
@@ -22,10 +23,9 @@ from adapter_merge.checks.floats import (
     has_nonfinite,
     same_bits,
 )
-from adapter_merge.checks.proofs import Proofs
-from adapter_merge.checks.stored import Stored, chunks, loader
 from adapter_merge.plan import BaseTensor, Edit, Layers, PlannedTensor
 from adapter_merge.sources import Sources
+from adapter_merge.stored import Stored, chunks, loader
 
 _RUNS = 8  # runs of sampled rows, spread evenly, the first and the last row among them
 _RUN_ROWS = 8  # rows a run, at least: 64 rows a tensor ...
@@ -176,7 +176,14 @@ def _edited(
     proofs = Proofs(read=loader(place.sources), layers=place.layers, threads=place.threads)
     with place.turn if edit.layers else nullcontext():
         look = joined(list(_compared(edit, found, base, bound, proofs)))
-    return replace(look, error=max(proofs.errors)) if proofs.errors else look
+    if proofs.errors:
+        return replace(look, error=max(proofs.errors))
+    if look.excess <= 1:
+        return look
+    for reading, other in edit.other_readings.items():
+        if joined(list(_compared(other, found, base, bound, proofs))).excess <= 1:
+            return replace(look, other_reading=reading)
+    return look
 
 
 def _compared(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from adapter_merge.checks.floats import FORMATS
+from adapter_merge.floats import FORMATS
 
 # Measured on sentence embeddings merged into bfloat16: median |delta| / |W|, and the mean error of
 # the adapter's effect (0 none lost, 1 all).

@@ -12,7 +12,7 @@ from adapter_merge.plan import AdapterTensor, Layer, Layers, LayerTensor
 if TYPE_CHECKING:
     import torch
 
-    from adapter_merge.checks.floats import Array
+    from adapter_merge.floats import Array
     from adapter_merge.plan import Load64
 
 

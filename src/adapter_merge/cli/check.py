@@ -10,7 +10,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapter_merge.cli import usage
 from adapter_merge.cli.options import KeptOutput
-from adapter_merge.request import AdapterRef, LayoutName, Probe, RepoRef, Settings
+from adapter_merge.request import (
+    AdapterRef,
+    ExpertLayout,
+    ExpertOrientation,
+    LayoutName,
+    Probe,
+    RepoRef,
+    Settings,
+)
+
+
+def _as_run(field: str) -> str:
+    """The description of a setting of `run` that means the same here."""
+    return Settings.model_fields[field].description or ""
 
 
 class Against(BaseModel):
@@ -48,6 +61,8 @@ class Against(BaseModel):
     device: str = Field(
         "auto", description="Where it is run: `cpu`, `cuda` or `cuda:N`; `auto` is the CPU."
     )
+    expert_layout: ExpertLayout = Field("auto", description=_as_run("expert_layout"))
+    expert_orientation: ExpertOrientation = Field("auto", description=_as_run("expert_orientation"))
     allow_pickle: Annotated[bool, Parameter(negative="")] = Field(
         False, description="Convert an adapter's `adapter_model.bin`, as `run` does."
     )

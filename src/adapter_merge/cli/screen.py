@@ -10,6 +10,7 @@ from rich.table import Table
 
 from adapter_merge.cli.parts import Part, parts_of
 from adapter_merge.cli.show import Cell, labelled, one_line
+from adapter_merge.expert_summary import describe_experts
 from adapter_merge.figures import about, counted, guessed, middle, nbytes, number
 from adapter_merge.forecast import Forecast, Room, Traffic
 from adapter_merge.plan import Change, LeftBehind, Plan, WeighedAdapter
@@ -78,6 +79,8 @@ def _changed(plan: Plan) -> Iterator[Row]:
     naming = [how for how in dict.fromkeys(plan.naming) if how != same]
     if naming:
         yield "naming", one_line("; ".join(naming))
+    if plan.experts:
+        yield "experts", one_line("; ".join(describe_experts(plan.experts)))
     parts, beside = parts_of(edit.target for edit in plan.edits)
     for part in parts[:_PARTS]:
         yield "modules", one_line(_heading(part))

@@ -46,6 +46,7 @@ def _graft(adapter: Adapter, claims: Sequence[Claim], settled: Settled, sources:
         rows=tuple(_rows(c) for c in claims if c.contribution.token_rows),
         untied=bool(settled.untied),
         parameters=bool(extra.get("target_parameters")),
+        fused=tuple(dict.fromkeys(f for c in claims if (f := c.contribution.fused) is not None)),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from adapter_merge.adapters.factors import FusedFactors
 from adapter_merge.encoders.inputs import Inputs
 from adapter_merge.folder import ADAPTER_WEIGHTS
 
@@ -53,6 +54,7 @@ class Graft:
         rows: the adapter's tensors of single rows.
         untied: whether what the base ties stands apart with the adapter.
         parameters: whether it adapts parameters of modules, which PEFT finds by their names alone.
+        fused: factors of fused experts, as the merge read them.
         converted: the file of its weights, where they aren't in the folder as safetensors.
     """
 
@@ -65,6 +67,7 @@ class Graft:
     rows: tuple[tuple[str, Rows], ...] = ()
     untied: bool = False
     parameters: bool = False
+    fused: tuple[FusedFactors, ...] = ()
     converted: str | None = None
 
     @property

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapter_merge.adapters import FIELDS
 from adapter_merge.adapters.hollow.aim import aimed, moved_tensors
 from adapter_merge.adapters.hollow.empty import hollow_like
 from adapter_merge.adapters.hollow.inject import Misfit, inject
+from adapter_merge.encoders.expert_factors import as_peft_reads
 from adapter_merge.encoders.job import Graft, Target
 from adapter_merge.encoders.probes import towers
 from adapter_merge.folder import ADAPTER_CONFIG
@@ -119,7 +121,7 @@ def put_adapters(model: nn.Module, grafts: Sequence[Graft], names: Names) -> Non
     # PEFT's layers are put on a model without weights, where what is missing can be told.
     with _emptied(model):
         for number, graft in enumerate(with_layers):
-            values, tensors = _renamed(graft, names)
+            values, tensors = _renamed(model, graft, names)
             if wrapped is None:
                 wrapped = _first(model, values, tensors)
             else:
@@ -133,8 +135,10 @@ def put_adapters(model: nn.Module, grafts: Sequence[Graft], names: Names) -> Non
             layer.set_adapter([n for n in labels if n in layer.scaling])
 
 
-def _renamed(graft: Graft, names: Names) -> tuple[Mapping[str, Any], Mapping[str, torch.Tensor]]:
-    """The adapter's config and its method's tensors, under live names."""
+def _renamed(
+    model: nn.Module, graft: Graft, names: Names
+) -> tuple[Mapping[str, Any], Mapping[str, torch.Tensor]]:
+    """The adapter's config and its method's tensors, under live names and as the installed PEFT reads them."""
     from safetensors.torch import load_file
 
     lives = {
@@ -146,7 +150,10 @@ def _renamed(graft: Graft, names: Names) -> tuple[Mapping[str, Any], Mapping[str
         for key, value in load_file(graft.file).items()
         if key not in other and not _is_beside(key)
     }
-    values = json.loads(Path(graft.folder, ADAPTER_CONFIG).read_bytes())
+    for fused in graft.fused:
+        tensors |= as_peft_reads(fused, tensors, model.get_submodule(lives[fused.module]))
+    config = json.loads(Path(graft.folder, ADAPTER_CONFIG).read_bytes())
+    values = {k: v for k, v in config.items() if k not in FIELDS}
     try:
         return aimed(values, lives, exactly=not graft.parameters), moved_tensors(tensors, lives)
     except Misfit as e:

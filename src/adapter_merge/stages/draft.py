@@ -95,6 +95,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
         "max_shard_size": str(settings.shard_bytes or "keep"),
         **({"native": "true"} if settings.native else {}),
         **_leave(sources),
+        **_expert_settings(settings, settled),
         **wishes.recipe,
         **layout.settings(sources, wishes),
     }
@@ -117,6 +118,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
         naming=joined.naming,
         tied=() if settled.untied or form is not None else base.tied,
         untied=settled.untied,
+        experts=settled.experts,
     )
 
 
@@ -187,6 +189,15 @@ def _leave(sources: Sources) -> Mapping[str, str]:
     pickled = any(a.converted is not None for a in sources.adapters)
     used = {"allow_pickle": pickled, "allow_remote_code": bool(sources.base.code)}
     return {option: "true" for option, was_used in used.items() if was_used}
+
+
+def _expert_settings(settings: Settings, settled: Settled) -> Mapping[str, str]:
+    """What the user said of fused experts, where the adapters have any."""
+    stated = {
+        "expert_layout": settings.expert_layout,
+        "expert_orientation": settings.expert_orientation,
+    }
+    return {k: v for k, v in stated.items() if settled.experts and v != "auto"}
 
 
 def _conversions(sources: Sources) -> Iterator[Change]:

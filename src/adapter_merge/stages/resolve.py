@@ -78,7 +78,14 @@ def resolve(request: Request, *, verb: Verb = "run", around: Surroundings = _ANY
         HubUnavailable: a Hub doesn't answer.
     """
     unpickle = around.unpickle if request.allow_pickle else None
-    adapters = tuple(resolve_adapter(a, around.hub, unpickle, verb=verb) for a in request.adapters)
+    adapters = tuple(
+        replace(
+            resolve_adapter(a, around.hub, unpickle, verb=verb),
+            expert_layout=request.expert_layout,
+            expert_orientation=request.expert_orientation,
+        )
+        for a in request.adapters
+    )
     search = Search(request=request, adapters=adapters, verb=verb, around=around)
     base = _base_of(search)
     refuse_quantised(search, base)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from adapter_merge.checks.floats import (
+from adapter_merge.floats import (
     FORMATS,
     decode,
     encode,

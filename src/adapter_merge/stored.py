@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from adapter_merge.checkpoint import TensorInfo
-from adapter_merge.checks.floats import Array, Raw, decode
 from adapter_merge.errors import ShortRead
+from adapter_merge.floats import Array, Raw, decode
 from adapter_merge.sources import Sources
 from adapter_merge.weights import read_span
 
