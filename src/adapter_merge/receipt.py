@@ -48,6 +48,7 @@ class ExpertRecord(_Record):
         orientation: `direct` where an expert's delta is `B @ A`, `transposed` where it is `(B @ A).T`.
         orientation_source: what decided on the orientation.
         conflict: evidence against the reading, where a setting overrides it; empty without one.
+        read_by_peft: whether PEFT from 0.19.1 on, with transformers 5, reads the factors so.
     """
 
     adapter: str
@@ -57,6 +58,7 @@ class ExpertRecord(_Record):
     orientation: Literal["direct", "transposed"]
     orientation_source: str
     conflict: str = ""
+    read_by_peft: bool = True
 
 
 class SourceRecord(_Record):

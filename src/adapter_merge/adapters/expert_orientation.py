@@ -96,7 +96,7 @@ def read_orientation(
         source = "`--expert-orientation`"
         return OrientationReading(orientation=adapter.expert_orientation, source=source)
     trace = trace_of(adapter)
-    if trace is not None and not _has_transposed_class(square.fused, config):
+    if trace is not None and not has_transposed_class(square.fused, config):
         why = f"{trace}, and Unsloth up to zoo 2026.9.6 trained square experts in another orientation than PEFT"
         raise _unknown(square, adapter, why)
     if len(by_shape) > 1:
@@ -127,7 +127,8 @@ def _oriented(located: Located) -> Orientation:
     return "transposed" if located.fused.is_transposed(located.shape) else "direct"
 
 
-def _has_transposed_class(fused: FusedFactors, config: Mapping[str, Any]) -> bool:
+def has_transposed_class(fused: FusedFactors, config: Mapping[str, Any]) -> bool:
+    """Whether the class of `config` has `is_transposed`, as far as the adapter's names are its own."""
     types = set(model_types(config))
     return fused.parameter != _V4_PARAMETER and not TRANSPOSED_TYPES.isdisjoint(types)
 
@@ -143,7 +144,7 @@ def _by_version(
         trained = Version((version or "").partition("@")[0])
     except InvalidVersion:
         return None
-    if not _has_transposed_class(fused, config):
+    if not has_transposed_class(fused, config):
         spans = _PLAIN
     elif _ALSO_IN_V4.isdisjoint(model_types(config)):
         spans = _TRANSPOSED

@@ -15,7 +15,12 @@ from typing import Any
 
 from adapter_merge.adapters.column_layout import ColumnLayout, Evidence, evidence
 from adapter_merge.adapters.contribution import Contribution
-from adapter_merge.adapters.expert_orientation import Located, OrientationReading, read_orientation
+from adapter_merge.adapters.expert_orientation import (
+    Located,
+    OrientationReading,
+    has_transposed_class,
+    read_orientation,
+)
 from adapter_merge.adapters.factors import FusedFactors
 from adapter_merge.adapters.parameters import on_parameter
 from adapter_merge.adapters.unsloth import CHOOSE_LAYOUT, is_fixed, marker_of, trace_of
@@ -75,7 +80,7 @@ def read_fused_experts(
             factors=replace(found.fused.factors, layout=layout.layout),
         )
         decided.append(on_parameter(fused))
-        record = _record(fused, found.shape, layout, orientation, adapter)
+        record = _record(replace(found, fused=fused), layout, orientation, adapter, config)
         records.setdefault(record.parameter, record)
     return tuple(decided), tuple(records.values())
 
@@ -90,20 +95,24 @@ def _grouped(
 
 
 def _record(
-    fused: FusedFactors,
-    shape: tuple[int, ...],
+    located: Located,
     layout: _LayoutReading,
     orientation: OrientationReading | None,
     adapter: Adapter,
+    config: Mapping[str, Any],
 ) -> ExpertRecord:
+    fused = located.fused
+    transposed = fused.is_transposed(located.shape) is True
+    plain = layout.layout == "rank-major" or fused.factors.rank == 1
     return ExpertRecord(
         adapter=adapter.pinned.source,
         parameter=_folded(fused.name),
         layout=layout.layout,
         layout_source=layout.source,
-        orientation="transposed" if fused.is_transposed(shape) else "direct",
+        orientation="transposed" if transposed else "direct",
         orientation_source=orientation.source if orientation and fused.is_square else "the shapes",
         conflict=layout.conflict,
+        read_by_peft=plain and transposed == has_transposed_class(fused, config),
     )
 
 

@@ -5,6 +5,7 @@ Source of the tensor names: peft `utils/save_and_load.py`; of ranks and scales: 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -31,6 +32,13 @@ CONV1D_TYPES = frozenset(
     {"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp_decoder", "clvp"}
 )
 CONV1D_NAMES = frozenset({"c_attn", "c_proj", "c_fc", "q_attn"})
+
+_EXPERT = re.compile(r"\.experts\.\d+\.")
+_RANK = "The config belongs to another adapter, or `rank_pattern` is wrong."
+_RANK_OF_EXPERT = (
+    "Programs such as NeMo AutoModel with `moe_rank_scaling` give experts another rank than the config states. Add "
+    "`rank_pattern` with the rank of the experts, or export the adapter without that option."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,6 +138,7 @@ class _Reader:
     def _check_rank(self, pair: _Pair) -> None:
         label, expected = self.adapter.pinned.source, self.scales[pair.module].rank
         a, b = pair.a.shape, pair.b.shape
+        self._refuse_stacked(pair.module, a, b)
         if min(len(a), len(b)) > 1 and (why := _known_misfit(a, b, expected)):
             raise AdapterKind(
                 f"`{label}` can't be merged: `{pair.module}` {why}",
@@ -139,7 +148,16 @@ class _Reader:
             raise ShapeMismatch(
                 f"`{pair.module}` of `{label}` has factors {list(a)} and {list(b)}, "
                 f"but `adapter_config.json` gives it rank {expected}",
-                hint="The config belongs to another adapter, or `rank_pattern` is wrong.",
+                hint=_RANK_OF_EXPERT if _EXPERT.search(pair.module) else _RANK,
+            )
+
+    def _refuse_stacked(self, module: str, a: tuple[int, ...], b: tuple[int, ...]) -> None:
+        """Factors with a dimension for the experts; a convolution's have three dimensions too."""
+        if 3 in {len(a), len(b)} and ".experts." in f".{module}.":
+            raise AdapterKind(
+                f"`{self.adapter.pinned.source}` can't be merged: the factors {list(a)} and {list(b)} of `{module}` "
+                "have a dimension for the experts, as Megatron-Bridge and tinker write them, and PEFT does not",
+                hint="Export the adapter in PEFT's format: with one module an expert, or with `target_parameters`.",
             )
 
     def scale(self, module: str) -> float:
@@ -185,11 +203,12 @@ class _Reader:
                 hint="The adapter's file is incomplete; save or download it again.",
             )
         a, b = kinds["A"], kinds["B"]
+        self._refuse_stacked(name, a.shape, b.shape)
         if not len(a.shape) == len(b.shape) == 2 or a.shape[0] != b.shape[1] or a.shape[0] % rank:
             raise ShapeMismatch(
                 f"`{name}` of `{label}` has factors {list(a.shape)} and {list(b.shape)}, "
                 f"but `adapter_config.json` gives it rank {rank}",
-                hint="The config belongs to another adapter, or `rank_pattern` is wrong.",
+                hint=_RANK,
             )
         experts = a.shape[0] // rank
         factors = replace(

@@ -92,7 +92,8 @@ def _check(root: str, nested: Sequence[str], names: Sequence[str], label: str) -
         raise Unclaimed(
             f"`{label}` holds {len(nested)} pairs of factors around each other for `{root}`, and its config names "
             f"{len(names)} parameters of it",
-            hint="Save the adapter again with PEFT's `save_pretrained`.",
+            hint="Add the parameters to `target_parameters` in `adapter_config.json`, such as "
+            "`experts.gate_up_proj` and `experts.down_proj`; PEFT's `save_pretrained` writes them.",
         )
     if len(nested) < len(names) or (len(names) > 1 and not set(names) <= set(ORDER)):
         listed = ", ".join(f"`{n}`" for n in names)

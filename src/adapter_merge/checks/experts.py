@@ -11,6 +11,8 @@ from adapter_merge.expert_summary import describe_experts
 from adapter_merge.finding import Finding
 from adapter_merge.plan import Plan
 
+_SERVE = "; PEFT reads these factors in another way, so serve the merged model"
+
 
 class ExpertsAsTrained:
     """T017."""
@@ -57,4 +59,5 @@ class ExpertsAsTrained:
         elif not read:
             yield passed(self, seen, "no adapter changes fused experts")
         else:
-            yield passed(self, seen, "; ".join(read), **evidence)
+            serve = "" if all(r.read_by_peft for r in plan.experts) else _SERVE
+            yield passed(self, seen, "; ".join(read) + serve, **evidence)

@@ -159,6 +159,12 @@ def _beside(sources: Sources) -> _Joined:
     except UnsupportedError:
         # Ties and converters stand against a merge alone; check F009 says whether loaders take the adapter.
         return _Joined(edits={}, settled=nothing, config=ConfigEdits(), naming=())
+    if other := next((r for r in settled.experts if not r.read_by_peft), None):
+        raise AdapterKind(
+            f"`{adapter.pinned.source}` can't be bundled: `{other.parameter}` is {other.layout}, {other.orientation}, and "
+            "PEFT reads the file in another way",
+            hint="Merge it with `--layout merged`.",
+        )
     rows = grown_vocabulary(settled, base)
     if rows is not None:
         raise ShapeMismatch(
