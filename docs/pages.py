@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import bot_options
+import expert_conventions
 import yaml
 from pydantic.fields import FieldInfo
 
@@ -334,6 +335,8 @@ def _adapters() -> str:
             for name, m in sorted(METHODS.items())
             if m.route is not Route.NONE
         ),
+        "",
+        *expert_conventions.lines(),
         "",
         "## Refused methods",
         "",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
@@ -35,7 +36,10 @@ _CODE = re.compile(r"[A-Z]\d{3}")
 Dtype = Literal["keep", "fp32", "bf16", "fp16"]
 LayoutName = Literal["merged", "bundled"]
 Probe = Literal["auto", "require", "off"]
-ExpertLayout = Literal["auto", "rank-major", "grouped-by-expert"]
+ExpertLayout = Annotated[
+    Literal["auto", "rank-major", "grouped-by-expert"],
+    BeforeValidator(lambda value: value.replace("_", "-") if isinstance(value, str) else value),
+]
 ExpertOrientation = Literal["auto", "direct", "transposed"]
 
 
@@ -256,11 +260,6 @@ class Settings(_Value):
     def shard_bytes(self) -> int | None:
         """`max_shard_size` in bytes; None where the base's files are kept."""
         return None if self.max_shard_size == "keep" else size_of(self.max_shard_size)
-
-    @field_validator("expert_layout", mode="before")
-    @classmethod
-    def _with_hyphens(cls, value: object) -> object:
-        return value.replace("_", "-") if isinstance(value, str) else value
 
     @field_validator("max_shard_size")
     @classmethod

@@ -40,7 +40,7 @@ class Written:
     names: tuple[str, ...] = ()
 
 
-def tiny(kind: str, **sizes: object) -> Callable[[], Any]:
+def tiny(kind: str, auto: str = "AutoModelForCausalLM", **sizes: object) -> Callable[[], Any]:
     """A model of a real class with 12 experts; `sizes` are its config's."""
 
     def build() -> Any:
@@ -59,7 +59,7 @@ def tiny(kind: str, **sizes: object) -> Callable[[], Any]:
         }
         torch.manual_seed(1)
         config = transformers.CONFIG_MAPPING[kind](**{**values, **sizes})
-        return transformers.AutoModelForCausalLM.from_config(config)
+        return getattr(transformers, auto).from_config(config)
 
     return build
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +28,7 @@ from tests.contract.conventions import Written, largest_error, tiny, write_adapt
 from tests.contract.makers import Tensors, loaded, save_base
 from tests.contract.merges import planned
 from tests.contract.oracle import merged_by_peft, ours, with_adapters
-from tests.contract.test_methods import checked, finding
+from tests.contract.test_methods import checked, finding, own_class
 from tests.encoders.models import tokenizer
 
 QWEN = tiny("qwen3_moe", num_experts=12, moe_intermediate_size=24)
@@ -36,12 +38,20 @@ OLMOE = tiny("olmoe", num_experts=12, intermediate_size=16)
 GRANITE = tiny("granitemoe", num_local_experts=12, intermediate_size=16)
 # hidden_size == intermediate_size makes `down_proj` square.
 GPT_OSS = tiny("gpt_oss", num_local_experts=12, intermediate_size=32)
-PRIVACY = tiny("openai_privacy_filter", num_local_experts=12, intermediate_size=32)
+PRIVACY = tiny(
+    "openai_privacy_filter",
+    "AutoModelForTokenClassification",
+    pad_token_id=0,
+    num_local_experts=12,
+    intermediate_size=32,
+)
 
 GATE, DOWN = ("gate_up_proj",), ("down_proj",)
 BOTH = (*GATE, *DOWN)
 FIXED = {"auto_mapping": {"unsloth_fixed": True}}
-_LAYOUT, _ORIENTATION = "--expert-layout", "--expert-orientation"
+_LAYOUT = "--expert-layout"
+_PAGE = Path(__file__).parents[2] / "docs" / "expert_conventions.py"
+_TESTED_ELSEWHERE = {"by number"}  # tests/contract/test_experts.py
 
 
 def _marked(layout: object, **more: object) -> Mapping[str, object]:
@@ -119,6 +129,8 @@ ORIENTATIONS = {
     "gpt-oss, PEFT 0.21.2, stated": _square(
         GPT_OSS, DOWN, "0.21.2", True, settings={"expert_orientation": "transposed"}
     ),
+    "openai_privacy_filter, PEFT 0.19.0": _square(PRIVACY, DOWN, "0.19.0", False),
+    "openai_privacy_filter, PEFT 0.21.2": _square(PRIVACY, DOWN, "0.21.2", True),
     "Unsloth, square (out, in)": _square(
         MINIMAX, BOTH, "0.21.2", False, config=FIXED, error=Ambiguous, part="zoo 2026.9.6"
     ),
@@ -185,6 +197,20 @@ LAYOUTS = {
 }  # fmt: skip
 
 
+def test_the_reference_has_a_row_for_every_case() -> None:
+    page = importlib.util.spec_from_file_location("expert_conventions", _PAGE)
+    assert page is not None
+    assert page.loader is not None
+    rows = importlib.util.module_from_spec(page)
+    sys.modules["expert_conventions"] = rows  # its dataclass looks itself up there
+    page.loader.exec_module(rows)
+    merged = {case for row in rows.CONVENTIONS for case in row.merged} - _TESTED_ELSEWHERE
+    refused = {case for row in rows.CONVENTIONS for case in row.refused}
+    cases = {**ORIENTATIONS, **LAYOUTS}
+    assert merged == {name for name, case in cases.items() if case.error is None}
+    assert refused == {name for name, case in cases.items() if case.error} | FORMATS.keys()
+
+
 @pytest.mark.parametrize("case", [*ORIENTATIONS.values(), *LAYOUTS.values()],
                          ids=[*ORIENTATIONS, *LAYOUTS])  # fmt: skip
 def test_the_experts_are_those_of_base_and_adapter(case: Case, tmp_path: Path) -> None:
@@ -199,7 +225,7 @@ def test_the_experts_are_those_of_base_and_adapter(case: Case, tmp_path: Path) -
         assert not (tmp_path / "out").exists()
         return
     assert report.error is None, report.error
-    found = dict(loaded(tmp_path / "out", "AutoModelForCausalLM").state_dict())
+    found = dict(own_class(tmp_path / "out").state_dict())
     assert largest_error(found, expected, case.written.parameters) < 1e-6
     before = dict(model.state_dict())
     assert largest_error(before, expected, case.written.parameters) > 1e-3
@@ -355,7 +381,7 @@ def test_plan_receipt_and_card_name_the_reading(tmp_path: Path) -> None:
     model = QWEN()
     base, adapter = save_base(model, tmp_path / "base"), tmp_path / "adapter"
     write_fused(model, adapter, FOREIGN["grouped"].written)
-    (gate, down) = planned(base, adapter).experts
+    gate, down = planned(base, adapter).experts
     assert gate.parameter == "model.layers.*.mlp.experts.gate_up_proj"
     assert (gate.layout, gate.layout_source) == ("grouped-by-expert", "`lora_B_layout`")
     assert (down.orientation, down.orientation_source) == ("direct", "the shapes")
@@ -393,3 +419,30 @@ def test_a_bundle_needs_an_adapter_that_peft_reads_as_it_was_trained(name: str, 
     assert report.error is not None
     assert report.error.type == "AdapterKind"
     assert "`--layout merged`" in report.error.hint
+
+
+@pytest.mark.parametrize(
+    ("card", "part"),
+    [
+        ("tags:\n- unsloth\n", "the tag `unsloth`"),
+        ("base_model: unsloth/gpt-oss-20b\n", "unsloth/gpt-oss-20b"),
+    ],
+)
+def test_the_adapter_s_card_is_a_trace_too(card: str, part: str, tmp_path: Path) -> None:
+    model = QWEN()
+    base, adapter = save_base(model, tmp_path / "base"), tmp_path / "adapter"
+    write_fused(model, adapter, Written())
+    assert planned(base, adapter).experts[0].layout == "rank-major"
+    (adapter / "README.md").write_text(f"---\n{card}---\n")
+    with pytest.raises(Ambiguous) as caught:
+        planned(base, adapter)
+    assert part in caught.value.message
+
+
+def test_an_option_that_peft_s_layers_merge_is_refused_beside_fused_experts(tmp_path: Path) -> None:
+    model = GPT_OSS()
+    base, adapter = save_base(model, tmp_path / "base"), tmp_path / "adapter"
+    write_fused(model, adapter, Written(config={"monteclora_config": {"num_samples": 2}}))
+    with pytest.raises(AdapterKind) as caught:
+        planned(base, adapter)
+    assert "fused experts" in caught.value.message

@@ -26,7 +26,13 @@ PAGES = [
 def house(tmp_path: Path) -> Path:
     """A copy of the generator with pages of its own making."""
     (tmp_path / "docs").mkdir()
-    for name in ("generate.py", "pages.py", "bot_options.py", "converters.json"):
+    for name in (
+        "generate.py",
+        "pages.py",
+        "bot_options.py",
+        "expert_conventions.py",
+        "converters.json",
+    ):
         shutil.copy(ROOT / "docs" / name, tmp_path / "docs")
     shutil.copy(ROOT / "action.yml", tmp_path)
     (tmp_path / "docs" / "guides").mkdir()

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    Matrix: TypeAlias = npt.NDArray[np.float64]
+    Matrix: TypeAlias = npt.NDArray[np.floating[Any]]
 
 ColumnLayout: TypeAlias = Literal["rank-major", "grouped-by-expert"]
 LAYOUTS: tuple[ColumnLayout, ...] = ("rank-major", "grouped-by-expert")
@@ -63,7 +63,7 @@ class Evidence:
 
 
 def evidence(tensors: Iterable[tuple[Matrix, int]]) -> Evidence:
-    """Judge `lora_B` tensors, each (out, rank * experts) in float64 with its number of experts."""
+    """Judge `lora_B` tensors, each (out, rank * experts) with its number of experts."""
     found = [t for b, experts in tensors if (t := _statistics(b, experts)) is not None]
     if not found:
         return Evidence(layout=None)

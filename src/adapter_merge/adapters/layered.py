@@ -153,10 +153,14 @@ def _check_float(info: TensorInfo, label: str) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Target:
-    """A tensor of a module that its layer changes; `optional` where not every such module has it."""
+    """A tensor of a module that its layer changes.
+
+    `optional`: not every such module has it. `named`: `target_parameters` names it.
+    """
 
     parameter: str
     optional: bool = False
+    named: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -208,7 +212,7 @@ class _Reader:
         if changes is Changes.NAMED:
             yield from (_Target(parameter=name.rpartition(".")[2]) for name in parts)
         elif named:
-            yield from (_Target(parameter=t.rpartition(".")[2]) for t in named)
+            yield from (_Target(parameter=t.rpartition(".")[2], named=True) for t in named)
         elif changes is Changes.BIAS:
             yield _Target(parameter=_BIAS)
         else:
@@ -233,6 +237,12 @@ class _Reader:
         def make(found: TensorInfo | None) -> Step:
             assert found is not None  # noqa: S101 - a layer changes what is there
             self._check(found)
+            if target.named and len(found.shape) > 2:
+                raise AdapterKind(
+                    f"`{self.adapter.pinned.source}` can't be merged: it changes the fused experts `{found.name}` "
+                    "beside an option of LoRA that PEFT's layers merge, and PEFT reads their factors by its own version",
+                    hint="Train the experts as a plain LoRA.",
+                )
             if target.parameter == _BIAS and self._needs_weight:
                 raise AdapterKind(
                     f"`{self.adapter.pinned.source}` can't be merged: GLoRA makes the new `{found.name}` from "
