@@ -439,6 +439,33 @@ def test_the_adapter_s_card_is_a_trace_too(card: str, part: str, tmp_path: Path)
     assert part in caught.value.message
 
 
+def _seeing() -> Any:
+    """Square `gate_up_proj` in a class whose dimensions have another order in transformers 4."""
+    import transformers
+
+    text = {"vocab_size": 256, "hidden_size": 32, "intermediate_size": 24, "num_hidden_layers": 1,
+            "moe_intermediate_size": 16, "num_experts": 12, "num_attention_heads": 4, "head_dim": 8,
+            "num_key_value_heads": 2, "decoder_sparse_step": 1}  # fmt: skip
+    eyes = {"hidden_size": 24, "intermediate_size": 40, "depth": 1, "num_heads": 2, "patch_size": 14,
+            "out_hidden_size": 32, "deepstack_visual_indexes": [0]}  # fmt: skip
+    config = transformers.Qwen3VLMoeConfig(text_config=text, vision_config=eyes)
+    return transformers.Qwen3VLMoeForConditionalGeneration(config)
+
+
+@pytest.mark.parametrize("version", ["0.18.1", "0.21.2"])
+def test_no_version_decides_where_transformers_reordered_the_dimensions(
+    version: str, tmp_path: Path
+) -> None:
+    model = _seeing()
+    base, adapter = save_base(model, tmp_path / "base"), tmp_path / "adapter"
+    write_fused(model, adapter, Written(parameters=GATE, config={"peft_version": version}))
+    with pytest.raises(Ambiguous) as caught:
+        planned(base, adapter)
+    assert "transformers 4 and 5" in caught.value.message
+    write_fused(model, tmp_path / "both", Written(config={"peft_version": version}))
+    assert {e.orientation for e in planned(base, tmp_path / "both").experts} == {"direct"}
+
+
 def test_an_option_that_peft_s_layers_merge_is_refused_beside_fused_experts(tmp_path: Path) -> None:
     model = GPT_OSS()
     base, adapter = save_base(model, tmp_path / "base"), tmp_path / "adapter"

@@ -28,6 +28,8 @@ TRANSPOSED_TYPES = frozenset({"aria", "aria_text", "gpt_oss", "openai_privacy_fi
 # Of these, the type that transformers 4.57 has under the same names and without `is_transposed`. aria's experts
 # were modules `fc1` and `fc2` there, and openai_privacy_filter did not exist.
 _ALSO_IN_V4 = frozenset({"gpt_oss"})
+# Types whose experts are (experts, in, out) in transformers 4.57 and (experts, out, in) in transformers 5.
+_REORDERED_TYPES = frozenset({"qwen3_vl_moe", "qwen3_vl_moe_text"})
 _V4_PARAMETER = "weight"
 
 # First and last version of PEFT, and the orientation of a square parameter.
@@ -60,7 +62,7 @@ class Located:
 
     Attributes:
         shape: of the parameter in the model's class.
-        swapped: whether the base's file has the last two dimensions the other way round, as the class once had.
+        swapped: whether the base's file has the last two dimensions in the other order, as the class once had.
     """
 
     fused: FusedFactors
@@ -106,9 +108,11 @@ def read_orientation(
         source = f"the shape of `{located.fused.parameter}` of the same module"
         return OrientationReading(orientation=orientation, source=source)
     version = adapter.config.peft_version
-    known = None if square.swapped else _by_version(version, square.fused, config)
+    reordered = square.swapped or not _REORDERED_TYPES.isdisjoint(model_types(config))
+    known = None if reordered else _by_version(version, square.fused, config)
     if known is None:
-        raise _unknown(square, adapter, f"its shape fits both, and {_why_open(version, square)}")
+        why = _why_open(version, reordered=reordered)
+        raise _unknown(square, adapter, f"its shape fits both, and {why}")
     return OrientationReading(orientation=known, source=f"`peft_version` {version}")
 
 
@@ -161,8 +165,8 @@ def _unknown(square: Located, adapter: Adapter, why: str) -> Ambiguous:
     )
 
 
-def _why_open(version: str | None, square: Located) -> str:
-    if square.swapped:
+def _why_open(version: str | None, *, reordered: bool) -> str:
+    if reordered:
         return "transformers 4 and 5 have the dimensions of this class in different orders"
     if version is None:
         return "`adapter_config.json` has no `peft_version`"
