@@ -48,7 +48,7 @@ def test_an_exchange_needs_no_system_call_of_its_own(
     for name in ("old", "new"):
         with work_folder(target, size=0) as work:
             (work.path / name).write_text("")
-            put_in_place(work)
+            put_in_place(work, ())
         assert list(contents(target)) == [name]
         assert debris(target.parent) == []
 
@@ -97,7 +97,7 @@ def test_an_exchange_that_fails_puts_the_old_target_back(target: Path) -> None:
     with work_folder(target, size=0) as work:
         work.path.rmdir()
         with pytest.raises(MergeError, match="can't be written"):
-            put_in_place(work)
+            put_in_place(work, ())
     assert contents(target) == {"old": b""}
     assert debris(target.parent) == []
 
@@ -134,7 +134,7 @@ def test_the_new_folder_takes_the_place_of_the_old(target: Path) -> None:
     (target / "old").write_text("")
     with work_folder(target, size=0) as work:
         (work.path / "new").write_text("")
-        put_in_place(work)
+        put_in_place(work, ())
     assert contents(target) == {"new": b""}
     assert debris(target.parent) == []
 

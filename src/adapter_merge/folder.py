@@ -25,6 +25,11 @@ INDEX = "model.safetensors.index.json"
 MOST_BYTES = 64_000_000  # of a small file; the largest `tokenizer.json` has half of that
 _MOST_CONFIG = 4_000_000  # of a config: what it may hold takes thirty times as much memory
 _CHUNK = 4 << 20
+# What file managers, file systems, huggingface_hub (`.cache/huggingface`) and this program put into a folder.
+_INCIDENTAL = frozenset(
+    {".DS_Store", "Thumbs.db", "desktop.ini", "lost+found", ".cache", ".adapter-merge"}
+)
+_INCIDENTAL_STARTS = (".nfs", "._")
 _HALF_PAIR = re.compile(
     rb"\\u[dD][89a-fA-F]"
 )  # half of what JSON spells a character beyond U+FFFF with
@@ -87,16 +92,21 @@ def _raise(error: OSError) -> NoReturn:
 
 
 def all_files(root: Path) -> Mapping[str, int]:
-    """Everything below `root` but its folders, hidden files and every link too: path with `/` -> bytes.
+    """Everything below `root` but its folders, and every link too: path with `/` -> bytes.
 
-    For a target: what its receipt doesn't list isn't ours to remove.
+    For a target: what its receipt doesn't list isn't ours to remove. Files that the system or a file manager makes
+    are left out, and the work folder of a mount point.
     """
-    paths = [
-        Path(parent, name)
-        for parent, folders, names in os.walk(root)
-        for name in (*names, *(f for f in folders if Path(parent, f).is_symlink()))
-    ]
+    paths: list[Path] = []
+    for parent, folders, names in os.walk(root):
+        folders[:] = [f for f in folders if not _is_incidental(f)]
+        links = (f for f in folders if Path(parent, f).is_symlink())
+        paths += [Path(parent, n) for n in (*names, *links) if not _is_incidental(n)]
     return {p.relative_to(root).as_posix(): p.lstat().st_size for p in paths}
+
+
+def _is_incidental(name: str) -> bool:
+    return name in _INCIDENTAL or name.startswith(_INCIDENTAL_STARTS)
 
 
 def stays_inside(path: Path, root: Path) -> bool:

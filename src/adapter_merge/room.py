@@ -11,6 +11,7 @@ from adapter_merge.figures import nbytes
 from adapter_merge.forecast import Forecast
 from adapter_merge.sources import Target
 from adapter_merge.weights import write_error
+from adapter_merge.work import home_of
 
 
 def require_place(target: Target) -> None:
@@ -19,7 +20,7 @@ def require_place(target: Target) -> None:
     Raises:
         MergeError: it can't.
     """
-    folder = target.root.parent
+    folder = home_of(target.root)
     standing = next(p for p in (folder, *folder.parents) if os.path.lexists(p))
     if not standing.is_dir():
         problem = errno.ENOTDIR
@@ -50,7 +51,7 @@ def require_room(guess: Forecast, target: Target, cache: Path | None) -> None:
             else ""
         )
         raise DiskFull(
-            f"the result needs {nbytes(guess.needed_bytes)}{beside}, but `{target.root.parent}` has "
+            f"the result needs {nbytes(guess.needed_bytes)}{beside}, but `{home_of(target.root)}` has "
             f"{nbytes(guess.free_bytes)} free",
             hint=f"Free some space. {_other_place(target)}",
         )

@@ -119,11 +119,10 @@ def _local(source: str, root: Path, *, rewritten: bool) -> Target:
 
 
 def _standing(source: str, root: Path, *, rewritten: bool) -> Target:
-    content = list(root.iterdir()) if root.exists() else []
-    receipt = read_receipt(root) if content else None
-    sizes = all_files(root) if receipt is not None else {}
+    sizes = all_files(root)
+    receipt = read_receipt(root) if sizes else None
     unlisted = set(sizes) - set(receipt.files) - UNLISTED if receipt else set()
-    if not content:
+    if not sizes:
         state = TargetState.ABSENT
     else:
         state = TargetState.OURS if receipt and not unlisted else TargetState.FOREIGN
@@ -133,6 +132,6 @@ def _standing(source: str, root: Path, *, rewritten: bool) -> Target:
         root=root,
         state=state,
         receipt=receipt,
-        sizes=sizes,
+        sizes=sizes if receipt is not None else {},
         readme=standing_card(root) if ours and rewritten else None,
     )

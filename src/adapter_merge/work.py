@@ -1,4 +1,4 @@
-"""The work folder beside a target: made, held, cleaned up, put in its place.
+"""The work folder of a target: made, held, cleaned up, put in its place.
 
 A run fills `.NAME.adapter-merge-ID` and exchanges it with the target at the end, so that a kill at any
 moment leaves the old target or the new one. The folder is locked (flock) while its run lives; the next
@@ -6,6 +6,7 @@ run removes what isn't. Where the system has no such exchange, an existing targe
 `.NAME.old-ID` for the moment between two renames; a run that finds it and no target puts it back.
 Folders appear, are renamed and are removed only under a lock on the parent folder, so that no run ever
 sees another's folder before it is locked, or a target half exchanged.
+A target that is a mount point has its work folder inside it, and gets the finished files one by one.
 """
 
 from __future__ import annotations
@@ -16,13 +17,21 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapter_merge.durable import sync_folder, sync_tree
 from adapter_merge.errors import DiskFull, MergeError
 from adapter_merge.readme import MOST, README, Readme
+from adapter_merge.volumes import (
+    HIDDEN,
+    finish_replacement,
+    is_mount_point,
+    is_replacing,
+    replace_content,
+)
 from adapter_merge.weights import write_error
 
 SPARE = 16 << 20  # bytes that must stay free beside the result: receipt, card, directories
@@ -35,11 +44,17 @@ _HERE, _EXCHANGE = -100, 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkFolder:
-    """A folder that this run alone fills."""
+    """A folder that this run alone fills; `mounted` says that the target is a mount point."""
 
     path: Path
     target: Path
     identity: str
+    mounted: bool
+
+
+def home_of(target: Path) -> Path:
+    """The folder on whose disk a result is made: its parent, or the target itself where that is a mount point."""
+    return target if is_mount_point(target) else target.parent
 
 
 def recover(target: Path) -> None:
@@ -48,14 +63,13 @@ def recover(target: Path) -> None:
     Raises:
         MergeError: another run is filling this target, or the folder can't be written.
     """
-    parent = target.parent
-    if not parent.is_dir():
+    if not target.parent.is_dir() or (is_mount_point(target) and not (target / HIDDEN).exists()):
         return
     try:
-        with _turn(parent):
+        with _turn(target):
             _clean(target)
     except OSError as e:
-        raise write_error(e, name=str(parent)) from e
+        raise write_error(e, name=str(home_of(target))) from e
 
 
 @contextmanager
@@ -64,7 +78,7 @@ def steady(target: Path) -> Iterator[None]:
     with ExitStack() as stack:
         # A parent that can't be opened can't be written either.
         with suppress(OSError):
-            stack.enter_context(_turn(target.parent))
+            stack.enter_context(_turn(target))
         yield
 
 
@@ -102,23 +116,56 @@ def _is_sent(target: Path) -> MergeError:
 
 
 @contextmanager
-def _turn(parent: Path) -> Iterator[None]:
-    """Hold the lock of a parent folder; only ever for renames and removals, so that nobody waits long."""
-    fd = os.open(parent, os.O_RDONLY)
+def _turn(target: Path) -> Iterator[None]:
+    """Hold the lock of the folder that has a target's work folders; only for renames and removals, which are short."""
+    if not is_mount_point(target):
+        with _locked_folder(target.parent):
+            yield
+        return
+    hidden = target / HIDDEN
+    while True:
+        hidden.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError), _locked_folder(hidden) as fd:
+            # Another run may have removed it, and a third one may have made it again.
+            if os.path.samestat(os.fstat(fd), hidden.stat()):
+                yield
+                with suppress(OSError):  # not empty
+                    hidden.rmdir()
+                return
+
+
+@contextmanager
+def _locked_folder(folder: Path) -> Iterator[int]:
+    fd = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
+        yield fd
     finally:
         os.close(fd)
 
 
+def _clean_mounted(target: Path) -> None:
+    for debris in sorted(p for p in (target / HIDDEN).iterdir() if p.is_dir()):
+        if _is_held(debris):
+            raise _is_written(target, debris)
+        finish_replacement(debris, target)
+        shutil.rmtree(debris, ignore_errors=True)
+
+
+def _is_written(target: Path, work: Path) -> MergeError:
+    return MergeError(
+        f"another run is writing `{target}` (its work folder is `{work.name}`)",
+        hint="Wait until it has finished, or stop it.",
+    )
+
+
 def _clean(target: Path) -> None:
+    if is_mount_point(target):
+        _clean_mounted(target)
+        return
     for debris in _left(target, "adapter-merge"):
         if _is_held(debris):
-            raise MergeError(
-                f"another run is writing `{target}` (its work folder is `{debris.name}`)",
-                hint="Wait until it has finished, or stop it.",
-            )
+            raise _is_written(target, debris)
         shutil.rmtree(debris)
     for card in _left(target, "card"):
         card.unlink()
@@ -137,7 +184,7 @@ def sweep(parent: Path) -> None:
     """
     if not parent.is_dir():
         return
-    with _turn(parent):
+    with _locked_folder(parent):
         for path in sorted(parent.iterdir()):
             if _WORK.fullmatch(path.name) and path.is_dir() and not _is_held(path):
                 shutil.rmtree(path)
@@ -176,16 +223,18 @@ def work_folder(target: Path, *, size: int) -> Iterator[WorkFolder]:
         DiskFull: the disk has not that much room.
         MergeError: another run is filling this target, or the folder can't be written.
     """
-    identity = secrets.token_hex(4)
-    path = target.parent / f".{target.name}.adapter-merge-{identity}"
+    identity, mounted = secrets.token_hex(4), is_mount_point(target)
+    name = identity if mounted else f".{target.name}.adapter-merge-{identity}"
+    path = (target / HIDDEN if mounted else target.parent) / name
     held: list[int] = []
     try:  # around the making too: an interrupt can come right after it
         _make(path, target, size, held)
-        yield WorkFolder(path=path, target=target, identity=identity)
+        yield WorkFolder(path=path, target=target, identity=identity, mounted=mounted)
     finally:
         # A parent that went away has taken the folder with it.
-        with suppress(OSError), _turn(target.parent):
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError), _turn(target):
+            if not is_replacing(path):  # else the next run goes on
+                shutil.rmtree(path, ignore_errors=True)
         for fd in held:
             os.close(fd)
 
@@ -193,9 +242,9 @@ def work_folder(target: Path, *, size: int) -> Iterator[WorkFolder]:
 def _make(path: Path, target: Path, size: int, held: list[int]) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _turn(target.parent):
+        with _turn(target):
             _clean(target)
-            _check_room(target.parent, size)
+            _check_room(home_of(target), size)
             held.append(_make_held(path))
     except OSError as e:
         raise write_error(e, name=str(path)) from e
@@ -217,22 +266,46 @@ def _check_room(folder: Path, size: int) -> None:
         )
 
 
-def put_in_place(work: WorkFolder) -> None:
-    """Make the work folder the target; the old target goes once the new one stands.
+def put_in_place(work: WorkFolder, old: Iterable[str]) -> None:
+    """Make the work folder the target, all of it on the disk; the old target goes once the new one stands.
+
+    `old` are the target's files that the result replaces; they count where it is a mount point.
 
     Raises:
-        MergeError: the folder can't be renamed.
+        MergeError: the folder can't be renamed. The finished folder is kept, and the hint names it.
     """
-    aside = work.target.parent / f".{work.target.name}.old-{work.identity}"
     try:
-        with _turn(work.target.parent):
-            if _swap(work.path, work.target):
-                aside = work.path
+        sync_tree(work.path)
+        with _turn(work.target):
+            if work.mounted:
+                replace_content(work.path, work.target, old)
             else:
-                _exchange(work, aside)
-            shutil.rmtree(aside, ignore_errors=True)
+                _replace(work)
     except OSError as e:
-        raise write_error(e, name=str(work.target)) from e
+        error = write_error(e, name=str(work.target))
+        raise type(error)(error.message, hint=f"{error.hint} {_kept(work)}") from e
+
+
+def _replace(work: WorkFolder) -> None:
+    aside = work.target.parent / f".{work.target.name}.old-{work.identity}"
+    if _swap(work.path, work.target):
+        aside = work.path
+    else:
+        _exchange(work, aside)
+    sync_folder(work.target.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _kept(work: WorkFolder) -> str:
+    """Keep the finished result where it could not be put in its place, and say where it is."""
+    if work.mounted:
+        return "The same command finishes the replacement."
+    finished = work.target.parent / f"{work.target.name}.finished-{work.identity}"
+    try:
+        work.path.rename(finished)
+    except OSError:
+        return "The result could not be kept."
+    return f"The finished result is in `{finished}`."
 
 
 def _swap(one: Path, other: Path) -> bool:
@@ -290,11 +363,12 @@ def put_card(target: Path, text: str) -> None:
     Raises:
         MergeError: another run is filling this target, or the folder can't be written.
     """
-    part = target.parent / f".{target.name}.card-{secrets.token_hex(4)}"
+    name = f".{target.name}.card-{secrets.token_hex(4)}"
+    part = target / HIDDEN / name if is_mount_point(target) else target.parent / name
     try:
         if (target / README).exists() and (target / README).read_bytes() == text.encode():
             return
-        with _turn(target.parent):
+        with _turn(target):
             _clean(target)
             try:
                 part.write_text(text, encoding="utf-8")
@@ -311,13 +385,14 @@ def discard(target: Path) -> None:
     A kill on the way leaves debris that the next run knows for its own, never half a result.
     """
     debris = target.parent / f".{target.name}.adapter-merge-{secrets.token_hex(4)}"
-    with suppress(OSError), _turn(target.parent):
+    with suppress(OSError), _turn(target):
         target.rename(debris)
         shutil.rmtree(debris, ignore_errors=True)
 
 
 def keep_aside(work: WorkFolder) -> Path:
-    """Keep a work folder that failed a check, as `NAME.failed-ID` beside the target."""
-    kept = work.target.parent / f"{work.target.name}.failed-{work.identity}"
+    """Keep a work folder that failed a check, as `NAME.failed-ID` beside the target, or hidden in a mount point."""
+    name = f"{work.target.name}.failed-{work.identity}"
+    kept = work.target / f".{name}" if work.mounted else work.target.parent / name
     work.path.rename(kept)
     return kept

@@ -24,7 +24,7 @@ def seal(receipt: Receipt, card: str, target: Target, *, work: WorkFolder) -> No
         except OSError as e:
             raise write_error(e, name=name) from e
     _leave_strangers_alone(target)
-    put_in_place(work)
+    put_in_place(work, all_files(target.root))
 
 
 def _leave_strangers_alone(target: Target) -> None:
