@@ -14,6 +14,7 @@ from adapter_merge.hub import cache
 from adapter_merge.hub.retry import Limits
 from adapter_merge.hub.snapshot import Snapshot
 from adapter_merge.localhub import Cut, Fault, Flipped, Short, Slow, Status
+from adapter_merge.weights import encode_header
 from tests.hub.stock import WEIGHTS, Stocked, weights
 
 CONTENT = weights(*range(200))
@@ -205,6 +206,24 @@ def test_a_damaged_file_in_the_cache_is_replaced(both: Stocked) -> None:
             both.open("org/base").have([path])
             assert (found.pinned.root / path).read_bytes() == good
             kept = (found.pinned.root / path).resolve()
+
+
+def test_a_damaged_file_is_found_whatever_its_size(plain: Stocked) -> None:
+    """A blob whose bytes changed and whose size did not, as after a failing disk."""
+    header, _ = encode_header([("w", "U8", (70_000_000,))], None)
+    content = header + bytes(70_000_000)
+    plain.add("org/large", {"config.json": b"{}"})
+    plain.add_large("org/large", WEIGHTS, content)
+    found = plain.open("org/large")
+    found.have([WEIGHTS])
+    with (found.pinned.root / WEIGHTS).resolve().open("r+b") as kept:
+        kept.seek(-1, 2)
+        kept.write(b"!")
+    with pytest.raises(Corrupt, match="in the cache has other bytes") as caught:
+        plain.open("org/large", offline=True).have([WEIGHTS])
+    assert "without `HF_HUB_OFFLINE`" in caught.value.hint
+    plain.open("org/large").have([WEIGHTS])
+    assert (found.pinned.root / WEIGHTS).read_bytes() == content
 
 
 def test_a_damaged_file_is_not_read_for_its_header(both: Stocked) -> None:

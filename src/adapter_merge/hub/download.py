@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 from threading import Event, Lock
 
 from huggingface_hub.utils._xet import abort_xet_session
@@ -19,8 +21,13 @@ from adapter_merge.hub.translate import offline, translated
 from adapter_merge.remote import RemoteFile
 
 _AT_ONCE = 8
-_QUICK = 64_000_000  # bytes; hashing them takes less than a tenth of a second
 _TRIES = 2  # the client has its own; these are for an error in the middle of a file
+
+
+@lru_cache(maxsize=4096)
+def _digest(file: Path, listed: RemoteFile, _stamp: tuple[int, ...]) -> str:
+    """The digest of a file's content, computed once in a process while the file is not written."""
+    return content_digest(file, listed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,29 +68,31 @@ class Download:
     def _settle(self, path: str, meter: Meter) -> None:
         """One file: look at it if it is here, fetch it if not, and a wrong one once more."""
         listed = self.files[path]
-        came = False
         for _ in range(2):
             if not self.shelf.lies(path, listed.size):
                 self.shelf.remove(path)
-                came = not self.shelf.holds(listed)
                 self._fetch(path, meter)
-            if self._is_right(path, listed, thorough=came):
+            if self._is_right(path, listed):
                 meter.finish()
                 return
             if self.client.offline:
-                break
+                raise Corrupt(
+                    f"`{path}` of `{self.place.repo}` in the cache has other bytes than its name says",
+                    hint="Run the same command without `HF_HUB_OFFLINE`: it downloads the file again.",
+                )
             self.shelf.remove(path)
         raise Corrupt(
             f"`{path}` of `{self.place.repo}` has other bytes than the Hub's list of files says",
             hint="Run the same command again; behind a proxy or a mirror, ask for the file without it.",
         )
 
-    def _is_right(self, path: str, listed: RemoteFile, *, thorough: bool) -> bool:
+    def _is_right(self, path: str, listed: RemoteFile) -> bool:
         if not self.shelf.lies(path, listed.size):
             return False
-        if not thorough and listed.size > _QUICK:
-            return True  # the cache holds it under the name of its digest
-        return content_digest(self.shelf.root / path, listed) == listed.digest
+        file = self.shelf.root / path
+        found = file.stat()
+        stamp = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        return _digest(file.resolve(), listed, stamp) == listed.digest
 
     def _fetch(self, path: str, meter: Meter) -> None:
         inside = self.place.inside(path)
