@@ -126,7 +126,7 @@ def test_every_request_has_a_time_limit() -> None:
 
     connect()
     session = get_session()
-    (_, bound) = session.event_hooks["request"]
+    *_, bound = session.event_hooks["request"]
     for method, seconds in (("GET", 30), ("HEAD", 30), ("POST", 300), ("PUT", 300)):
         for given in (None, 7):
             request = session.build_request(method, "http://127.0.0.1/", timeout=given)

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from huggingface_hub import HfApi, constants, set_client_factory
+from huggingface_hub import HfApi, constants
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, logging
 from huggingface_hub.utils._http import hf_request_event_hook
 
 from adapter_merge.errors import Corrupt, RequestError
 from adapter_merge.hub.retry import Limits, Patience
 from adapter_merge.hub.translate import Asked, httpx, pause_of, said
+from adapter_merge.offline import install_clients
 
 LIBRARY = "adapter-merge"
 SIGNATURE = "ADAPTER_MERGE_SIGNATURE"
@@ -161,7 +162,7 @@ def _install(limits: Limits) -> None:
             verify=verify,
         )
 
-    set_client_factory(factory)
+    install_clients(factory)
     if "HF_HUB_VERBOSITY" not in os.environ:
         logging.set_verbosity_error()  # it warns of each failure that it tries again
 

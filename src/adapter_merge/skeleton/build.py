@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from adapter_merge.offline import without_hub
 from adapter_merge.skeleton.family import Member, architectures, member_of
 from adapter_merge.skeleton.tree import Part, Skeleton
 
@@ -57,7 +58,7 @@ def family_model(
     """
     from torch import nn
 
-    with _quiet(), _offline():
+    with _quiet(), without_hub():
         model = _model(config, member)
     outputs, inputs = shapes.get(f"{member.projection}.weight", (1, 1))
     if member.projection is not None:
@@ -72,7 +73,7 @@ def _built(config: Mapping[str, Any], member: Member | None) -> Skeleton | Absen
         return Absent(
             why=f"isn't part of transformers {transformers.__version__}: `{config['model_type']}`"
         )
-    with _quiet(), _offline():
+    with _quiet(), without_hub():
         # A stranger's values can break a class's constructor in any way.
         try:
             return skeleton_from(_model(config, member))
@@ -184,16 +185,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.set_verbosity(before)
-
-
-@contextlib.contextmanager
-def _offline() -> Iterator[None]:
-    """Keep the Hub out of it: a config may name a backbone there, whose own config would be fetched."""
-    from huggingface_hub import constants
-
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before

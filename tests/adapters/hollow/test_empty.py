@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import pytest
 import torch
 
 from adapter_merge.adapters.hollow.empty import hollow_like, hollow_model, is_hollow, quiet
@@ -33,13 +34,15 @@ def test_whole_numbers_keep_their_dtype() -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    from huggingface_hub import constants
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import OfflineModeIsEnabled
 
     torch.manual_seed(3)
     expected, before = torch.rand(1), constants.HF_HUB_OFFLINE
     torch.manual_seed(3)
     with quiet():
         torch.rand(5)
-        assert constants.HF_HUB_OFFLINE is True
+        assert constants.HF_HUB_OFFLINE is before
+        with pytest.raises(OfflineModeIsEnabled):
+            HfApi(endpoint="http://127.0.0.1:1").model_info("org/name")
     assert torch.equal(torch.rand(1), expected)
-    assert constants.HF_HUB_OFFLINE is before

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from adapter_merge.offline import without_hub
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -53,12 +55,15 @@ def is_hollow(tensor: torch.Tensor) -> bool:
 def quiet() -> Iterator[None]:
     """No warnings from PEFT and transformers, no Hub, no gradients, and no trace in others' random numbers."""
     import torch
-    from huggingface_hub import constants
 
-    offline, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
     loggers = [logging.getLogger(name) for name in ("transformers", "peft")]
     levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
+    with (
+        without_hub(),
+        warnings.catch_warnings(),
+        torch.random.fork_rng(devices=[]),
+        torch.no_grad(),
+    ):
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
         for logger in loggers:
@@ -66,6 +71,5 @@ def quiet() -> Iterator[None]:
         try:
             yield
         finally:
-            constants.HF_HUB_OFFLINE = offline
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
