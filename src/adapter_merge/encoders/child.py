@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from adapter_merge.children import environment
+from adapter_merge.children import environment, isolated
 from adapter_merge.encoders.job import STEPS, Job, Place
 
 _OF_CUDA = ("CUDA_HOME", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
@@ -29,11 +28,11 @@ class Start(Protocol):
 def run_child(job: Job, place: Place, *, seconds: float, done: Callable[[int], None]) -> int | None:
     """See `Start`."""
     place.job.write_bytes(job.dump())
-    command = [sys.executable, "-P", "-s", "-m", "adapter_merge.encoders.program"]
+    command = isolated("-m", "adapter_merge.encoders.program", str(place.root))
     with (
         place.log.open("wb") as log,
         subprocess.Popen(  # noqa: S603 - this interpreter, and a program of ours
-            [*command, str(place.root)],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adapter_merge.children import environment
+from adapter_merge.children import environment, isolated
 
 _PROGRAM = Path(__file__).with_name("render.py")
 _SECONDS = 5
@@ -48,7 +47,7 @@ def _ask(template: str, tokens: Mapping[str, str], *, chats: list[Any]) -> dict[
     asked = {"template": template, "tokens": dict(tokens), "chats": chats, "marker": MARKER}
     try:
         done = subprocess.run(  # noqa: S603 - this interpreter, and a program of ours
-            [sys.executable, "-P", "-s", str(_PROGRAM)],
+            isolated(str(_PROGRAM)),
             input=json.dumps(asked).encode(),
             capture_output=True,
             check=True,

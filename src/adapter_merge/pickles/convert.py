@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from adapter_merge.children import environment
+from adapter_merge.children import environment, isolated
 from adapter_merge.errors import AdapterMergeError, Corrupt, MergeError, NotSafetensors
 from adapter_merge.folder import sha256
 from adapter_merge.weights import read_header, write_error
@@ -80,10 +79,9 @@ def _made(pickle: Path, scratch: Path, label: str) -> Path:
     size = pickle.stat().st_size
     try:
         done = subprocess.run(  # noqa: S603 - this interpreter, and a program of ours
-            [
-                *(sys.executable, "-P", "-s", "-m", "adapter_merge.pickles.program"),
-                *map(str, (pickle.resolve(), goal, answer)),
-            ],
+            isolated(
+                "-m", "adapter_merge.pickles.program", *map(str, (pickle.resolve(), goal, answer))
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
