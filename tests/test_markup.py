@@ -56,6 +56,18 @@ PIECES = [
 ]
 
 
+_DECLARATIONS = [
+    "<![badge](https://x.y/z.svg)>",
+    "a <![CDATA[x]]> b",
+    "<![if IE]>",
+    "<!",
+    "<![",
+    "<!x>",
+    "<?php x ?>",
+    "<!DOCTYPE x [<!y",
+]
+
+
 @pytest.mark.parametrize(
     "kept",
     [
@@ -121,9 +133,20 @@ def test_what_has_an_effect_is_seen(text: str) -> None:
     assert not active(defused(text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    _DECLARATIONS,
+)
+def test_what_looks_like_a_declaration_is_text(text: str) -> None:
+    assert active(defused(text)) == ()
+    assert active(defused(f"# Title\n\n{text}\n\nmore")) == ()
+
+
 @given(
     st.lists(
-        st.sampled_from([p.replace("\\", " ") for p in PIECES] + ["\n", "\n\n", "    ", " "]),
+        st.sampled_from(
+            _DECLARATIONS + [p.replace("\\", " ") for p in PIECES] + ["\n", "\n\n", "    ", " "]
+        ),
         max_size=16,
     )
 )

@@ -10,6 +10,8 @@ from typing import TypeAlias
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+# The parser takes seconds for as many characters, if they are chosen so, and a multiple for more.
+MOST_PARSED = 200_000
 # Kept, without attributes: they only arrange text.
 _KEPT = frozenset(
     [
@@ -111,7 +113,10 @@ def defused(markdown: str) -> str:
 
 
 def active(markdown: str) -> tuple[str, ...]:
-    """What a renderer of this Markdown would take for HTML with an effect, or for a link to a script."""
+    """What a renderer of this Markdown would take for HTML with an effect, or for a link to a script.
+
+    Bound the text by `MOST_PARSED` before.
+    """
     return tuple(_active(_parser().parse(markdown)))
 
 
@@ -208,6 +213,14 @@ class _Cleaner(HTMLParser):
         """Everything that was written."""
         self.keep("")
         return "".join(self._out)
+
+    def parse_html_declaration(self, i: int) -> int:
+        """Read `<!` and what follows; what is no declaration, such as `<![badge](address)>`, is text."""
+        try:
+            return super().parse_html_declaration(i)
+        except AssertionError:  # of `_markupbase`, for a keyword that HTML does not have
+            self.handle_data("&lt;")
+            return i + 1
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if self._inside or tag in _SWALLOWED:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from adapter_merge.checks import CARD_CHECKS, CardSeen
@@ -110,6 +112,12 @@ def test_a_card_that_does_not_say_what_was_merged_is_found(body: str) -> None:
 def test_what_runs_in_a_browser_is_found(body: str) -> None:
     assert bad(judged(body=f"{body}\n\n{BLOCK}")) == {"C003": Outcome.FAIL}
     assert bad(judged(body=f"{body}\n\n{BLOCK}", people=True)) == {"C003": Outcome.WARN}
+
+
+def test_a_card_that_is_too_long_to_be_parsed_is_told() -> None:
+    start = time.monotonic()
+    assert bad(judged(body=f"{'[' * 1_000_000}\n\n{BLOCK}")) == {"C003": Outcome.WARN}
+    assert time.monotonic() - start < 5
 
 
 def test_a_base_that_is_not_named_is_found() -> None:

@@ -18,7 +18,7 @@ from adapter_merge.checks.check import (
     warned,
 )
 from adapter_merge.finding import Finding
-from adapter_merge.markup import active
+from adapter_merge.markup import MOST_PARSED, active
 from adapter_merge.readme import BEGIN, END, README, Readme, is_of_adapter
 from adapter_merge.receipt import RECEIPT_NAME, Receipt, SourceRecord
 from adapter_merge.written import read_written
@@ -157,6 +157,10 @@ class NothingActive:
         """No HTML but harmless tags, no link to a script; in people's own text only a warning."""
         if seen.readme is None:
             yield skipped(self, seen, f"not checked: {_MISSING}")
+            return
+        if len(seen.readme.body) > MOST_PARSED:
+            message = f"not looked through: it has more than {MOST_PARSED:,} characters"
+            yield warned(self, seen, message)
             return
         found = active(seen.readme.body)
         if found:
