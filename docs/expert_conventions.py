@@ -24,7 +24,7 @@ INTRODUCTION = (
     ),
     "",
     (
-        "`plan`, the receipt (`experts`) and the card name the reading and what decided on it. `T017` finds a merge that used another reading. "
+        "`plan`, the receipt (`experts`) and the card name the reading and what decided on it. `T015` finds a merge that used another reading. "
         "The proof builds its reference under the same reading. For this reason `plan` downloads the weights of an adapter of fused experts."
     ),
     "",

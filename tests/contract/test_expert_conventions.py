@@ -230,7 +230,7 @@ def test_the_experts_are_those_of_base_and_adapter(case: Case, tmp_path: Path) -
     before = dict(model.state_dict())
     assert largest_error(before, expected, case.written.parameters) > 1e-3
     assert finding(report, "T005").outcome is Outcome.PASS
-    assert finding(report, "T017").outcome is Outcome.PASS
+    assert finding(report, "T015").outcome is Outcome.PASS
 
 
 @dataclass(frozen=True)
@@ -345,12 +345,12 @@ def test_another_program_s_reading_is_a_finding_of_its_own(name: str, tmp_path: 
     peft = loaded(base, "AutoModelForCausalLM", dtype=torch.float32)
     merged_by_peft(with_adapters(peft, {adapter: 1.0}), 1, other)
     report = checked(other, base, adapter)
-    found = finding(report, "T017")
+    found = finding(report, "T015")
     assert found.outcome is Outcome.FAIL
     assert case.reading in found.message
     assert finding(report, "T005").outcome is Outcome.FAIL
     ours(base, {adapter: 1.0}, tmp_path / "out")
-    assert finding(checked(tmp_path / "out", base, adapter), "T017").outcome is Outcome.PASS
+    assert finding(checked(tmp_path / "out", base, adapter), "T015").outcome is Outcome.PASS
 
 
 @pytest.mark.parametrize("name", FOREIGN)
@@ -400,7 +400,7 @@ def test_a_setting_against_the_evidence_warns(tmp_path: Path) -> None:
     write_fused(model, adapter, Written(structured=True, config=_marked("rank_major")))
     settings = {"expert_layout": "grouped-by-expert"}
     report = ours(base, {adapter: 1.0}, tmp_path / "out", **settings)
-    found = finding(report, "T017")
+    found = finding(report, "T015")
     assert found.outcome is Outcome.WARN
     assert "its weights show `rank-major`" in found.message
     command = (tmp_path / "out" / "README.md").read_text()

@@ -1,4 +1,4 @@
-"""T017: how the factors of fused experts were read."""
+"""T015: how the factors of fused experts were read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _SERVE = "; PEFT reads these factors in another way, so serve the merged model"
 
 
 class ExpertsAsTrained:
-    """T017."""
+    """T015."""
 
-    code: ClassVar[str] = "T017"
+    code: ClassVar[str] = "T015"
     title: ClassVar[str] = "Fused experts were merged in the layout that trained them"
     why: ClassVar[str] = (
         "Programs order the columns of `lora_B` of fused experts in two ways, and square experts have two "
