@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter_merge.adapters.lora import CONV1D_NAMES, CONV1D_TYPES
+from adapter_merge.adapters.conv1d import CONV1D_NAMES, CONV1D_TYPES
 from adapter_merge.naming import vocabulary_tensors
 from tests.naming.test_resolve import checkpoint
 
