@@ -11,6 +11,7 @@ from typing import Any
 from adapter_merge.flavours import Look
 from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, list_files
 from adapter_merge.layouts import Choices, Repo
+from adapter_merge.layouts.families import MODULES
 from adapter_merge.layouts.template import JINJA, LEGACY
 from adapter_merge.plan import Plan, SideFile
 from adapter_merge.sources import Sources
@@ -28,9 +29,10 @@ def lay(plan: Plan, sources: Sources, root: Path) -> Path:
     has the labels of a new head; in a form of its own (`--native`) it isn't one of the base's class. So does
     its chat template, which a request may bring.
     """
-    for path, source in _files(sources).items():
-        _put(source, root / path)
     planned = {file.path: file for file in plan.side_files}
+    new_head = "native" not in plan.settings and _has_new_head(planned[_CONFIG], sources)
+    for path, source in _files(sources, new_head=new_head).items():
+        _put(source, root / path)
     if "native" not in plan.settings:
         _put_config(planned[_CONFIG], root)
     if JINJA in planned:
@@ -60,11 +62,20 @@ def planned_look(plan: Plan) -> Look:
     return Look(config=found, files=frozenset(files), chats=JINJA in files)
 
 
-def _files(sources: Sources) -> Mapping[str, Path]:
+def _has_new_head(planned: SideFile, sources: Sources) -> bool:
+    after, before = json.loads(_content(planned)), sources.base.config
+    return bool(after.get("architectures") != before.get("architectures"))
+
+
+def _files(sources: Sources, *, new_head: bool) -> Mapping[str, Path]:
     """Every file of the reference, and where it lies."""
-    base = Repo.of(sources.base)
+    base, adapters = Repo.of(sources.base), tuple(Repo.of(a) for a in sources.adapters)
     found = {path: base.root / path for path in list_files(base.root) if not _is_left_out(path)}
-    for choice in Choices.of(base, tuple(Repo.of(a) for a in sources.adapters)).all:
+    choices = Choices.of(base, adapters, new_head=new_head)
+    if choices.modules is None:
+        for path in MODULES.files(base):
+            found.pop(path, None)
+    for choice in choices.all:
         if choice.winner is not base:
             for path in choice.family.files(base):
                 found.pop(path, None)

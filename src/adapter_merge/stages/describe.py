@@ -105,10 +105,25 @@ def _keys(subject: Subject, terms: Terms, task: Mapping[str, str | None]) -> Map
         if subject.around is not None and subject.standing is not None:
             return subject.standing.metadata
         return {} if subject.standing is not None else {k: v for k, v in task.items() if v}
-    keys = card.keys_of(sources, task=task, terms=terms, bundled=subject.receipt.bundles)
+    keys = card.keys_of(
+        sources,
+        task=task,
+        terms=terms,
+        bundled=subject.receipt.bundles,
+        new_head=_has_new_head(subject, sources),
+    )
     if subject.standing is not None:
         return keys
     return {**keys, **card.carried_keys([a.readme for a in sources.adapters])}
+
+
+def _has_new_head(subject: Subject, sources: Sources) -> bool:
+    """Whether the result is of another class than the base; a native form (`--native`) does the same."""
+    if "native" in subject.receipt.settings:
+        return False
+    return bool(
+        subject.look.config.get("architectures") != sources.base.config.get("architectures")
+    )
 
 
 def _base_id(keys: Mapping[str, object], standing: Readme | None) -> str | None:
