@@ -73,6 +73,9 @@ FAULTS: dict[tuple[str, str], Plant] = {
     ("sentence-transformers", "head"): both(
         config(architectures=["BertForSequenceClassification"]), weights("classifier.weight")
     ),
+    ("sentence-transformers", "no-head"): change(
+        "sentence_bert_config.json", transformer_task="sequence-classification"
+    ),
     ("colpali-engine", "no-projection"): weights("language_model.layers.0.weight"),
     ("colpali-engine", "no-linear"): config(architectures=["ColIdefics3"], model_type="idefics3"),
     ("colpali-engine", "no-processor"): delete("preprocessor_config.json"),

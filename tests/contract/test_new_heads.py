@@ -125,3 +125,29 @@ def test_a_plain_adapter_keeps_the_chain(tmp_path: Path) -> None:
         "sentence-similarity",
     )
     assert "sentence-similarity" in card.texts("tags")
+
+
+def test_labels_on_a_cross_encoder_stay_with_its_library(tmp_path: Path) -> None:
+    import sentence_transformers
+
+    base, out = tmp_path / "base", tmp_path / "out"
+    models.KINDS["bare"].save(tmp_path / "inner")
+    torch.manual_seed(3)
+    sentence_transformers.CrossEncoder(str(tmp_path / "inner"), num_labels=1, device="cpu").save(
+        str(base)
+    )
+    lora = {"task_type": "SEQ_CLS", "target_modules": ["query", "value"]}
+    model = makers.loaded(
+        base, "AutoModelForSequenceClassification", num_labels=3, ignore_mismatched_sizes=True
+    )
+    adapter = makers.save_adapter(model, tmp_path / "adapter", lora)
+    report = _merged(base, adapter, out, probe="require")
+    assert report.error is None, report.error
+    assert (out / "modules.json").read_bytes() == (base / "modules.json").read_bytes()
+    card = Readme.parse((out / "README.md").read_text())
+    assert card.text("library_name") == "sentence-transformers"
+    assert card.text("pipeline_tag") == "text-classification"
+    outcomes = {f.code: f.outcome for f in report.findings}
+    assert outcomes["E001"] == outcomes["E002"] == Outcome.PASS
+    scores = sentence_transformers.CrossEncoder(str(out), device="cpu").predict([("a", "b")])
+    assert scores.shape == (1, 3)

@@ -17,6 +17,7 @@ from adapter_merge.plan import Plan, SideFile
 from adapter_merge.sources import Sources
 
 _CONFIG, _TIE = "config.json", "tie_word_embeddings"
+_SETUP = "config_sentence_transformers.json"
 # Weights of other programs, which no loader here reads.
 _OTHERS = (".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".onnx_data", ".ot", ".pt", ".pth")
 _LARGE = 64_000_000
@@ -58,8 +59,10 @@ def led_home(bundle: Path, root: Path) -> Path:
 def planned_look(plan: Plan) -> Look:
     """The result from outside, before it is there."""
     files = {file.path: file for file in plan.side_files}
-    found = json.loads(_content(files[_CONFIG])) if _CONFIG in files else {}
-    return Look(config=found, files=frozenset(files), chats=JINJA in files)
+    config, setup = (
+        json.loads(_content(files[path])) if path in files else {} for path in (_CONFIG, _SETUP)
+    )
+    return Look(config=config, files=frozenset(files), chats=JINJA in files, setup=setup)
 
 
 def _has_new_head(planned: SideFile, sources: Sources) -> bool:

@@ -118,12 +118,11 @@ def _keys(subject: Subject, terms: Terms, task: Mapping[str, str | None]) -> Map
 
 
 def _has_new_head(subject: Subject, sources: Sources) -> bool:
-    """Whether the result is of another class than the base; a native form (`--native`) does the same."""
+    """Whether the result has another class or other labels than the base; `--native` keeps the task."""
     if "native" in subject.receipt.settings:
         return False
-    return bool(
-        subject.look.config.get("architectures") != sources.base.config.get("architectures")
-    )
+    after, before = subject.look.config, sources.base.config
+    return any(after.get(key) != before.get(key) for key in ("architectures", "id2label"))
 
 
 def _base_id(keys: Mapping[str, object], standing: Readme | None) -> str | None:
