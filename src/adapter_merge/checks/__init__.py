@@ -41,8 +41,8 @@ from adapter_merge.checks.outputs import (
 )
 from adapter_merge.checks.seeds import NothingDrawn
 from adapter_merge.checks.tensors import ChangedSet, Dtypes, Names, Shapes, TieHolds, UsedOnce
-from adapter_merge.checks.training import TrainedUnquantised
-from adapter_merge.checks.values import Finite, Recomputed, RoundingLoss, Untouched
+from adapter_merge.checks.training import NamedBase, TrainedUnquantised
+from adapter_merge.checks.values import Finite, Recomputed, RoundingLoss, SizeOfChange, Untouched
 
 __all__ = [
     "ALL_CHECKS",
@@ -87,6 +87,8 @@ CHECKS: tuple[Check, ...] = (
     ConfigAgrees(),
     TrainedUnquantised(),
     NothingDrawn(),
+    NamedBase(),
+    SizeOfChange(),
     *LICENCE_CHECKS,
     *DOWNSTREAM,
     OutputsEqual(),
