@@ -151,3 +151,43 @@ def test_labels_on_a_cross_encoder_stay_with_its_library(tmp_path: Path) -> None
     assert outcomes["E001"] == outcomes["E002"] == Outcome.PASS
     scores = sentence_transformers.CrossEncoder(str(out), device="cpu").predict([("a", "b")])
     assert scores.shape == (1, 3)
+
+
+def _qwen3_5() -> Any:
+    from transformers import Qwen3_5ForCausalLM, Qwen3_5TextConfig
+
+    sizes = {"vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+    linear = {"linear_num_key_heads": 2, "linear_num_value_heads": 2}
+    return Qwen3_5ForCausalLM(
+        Qwen3_5TextConfig(**sizes, **heads, **linear, layer_types=["full_attention"] * 2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (makers.gemma, "Gemma3TextForSequenceClassification"),
+        (_qwen3_5, "Qwen3_5TextForSequenceClassification"),
+    ],
+)
+def test_a_text_model_gets_the_class_of_its_type(
+    make: Callable[[], Any], name: str, tmp_path: Path
+) -> None:
+    auto, out = "AutoModelForSequenceClassification", tmp_path / "out"
+    base = makers.save_base(make(), tmp_path / "base")
+    model = makers.loaded(base, auto, num_labels=3)
+    assert type(model).__name__ == name
+    lora = {"task_type": "SEQ_CLS", "target_modules": ["q_proj", "v_proj"]}
+    adapter = makers.save_adapter(model, tmp_path / "adapter", lora)
+    report = _merged(base, adapter, out)
+    assert report.error is None, report.error
+    assert json.loads((out / "config.json").read_text())["architectures"] == [name]
+    unmerged = peft.PeftModel.from_pretrained(makers.loaded(base, auto, num_labels=3), adapter)
+    merged, found = makers.loaded(out, auto, output_loading_info=True)
+    assert not found["missing_keys"]
+    assert not found["mismatched_keys"]
+    tokens = torch.arange(20, 60)[None]
+    with torch.no_grad():
+        one, other = (m.eval()(input_ids=tokens).logits for m in (unmerged, merged))
+    assert torch.allclose(one, other, atol=1e-5)
