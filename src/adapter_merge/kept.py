@@ -128,6 +128,7 @@ def _plan(plan: Plan, forecast: Forecast) -> dict[str, Any]:
         "settings": dict(plan.settings),
         "counts": plan.counts,
         "size": plan.size,
+        "warnings": [asdict(warning) for warning in plan.warnings],
         "naming": list(plan.naming),
         "tied": list(plan.tied),
         "untied": list(plan.untied),

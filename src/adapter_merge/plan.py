@@ -244,6 +244,14 @@ class WeighedAdapter:
     method: MethodRecord
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanWarning:
+    """What makes a merge doubtful before it begins; the check `code` repeats it as a finding."""
+
+    code: str
+    message: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """The whole merge as a value; the dry run prints it.
@@ -261,6 +269,7 @@ class Plan:
         tied: see `Base.tied`; empty where the merge unties them.
         untied: the tensors that the base ties and the result holds apart.
         experts: how the factors of fused experts were read, one a parameter.
+        warnings: what makes the merge doubtful, as far as names, headers and files on this machine show.
     """
 
     adapters: tuple[WeighedAdapter, ...]
@@ -279,6 +288,7 @@ class Plan:
     tied: tuple[str, ...]
     untied: tuple[str, ...] = ()
     experts: tuple[ExpertRecord, ...] = ()
+    warnings: tuple[PlanWarning, ...] = ()
 
     @cached_property
     def tensors(self) -> Mapping[str, PlannedTensor]:
@@ -289,6 +299,10 @@ class Plan:
     def edits(self) -> tuple[Edit, ...]:
         """All edits, in the order of their bytes."""
         return tuple(t.edit for t in self.tensors.values() if t.edit is not None)
+
+    def warnings_of(self, code: str) -> str:
+        """What it warns of under a check's code, as one sentence; empty where it doesn't."""
+        return "; ".join(w.message for w in self.warnings if w.code == code)
 
     @property
     def size(self) -> int:

@@ -146,10 +146,12 @@ class NotRun:
     Attributes:
         needs: what it would take, as the end of "it needs ...".
         required: whether the user asked for it in any case.
+        unloadable: why PEFT can't load an adapter on the base because of a shape; None where that isn't why.
     """
 
     needs: str
     required: bool = False
+    unloadable: str | None = None
 
 
 Probed: TypeAlias = Ran | NotRun

@@ -63,7 +63,8 @@ GPT2, LLAMA, NONE = {"model_type": "gpt2"}, {"model_type": "llama"}, {"model_typ
     ("held", "base", "shape", "transposed"),
     [
         (LINEAR, LLAMA, (24, 8), False),
-        (LINEAR, LLAMA, (8, 24), True),
+        (LINEAR, GPT2, (8, 24), True),
+        (LINEAR, {"decoder": {"model_type": "gpt2"}}, (8, 24), True),
         (SQUARE, LLAMA, (8, 8), False),
         (SQUARE, GPT2, (8, 8), True),
         (SQUARE, {"decoder": {"model_type": "gpt2"}}, (8, 8), True),
@@ -90,6 +91,7 @@ def test_a_convolution(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("held", "shape"),
     [
+        (LINEAR, (8, 24)),
         (LINEAR, (24, 9)),
         (LINEAR, (24,)),
         (LINEAR, (24, 8, 1, 1)),
@@ -101,6 +103,31 @@ def test_a_convolution(tmp_path: Path) -> None:
 def test_what_does_not_fit(tmp_path: Path, held: Tensors, shape: tuple[int, ...]) -> None:
     (contribution,) = read(tmp_path, held)
     assert not contribution.need.fits(weight(*shape))
+
+
+def test_factors_of_a_linear_layer_do_not_fit_conv1d(tmp_path: Path) -> None:
+    (contribution,) = read(tmp_path, LINEAR, base=GPT2)
+    assert not contribution.need.fits(weight(24, 8))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "transposed"),
+    [({"c_attn": 24}, True), ({"c_fc2": 24}, False), ({"c_attn": 8}, False), ({}, False)],
+)
+def test_biases_tell_conv1d_of_a_class_outside_transformers(
+    tmp_path: Path, lengths: dict[str, int], transposed: bool
+) -> None:
+    held = {n: np.ones((8, 24), np.float32) for n in ("h.0.c_attn.weight", "h.0.c_fc2.weight")}
+    biases = {f"h.0.{n}.bias": np.ones(length, np.float32) for n, length in lengths.items()}
+    base = write_base(tmp_path / "other", {**held, **biases}, model_type="jais")
+    adapter = resolve_adapter(
+        AdapterRef.model_validate(str(write_adapter(tmp_path / "adapter", SQUARE)))
+    )
+    model = resolve_base(RepoRef.model_validate(str(base)))
+    (contribution,) = Lora().read(adapter, 0, model)
+    step = contribution.make(weight(8, 8))
+    assert isinstance(step, LowRank)
+    assert step.transposed is transposed
 
 
 def test_a_square_weight_of_a_class_that_nobody_knows(tmp_path: Path) -> None:

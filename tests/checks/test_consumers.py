@@ -70,6 +70,12 @@ FAULTS: dict[tuple[str, str], Plant] = {
     ("transformers-4", "no-processor"): SEES,
     ("sentence-transformers", "bundle"): ADAPTER,
     ("sentence-transformers", "module-code"): modules(f"{OLD}Transformer", "theirs.Pooling"),
+    ("sentence-transformers", "head"): both(
+        config(architectures=["BertForSequenceClassification"]), weights("classifier.weight")
+    ),
+    ("sentence-transformers", "no-head"): change(
+        "sentence_bert_config.json", transformer_task="sequence-classification"
+    ),
     ("colpali-engine", "no-projection"): weights("language_model.layers.0.weight"),
     ("colpali-engine", "no-linear"): config(architectures=["ColIdefics3"], model_type="idefics3"),
     ("colpali-engine", "no-processor"): delete("preprocessor_config.json"),

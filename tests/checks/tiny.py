@@ -127,7 +127,7 @@ def adapter_tensors() -> Tensors:
     generator = torch.Generator().manual_seed(1)
 
     def some(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=generator) * 0.3
+        return torch.randn(shape, generator=generator) * 0.1
 
     return {
         "first.A": some(4, 8),

@@ -84,11 +84,12 @@ _GEMMA: dict[str, Any] = {
 }
 
 
-def gpt2(head: bool = True) -> Any:
+def gpt2(head: bool = True, *, tied: bool = True) -> Any:
     """`Conv1D` layers, the attention's `c_proj` square; without its head the file has no prefix."""
     from transformers import GPT2Config, GPT2LMHeadModel, GPT2Model
 
-    config = GPT2Config(vocab_size=80, n_embd=48, n_layer=2, n_head=4, n_positions=32)
+    sizes = {"vocab_size": 80, "n_embd": 48, "n_layer": 2, "n_head": 4, "n_positions": 32}
+    config = GPT2Config(**sizes, tie_word_embeddings=tied)
     return (GPT2LMHeadModel if head else GPT2Model)(config)
 
 

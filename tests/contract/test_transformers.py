@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from adapter_merge.adapters.lora import CONV1D_NAMES, CONV1D_TYPES
+from adapter_merge.adapters.conv1d import CONV1D_NAMES, CONV1D_TYPES
+from adapter_merge.adapters.heads import FAMILIES
 from adapter_merge.naming import vocabulary_tensors
 from tests.naming.test_resolve import checkpoint
 
@@ -40,6 +41,17 @@ def test_the_classes_that_store_weights_transposed_are_known() -> None:
         types |= TYPES_OF_FOLDER.get(folder, {folder}) if found else set()
     assert types == CONV1D_TYPES
     assert names == CONV1D_NAMES
+
+
+@pytest.mark.parametrize(
+    "task", ["SequenceClassification", "TokenClassification", "QuestionAnswering"]
+)
+def test_the_classes_with_a_head_are_those_of_the_auto_classes(task: str) -> None:
+    import transformers
+
+    mapping = getattr(transformers, f"AutoModelFor{task}")._model_mapping
+    found = {kind: mapping[transformers.CONFIG_MAPPING[kind]].__name__ for kind in FAMILIES}
+    assert found == {kind: f"{family}For{task}" for kind, family in FAMILIES.items()}
 
 
 def _ties(text: str) -> Iterator[str]:

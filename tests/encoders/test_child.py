@@ -123,6 +123,7 @@ def test_a_child_that_dies_is_an_answer(tmp_path: Path) -> None:
     ("answer", "needs"),
     [
         ({"broken": "x"}, "a reference, and none can be built: x"),
+        ({"unloadable": "x"}, "a reference, and PEFT loads none: x"),
         ({"memory": True}, "more memory than there was for it"),
         ({"lacking": "y"}, "a library that isn't there: y"),
     ],

@@ -244,3 +244,34 @@ def test_a_bundle_computes_what_its_adapter_says(kind: str, tmp_path: Path) -> N
     assert found.unreached == ()
     (work / "adapter_config.json").unlink()
     assert "E001" in failing(prove(made, work))
+
+
+def test_what_peft_cannot_load_because_of_a_shape_fails(tmp_path: Path) -> None:
+    """The merge was right; then the file got factors of a layer with other sides."""
+    base = _base(tmp_path / "base")
+    adapter = _lora(base, tmp_path / "adapter", target_modules=["up_proj"])
+    made = merge(base, (str(adapter),), tmp_path / "merged")
+    swap = {".lora_A.": ".lora_B.", ".lora_B.": ".lora_A."}
+
+    def swapped(tensors: makers.Tensors) -> makers.Tensors:
+        parts = [(n, next(p for p in swap if p in n)) for n in tensors]
+        return {n: tensors[n.replace(part, swap[part])].T for n, part in parts}
+
+    makers.change_tensors(adapter, swapped)
+    found = prove(made)
+    assert isinstance(found, NotRun)
+    assert found.unloadable is not None
+    assert "up_proj.lora_A.weight` has shape" in found.unloadable
+    assert failing(found) == {"E001"}
+    assert "no merge of them is right" in judged(found)["E001"].message
+
+
+def test_what_cannot_be_built_for_another_reason_is_skipped(tmp_path: Path) -> None:
+    base = _base(tmp_path / "base")
+    adapter = _lora(base, tmp_path / "adapter")
+    made = merge(base, (str(adapter),), tmp_path / "merged")
+    makers.change_tensors(adapter, lambda ts: dict(list(ts.items())[1:]))
+    found = prove(made)
+    assert isinstance(found, NotRun)
+    assert found.unloadable is None
+    assert failing(found) == set()

@@ -9,12 +9,13 @@ transformers 4.57 and 5.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from packaging.version import InvalidVersion, Version
 
+from adapter_merge.adapters.conv1d import model_types
 from adapter_merge.adapters.factors import FusedFactors
 from adapter_merge.adapters.unsloth import trace_of
 from adapter_merge.errors import Ambiguous, RequestError
@@ -171,13 +172,3 @@ def _why_open(version: str | None, *, reordered: bool) -> str:
     if version is None:
         return "`adapter_config.json` has no `peft_version`"
     return f"`peft_version` {version} does not decide for this class"
-
-
-def model_types(config: Mapping[str, Any]) -> Iterator[str]:
-    """The model types of a config and of the configs inside it."""
-    if isinstance(config.get("model_type"), str):
-        yield config["model_type"]
-    nested: Iterable[Any] = config.values()
-    for value in nested:
-        if isinstance(value, dict):
-            yield from model_types(value)

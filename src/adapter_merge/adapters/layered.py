@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from adapter_merge.adapters.contribution import Contribution, Step
+from adapter_merge.adapters.conv1d import Conv1DModules
 from adapter_merge.adapters.layer_step import LayerStep
 from adapter_merge.adapters.own import by_module, sort_out
 from adapter_merge.adapters.refused import layered_refusal
@@ -72,6 +73,7 @@ class Layered:
             shared=shared,
             attentions=_attentions(adapter),
             feedforward=_feedforward(adapter, modules),
+            conv1d=Conv1DModules.of(base),
         )
         return (
             *(
@@ -171,6 +173,7 @@ class _Reader:
         shared: the tensors that all of them use.
         attentions: those that are a `MultiheadAttention`.
         feedforward: those whose inputs IA3 scales.
+        conv1d: those that store (in, out).
     """
 
     adapter: Adapter
@@ -178,6 +181,7 @@ class _Reader:
     shared: tuple[TensorInfo, ...]
     attentions: frozenset[str]
     feedforward: frozenset[str]
+    conv1d: Conv1DModules
 
     @property
     def _peft_type(self) -> str:
@@ -254,7 +258,7 @@ class _Reader:
         need = Need(
             module=module,
             parameter=target.parameter,
-            fits=lambda found: self._fits(own, found),
+            fits=lambda found: self._fits(own, found) and not self._is_swapped(module, own, found),
             required=not target.optional,
         )
         return Contribution(need=need, shape=None, saved=False, make=make, optional=target.optional)
@@ -279,6 +283,16 @@ class _Reader:
 
     def _ref(self, info: TensorInfo) -> AdapterTensor:
         return AdapterTensor(adapter=self.index, name=info.name)
+
+    def _is_swapped(self, module: str, own: Mapping[str, TensorInfo], found: TensorInfo) -> bool:
+        """Whether LoRA's factors have the sides of a linear layer in the order that it doesn't have."""
+        a, b = own.get("lora_A.weight"), own.get("lora_B.weight")
+        others = ("target_parameters", "use_bdlora")  # their factors have sides of other lengths
+        if a is None or b is None or any(map(self._options.get, others)):
+            return False
+        sides = (b.shape[0], a.shape[-1]) if a.shape and b.shape else ()
+        stored = sides if module in self.conv1d else sides[::-1]
+        return sides != sides[::-1] and found.shape == stored
 
     def _fits(self, own: Mapping[str, TensorInfo], found: TensorInfo) -> bool:
         """Whether the lengths that are the target's are found in it; of several layers one must fit."""

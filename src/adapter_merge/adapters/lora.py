@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from adapter_merge.adapters.contribution import Contribution, Step
-from adapter_merge.adapters.expert_orientation import model_types
+from adapter_merge.adapters.conv1d import Conv1DModules
 from adapter_merge.adapters.experts import of_piece
 from adapter_merge.adapters.factors import Factors, FusedFactors
 from adapter_merge.adapters.lora_names import sort_out
@@ -25,13 +25,6 @@ from adapter_merge.checkpoint import Piece, TensorInfo
 from adapter_merge.errors import AdapterKind, Ambiguous, Corrupt, ShapeMismatch, Unclaimed
 from adapter_merge.plan import AdapterTensor, Need
 from adapter_merge.sources import Adapter, Base
-
-# Model types whose blocks use `Conv1D`, a linear layer that stores its weight as (in, out), and its
-# names there. Source: transformers, `modeling_*.py` that build `Conv1D`.
-CONV1D_TYPES = frozenset(
-    {"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp_decoder", "clvp"}
-)
-CONV1D_NAMES = frozenset({"c_attn", "c_proj", "c_fc", "q_attn"})
 
 _EXPERT = re.compile(r"\.experts\.\d+\.")
 _RANK = "The config belongs to another adapter, or `rank_pattern` is wrong."
@@ -70,7 +63,7 @@ class Lora:
                 [o.name if (o := owners.get(m)) else m for m in factors],
                 label=adapter.pinned.source,
             ),
-            conv1d=_uses_conv1d(base.config),
+            conv1d=Conv1DModules.of(base),
             saved=whole.plain,
         )
         pairs = [
@@ -116,7 +109,7 @@ class _Reader:
     index: int
     options: LoraOptions
     scales: Mapping[str, Scale]
-    conv1d: bool | None
+    conv1d: Conv1DModules
     saved: Mapping[str, TensorInfo]
 
     def pair(self, module: str, kinds: Mapping[str, TensorInfo]) -> _Pair:
@@ -239,34 +232,33 @@ class _Reader:
         )
 
     def _one_form(self, pair: _Pair, target: TensorInfo) -> str | None:
-        """The form that counts where several fit."""
-        form = self._form(pair, target)
-        return self._square_form(pair) if form == "either" else form
+        """The form of a weight that fits.
 
-    def _form(self, pair: _Pair, target: TensorInfo) -> str | None:
-        """How the factors fit a weight: `plain`, `transposed`, `either`, `conv`, or None."""
-        a, b, shape = pair.a.shape, pair.b.shape, target.shape
-        if len(a) > 2:
-            whole = (b[0], *a[1:])
-            return "conv" if shape == whole and set(b[2:]) == {1} else None
-        plain, transposed = (b[0], a[1]), (a[1], b[0])
-        if pair.embedding:
-            return "transposed" if shape == transposed else None
-        if plain == transposed == shape:
-            return "either"
-        return "plain" if shape == plain else "transposed" if shape == transposed else None
-
-    def _square_form(self, pair: _Pair) -> str:
-        """A square weight fits both ways: the model's class decides, as it does in PEFT."""
-        if pair.module.rsplit(".", 1)[-1] in CONV1D_NAMES and self.conv1d:
-            return "transposed"
-        if self.conv1d is None and self.options.fan_in_fan_out:
+        Raises:
+            Ambiguous: it is square, and nothing says how it is stored.
+        """
+        a, b = pair.a.shape, pair.b.shape
+        is_square = not pair.embedding and target.shape == (b[0], a[1]) == (a[1], b[0])
+        if is_square and not self.conv1d.known and self.options.fan_in_fan_out:
             raise Ambiguous(
                 f"`{pair.module}` is square, and `config.json` of the base has no `model_type` that says "
                 "whether its weight is stored as (in, out) or (out, in)",
                 hint="Add `model_type` to the base's `config.json`.",
             )
-        return "plain"
+        return self._form(pair, target)
+
+    def _form(self, pair: _Pair, target: TensorInfo) -> str | None:
+        """How the factors fit a weight: `plain`, `transposed`, `conv`, or None.
+
+        As in PEFT the module decides, not the shape: only embeddings and `Conv1D` store (in, out).
+        """
+        a, b, shape = pair.a.shape, pair.b.shape, target.shape
+        if len(a) > 2:
+            whole = (b[0], *a[1:])
+            return "conv" if shape == whole and set(b[2:]) == {1} else None
+        if pair.embedding or pair.module in self.conv1d:
+            return "transposed" if shape == (a[1], b[0]) else None
+        return "plain" if shape == (b[0], a[1]) else None
 
     def bias_delta(self, module: str, bias: TensorInfo) -> Contribution:
         """The delta of a module's bias (`lora_bias`)."""
@@ -291,9 +283,3 @@ def _known_misfit(a: tuple[int, ...], b: tuple[int, ...], rank: int) -> str | No
     if len(a) > 2 and a[0] == rank and 0 < b[1] < rank and rank % b[1] == 0:
         return "is a convolution with groups, whose delta is not the product of its factors"
     return None
-
-
-def _uses_conv1d(config: Mapping[str, Any]) -> bool | None:
-    """Whether the model, or a part of it, is built with `Conv1D`; None where no type is given."""
-    types = set(model_types(config))
-    return bool(types & CONV1D_TYPES) if types else None

@@ -7,9 +7,12 @@ from adapter_merge.bases.choose import choose_base, no_such_base, out_of_reach, 
 from adapter_merge.bases.fit import claims_on
 from adapter_merge.bases.grown import grown_vocabulary
 from adapter_merge.bases.live import live_modules
+from adapter_merge.bases.other_base import other_base
+from adapter_merge.bases.part_of_layers import part_of_layers
 from adapter_merge.bases.search import Search, Verb
 from adapter_merge.bases.ties import Settled
 from adapter_merge.bases.unread import refuse_unread
+from adapter_merge.bases.zero import untrained
 
 __all__ = [
     "Search",
@@ -20,8 +23,11 @@ __all__ = [
     "grown_vocabulary",
     "live_modules",
     "no_such_base",
+    "other_base",
     "out_of_reach",
+    "part_of_layers",
     "refuse_chain",
     "refuse_quantised",
     "refuse_unread",
+    "untrained",
 ]

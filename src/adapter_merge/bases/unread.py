@@ -7,14 +7,13 @@ that module computes nothing, though PEFT's own merge adds its delta. Source: to
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from adapter_merge.adapters import Claim
+from adapter_merge.bases.zero import is_zero
 from adapter_merge.errors import AdapterKind
 from adapter_merge.skeleton import Absent, skeleton_of
-from adapter_merge.sources import Adapter, Base
-from adapter_merge.weights import read_span
+from adapter_merge.sources import Base
 
 _OUT = ".out_proj"
 # Of torch's attention: one tensor for all projections, or three where keys and values have other widths.
@@ -66,15 +65,4 @@ def _is_nothing(claim: Claim) -> bool:
     """Whether a plain LoRA's delta is zero: its `lora_B` begins so, and what no forward pass reads isn't trained."""
     if claim.adapter.config.peft_type != "LORA":
         return False
-    return any(_is_zero(claim.adapter, used.name) for used in claim.step.uses)
-
-
-def _is_zero(adapter: Adapter, name: str) -> bool:
-    info = adapter.checkpoint.tensors[name]
-    buffer = bytearray(info.nbytes)
-    fd = os.open(adapter.weights, os.O_RDONLY)
-    try:
-        read_span(fd, memoryview(buffer), info.start, name=name)
-    finally:
-        os.close(fd)
-    return not any(buffer)
+    return any(is_zero(claim.adapter, used.name) for used in claim.step.uses)

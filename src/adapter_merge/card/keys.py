@@ -26,6 +26,32 @@ OURS = (
 # Keys of a single adapter's card that speak of what it does, and so of the merged model too.
 _CARRIED = ("metrics", "model-index", "widget", "thumbnail")
 _TAG = "adapter-merge"
+# Tags of a base's card that speak of its task and library, which a new head replaces.
+_OF_TASK = frozenset(
+    {
+        "colbert",
+        "cross-encoder",
+        "feature-extraction",
+        "fill-mask",
+        "image-text-to-text",
+        "masked-lm",
+        "mteb",
+        "multi-vector",
+        "pylate",
+        "reranker",
+        "sentence-similarity",
+        "sentence-transformers",
+        "sparse-encoder",
+        "splade",
+        "text-classification",
+        "text-embeddings-inference",
+        "text-generation",
+        "text-generation-inference",
+        "text-ranking",
+        "token-classification",
+        "visual-document-retrieval",
+    }
+)
 BESIDE = "adapter"  # the relation of an adapter that isn't merged
 _MOST = 40  # values of one list
 _LONGEST = 200  # characters of one value
@@ -33,17 +59,25 @@ _DEEPEST, _LARGEST = 12, 10_000  # levels, and characters and values of a carrie
 
 
 def keys_of(
-    sources: Sources, *, task: Mapping[str, str | None], terms: Terms, bundled: bool = False
+    sources: Sources,
+    *,
+    task: Mapping[str, str | None],
+    terms: Terms,
+    bundled: bool = False,
+    new_head: bool = False,
 ) -> Mapping[str, object]:
     """Our keys; one that nothing tells is left out.
 
     `task` has the flavour's `library_name` and `pipeline_tag`; a card that states a task knows better.
+    With a `new_head` the base's card doesn't: it speaks of the task that the base has.
     `base_model_relation` is `finetune`, as `merge` would speak of several bases; of a bundle it is `adapter`.
     """
-    readmes = (*(a.readme for a in sources.adapters), sources.base.readme)
-    cards = [readme for readme in readmes if readme is not None]
-    base = base_id(sources)
-    stated = next(_values(cards, "pipeline_tag"), None)
+    own = [a.readme for a in sources.adapters if a.readme is not None]
+    base_card = [sources.base.readme] if sources.base.readme is not None else []
+    cards, base = [*own, *base_card], base_id(sources)
+    stated = next(_values(own if new_head else cards, "pipeline_tag"), None)
+    tagged = [*_values(own, "tags")]
+    tagged += [t for t in _values(base_card, "tags") if not (new_head and t.lower() in _OF_TASK)]
     found: dict[str, object] = {
         "base_model": base,
         "base_model_relation": _relation(bundled=bundled) if base else None,
@@ -52,7 +86,7 @@ def keys_of(
         **terms.keys,
         "language": list(dict.fromkeys(_values(cards, "language"))),
         "datasets": list(dict.fromkeys(_values(cards, "datasets"))),
-        "tags": tags([*_values(cards, "tags")], bundled=bundled),
+        "tags": tags(tagged, bundled=bundled),
     }
     return {key: found[key] for key in OURS if found.get(key)}
 

@@ -42,8 +42,8 @@ from adapter_merge.checks.outputs import (
 )
 from adapter_merge.checks.seeds import NothingDrawn
 from adapter_merge.checks.tensors import ChangedSet, Dtypes, Names, Shapes, TieHolds, UsedOnce
-from adapter_merge.checks.training import TrainedUnquantised
-from adapter_merge.checks.values import Finite, Recomputed, RoundingLoss, Untouched
+from adapter_merge.checks.training import NamedBase, TrainedUnquantised
+from adapter_merge.checks.values import Finite, Recomputed, RoundingLoss, SizeOfChange, Untouched
 
 __all__ = [
     "ALL_CHECKS",
@@ -89,6 +89,8 @@ CHECKS: tuple[Check, ...] = (
     TrainedUnquantised(),
     NothingDrawn(),
     ExpertsAsTrained(),
+    NamedBase(),
+    SizeOfChange(),
     *LICENCE_CHECKS,
     *DOWNSTREAM,
     OutputsEqual(),

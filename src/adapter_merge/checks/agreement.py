@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -18,11 +19,14 @@ from adapter_merge.checks.check import (
 from adapter_merge.checks.seen import Seen
 from adapter_merge.errors import Corrupt
 from adapter_merge.finding import Finding
+from adapter_merge.modules import seat
 from adapter_merge.plan import Plan
 from adapter_merge.sources import INSIDE, Adapter, Sources
 
 _FACTORS = (".lora_A.weight", ".lora_embedding_A")
 _WEIGHT = ".weight"
+# Parts beside a text model, whose modules have the same endings: other towers, and layers for drafting tokens.
+_APART = re.compile(r"(?:^|\.|_)(?:vision|visual|vit|image|audio|speech|mtp)(?:$|\.|_)")
 
 
 class ConfigAgrees:
@@ -55,7 +59,7 @@ class ConfigAgrees:
         except Corrupt as e:
             yield warned(self, seen, e.message)
             return
-        said = []
+        said = [known] if (known := plan.warnings_of(self.code)) else []
         if stray:
             said.append(f"the config doesn't select {listed(stray)}, which the file adapts")
         if absent:
@@ -105,7 +109,10 @@ def _has_parameter(module: str, adapter: Adapter) -> bool:
 
 
 def _absent(plan: Plan, sources: Sources) -> Iterable[str]:
-    """Modules with a matrix in the base that some config selects by its ending, and nothing edits."""
+    """Modules with a matrix in the base that some config selects by its ending, and nothing edits.
+
+    Towers that no adapter touches don't count: a list of endings of a text model fits theirs too.
+    """
     edited = {n.rpartition(".")[0] for n, t in plan.tensors.items() if t.edit is not None}
     modules = [
         module
@@ -116,4 +123,10 @@ def _absent(plan: Plan, sources: Sources) -> Iterable[str]:
     ]
     lists = [a for a in sources.adapters if not isinstance(a.config.target_modules, str)]
     chosen = [a.config.selected(modules, label=a.pinned.source) for a in lists]
-    return [m for m in modules if any(m in c for c in chosen)]
+    adapted = {seat(f"{m}{_WEIGHT}").stack for m in edited} - {""}
+    return [
+        m
+        for m in modules
+        if any(m in c for c in chosen)
+        and (not _APART.search(m) or seat(f"{m}{_WEIGHT}").stack in adapted)
+    ]

@@ -66,7 +66,11 @@ class OutputsEqual:
     ignore: ClassVar[str] = "Never: the model that people load is another one."
 
     def judge(self, seen: Seen) -> Iterable[Finding]:
-        """What wasn't run is skipped, and fails where it is required."""
+        """What wasn't run is skipped; it fails where it is required, or where PEFT can't load the adapter."""
+        if isinstance(seen.probed, NotRun) and seen.probed.unloadable is not None:
+            why = seen.probed.unloadable
+            message = f"base and adapter don't fit together, so no merge of them is right: {why}"
+            return (failed(self, seen, message),)
         if isinstance(seen.probed, NotRun) and seen.probed.required:
             needs = seen.probed.needs
             message = f"`--probe require` asks to run it, and it needs {needs}"

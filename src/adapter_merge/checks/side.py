@@ -13,7 +13,12 @@ from adapter_merge.folder import parse_json, read_bytes, read_json, writes_nothi
 
 CONFIG, MODULES, TOKENIZER = "config.json", "modules.json", "tokenizer.json"
 # Small files that say how other programs load the folder.
-_READ_BY_OTHERS = ("tokenizer_config.json", "1_Pooling/config.json", "sentence_bert_config.json")
+_READ_BY_OTHERS = (
+    "tokenizer_config.json",
+    "1_Pooling/config.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+)
 
 _T = TypeVar("_T")
 

@@ -49,6 +49,32 @@ class TrainedUnquantised:
         )
 
 
+class NamedBase:
+    """The base that an adapter names, against the one that it is merged into."""
+
+    code: ClassVar[str] = "T017"
+    title: ClassVar[str] = "The base is the model that the adapter names"
+    why: ClassVar[str] = (
+        "Models of one family have equal shapes and other weights: merged into another one, the adapter loads and "
+        "answers, and is not the trained model."
+    )
+    fix: ClassVar[str] = "Merge with `--base` as the id that the finding names first."
+    look: ClassVar[str] = (
+        "Compare `base_model_name_or_path` in `adapter_config.json` with the id of the base, or with "
+        "`_name_or_path` in its `config.json` and the title of its card."
+    )
+    ignore: ClassVar[str] = WARNS_ONLY
+
+    def judge(self, seen: Seen) -> Iterable[Finding]:
+        """What the plan warns of."""
+        if seen.plan is None:
+            yield skipped(self, seen, NEEDS_SOURCES)
+        elif said := seen.plan.warnings_of(self.code):
+            yield warned(self, seen, said)
+        else:
+            yield passed(self, seen, "no adapter names another base")
+
+
 def _quantised(adapter: Adapter) -> str | None:
     """The quantised base that an adapter names; its card counts where the config names none."""
     written = adapter.config.base_model_name_or_path

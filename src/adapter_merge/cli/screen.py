@@ -13,12 +13,13 @@ from adapter_merge.cli.show import Cell, labelled, one_line
 from adapter_merge.expert_summary import describe_experts
 from adapter_merge.figures import about, counted, guessed, middle, nbytes, number
 from adapter_merge.forecast import Forecast, Room, Traffic
-from adapter_merge.plan import Change, LeftBehind, Plan, WeighedAdapter
+from adapter_merge.plan import Change, LeftBehind, Plan, PlanWarning, WeighedAdapter
 from adapter_merge.receipt import MethodRecord
 from adapter_merge.request import LayoutName
 
 # Together they keep the screen at 30 lines; `--json` has everything.
-_ADAPTERS, _PARTS, _CHANGES, _REASONS = 2, 2, 5, 3
+_WARNINGS, _ADAPTERS, _PARTS, _CHANGES, _REASONS = 2, 2, 2, 5, 3
+_LINES = 4  # of a warning, at most
 # Where a name is longer its middle is left out: a line of 80 columns has room for 64, two have room for 128.
 _NAME = 64
 
@@ -26,11 +27,12 @@ Row = tuple[str, Cell]
 
 
 def plan_screen(plan: Plan, forecast: Forecast) -> Table:
-    """The screen; it has at most 30 lines where 80 columns are there, whatever the plan."""
+    """The screen, warnings first; below them at most 30 lines where 80 columns are there, whatever the plan."""
     return labelled(_rows(plan, forecast))
 
 
 def _rows(plan: Plan, forecast: Forecast) -> Iterator[Row]:
+    yield from _warnings(plan.warnings)
     yield from _adapters(plan.adapters)
     yield "base", middle(plan.base, 2 * _NAME)
     yield "to", middle(plan.to, 2 * _NAME)
@@ -49,6 +51,14 @@ def _rows(plan: Plan, forecast: Forecast) -> Iterator[Row]:
     yield from _some("declared", changes, _CHANGES - taken)
     yield from _some("left behind", list(_reasons(plan.left_behind)), _REASONS, "more")
     yield "recipe", plan.recipe[:12]
+
+
+def _warnings(warnings: tuple[PlanWarning, ...]) -> Iterator[Row]:
+    """The first ones; names of strangers can't make one longer than a few lines."""
+    for warning in warnings[:_WARNINGS]:
+        yield "warning", middle(f"{warning.message} ({warning.code})", _LINES * _NAME)
+    if len(warnings) > _WARNINGS:
+        yield "", f"and {len(warnings) - _WARNINGS} more; `--json` lists them all"
 
 
 def _adapters(adapters: tuple[WeighedAdapter, ...]) -> Iterator[Row]:

@@ -17,7 +17,12 @@ from adapter_merge.finding import Finding, Outcome, by_weight
 
 _STYLE = {Outcome.FAIL: "red", Outcome.WARN: "yellow", Outcome.SKIP: "dim", Outcome.PASS: "green"}
 
-_LABELS = {"failed": "bold red", "merged": "bold green", "bundled": "bold green"}
+_LABELS = {
+    "warning": "bold yellow",
+    "failed": "bold red",
+    "merged": "bold green",
+    "bundled": "bold green",
+}
 _LABEL = 11  # the longest label, so that one block stands below the other
 
 # Logs and pipes are searched by line.

@@ -20,6 +20,9 @@ def read_answer(place: Place, inputs: Inputs, *, code: int) -> Probed:
         answer = json.loads(place.answer.read_bytes())
     except (OSError, ValueError):
         return NotRun(needs=f"a child that lives: it ended with {code}, {_end(place)}")
+    if "unloadable" in answer:
+        why = answer["unloadable"]
+        return NotRun(needs=f"a reference, and PEFT loads none: {why}", unloadable=why)
     if "broken" in answer:
         return NotRun(needs=f"a reference, and none can be built: {answer['broken']}")
     if "lacking" in answer:

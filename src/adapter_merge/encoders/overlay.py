@@ -11,11 +11,13 @@ from typing import Any
 from adapter_merge.flavours import Look
 from adapter_merge.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, list_files
 from adapter_merge.layouts import Choices, Repo
+from adapter_merge.layouts.families import MODULES
 from adapter_merge.layouts.template import JINJA, LEGACY
 from adapter_merge.plan import Plan, SideFile
 from adapter_merge.sources import Sources
 
 _CONFIG, _TIE = "config.json", "tie_word_embeddings"
+_SETUP = "config_sentence_transformers.json"
 # Weights of other programs, which no loader here reads.
 _OTHERS = (".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".onnx_data", ".ot", ".pt", ".pth")
 _LARGE = 64_000_000
@@ -28,9 +30,10 @@ def lay(plan: Plan, sources: Sources, root: Path) -> Path:
     has the labels of a new head; in a form of its own (`--native`) it isn't one of the base's class. So does
     its chat template, which a request may bring.
     """
-    for path, source in _files(sources).items():
-        _put(source, root / path)
     planned = {file.path: file for file in plan.side_files}
+    new_head = "native" not in plan.settings and _has_new_head(planned[_CONFIG], sources)
+    for path, source in _files(sources, new_head=new_head).items():
+        _put(source, root / path)
     if "native" not in plan.settings:
         _put_config(planned[_CONFIG], root)
     if JINJA in planned:
@@ -56,15 +59,26 @@ def led_home(bundle: Path, root: Path) -> Path:
 def planned_look(plan: Plan) -> Look:
     """The result from outside, before it is there."""
     files = {file.path: file for file in plan.side_files}
-    found = json.loads(_content(files[_CONFIG])) if _CONFIG in files else {}
-    return Look(config=found, files=frozenset(files), chats=JINJA in files)
+    config, setup = (
+        json.loads(_content(files[path])) if path in files else {} for path in (_CONFIG, _SETUP)
+    )
+    return Look(config=config, files=frozenset(files), chats=JINJA in files, setup=setup)
 
 
-def _files(sources: Sources) -> Mapping[str, Path]:
+def _has_new_head(planned: SideFile, sources: Sources) -> bool:
+    after, before = json.loads(_content(planned)), sources.base.config
+    return bool(after.get("architectures") != before.get("architectures"))
+
+
+def _files(sources: Sources, *, new_head: bool) -> Mapping[str, Path]:
     """Every file of the reference, and where it lies."""
-    base = Repo.of(sources.base)
+    base, adapters = Repo.of(sources.base), tuple(Repo.of(a) for a in sources.adapters)
     found = {path: base.root / path for path in list_files(base.root) if not _is_left_out(path)}
-    for choice in Choices.of(base, tuple(Repo.of(a) for a in sources.adapters)).all:
+    choices = Choices.of(base, adapters, new_head=new_head)
+    if choices.modules is None:
+        for path in MODULES.files(base):
+            found.pop(path, None)
+    for choice in choices.all:
         if choice.winner is not base:
             for path in choice.family.files(base):
                 found.pop(path, None)

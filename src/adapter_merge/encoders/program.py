@@ -27,7 +27,7 @@ from adapter_merge.encoders.job import Job, Place
 from adapter_merge.encoders.passages import PASSAGES
 from adapter_merge.encoders.plain import plain_load
 from adapter_merge.encoders.probes import pages, towers
-from adapter_merge.encoders.reference import Broken, Names
+from adapter_merge.encoders.reference import Broken, Names, Unloadable
 from adapter_merge.encoders.retrieval import RANKED, wants_passages
 from adapter_merge.encoders.rows import Outputs, pack
 from adapter_merge.encoders.runners import RUNNERS, Running
@@ -223,6 +223,8 @@ def answer(job: Job, place: Place) -> None:
         said = _work(job, place)
     except MemoryError:
         said = {"memory": True}
+    except Unloadable as e:
+        said = {"unloadable": str(e)}
     except Broken as e:
         said = {"broken": str(e)}
     except ImportError as e:

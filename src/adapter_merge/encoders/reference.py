@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from adapter_merge.adapters import FIELDS
 from adapter_merge.adapters.hollow.aim import aimed, moved_tensors
 from adapter_merge.adapters.hollow.empty import hollow_like
-from adapter_merge.adapters.hollow.inject import Misfit, inject
+from adapter_merge.adapters.hollow.inject import Misfit, SizeMismatch, inject
 from adapter_merge.encoders.expert_factors import as_peft_reads
 from adapter_merge.encoders.job import Graft, Target
 from adapter_merge.encoders.probes import towers
@@ -33,6 +33,10 @@ _FLOATS = {"F16": "float16", "BF16": "bfloat16"}
 
 class Broken(Exception):
     """The reference can't be built; the message says why."""
+
+
+class Unloadable(Broken):
+    """PEFT can't load an adapter on the base, as a tensor has another shape: no merge of it is right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +118,7 @@ def put_adapters(model: nn.Module, grafts: Sequence[Graft], names: Names) -> Non
     """Put the adapters' layers on the model, unmerged, in float32.
 
     Raises:
+        Unloadable: a tensor of an adapter has another shape than its place.
         Broken: a tensor of an adapter has no place, or a place no tensor.
     """
     with_layers = [graft for graft in grafts if graft.modules]
@@ -122,10 +127,13 @@ def put_adapters(model: nn.Module, grafts: Sequence[Graft], names: Names) -> Non
     with _emptied(model):
         for number, graft in enumerate(with_layers):
             values, tensors = _renamed(model, graft, names)
-            if wrapped is None:
-                wrapped = _first(model, values, tensors)
-            else:
-                _another(wrapped, values, tensors, f"a{number}")
+            try:
+                if wrapped is None:
+                    wrapped = _first(model, values, tensors)
+                else:
+                    _another(wrapped, values, tensors, f"a{number}")
+            except SizeMismatch as e:
+                raise Unloadable(f"`{graft.label}`: {e}") from e
     labels = [FIRST, *(f"a{n}" for n in range(1, len(with_layers)))]
     for layer in layers(model).values():
         for label, graft in zip(labels, with_layers, strict=True):
@@ -166,8 +174,16 @@ def _is_beside(key: str) -> bool:
 
 
 def _first(model: nn.Module, values: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Any:
+    """PEFT's model of the first adapter.
+
+    Raises:
+        SizeMismatch: a tensor has another shape than its place.
+        Broken: PEFT can't load it for another reason.
+    """
     try:
         return inject(model, values, tensors)
+    except SizeMismatch:
+        raise
     except Misfit as e:
         raise Broken(str(e)) from e
 
@@ -175,15 +191,24 @@ def _first(model: nn.Module, values: Mapping[str, Any], tensors: Mapping[str, to
 def _another(
     wrapped: Any, values: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], name: str
 ) -> None:
+    """Put a further adapter on PEFT's model.
+
+    Raises:
+        SizeMismatch: a tensor has another shape than its place.
+        Broken: a tensor has no place, or a place no tensor.
+    """
     import peft
 
     config = peft.LoraConfig(**{**values, "inference_mode": True})
     wrapped.add_adapter(name, config)
     places = peft.get_peft_model_state_dict(wrapped, adapter_name=name, save_embedding_layers=False)
     differ = sorted(places.keys() ^ tensors.keys())
-    differ += [n for n in places.keys() & tensors if places[n].shape != tensors[n].shape]
     if differ:
         raise Broken(f"PEFT has no place, or another one, for {len(differ)} such as `{differ[0]}`")
+    for key, value in tensors.items():
+        if (there := places[key].shape) != value.shape:
+            sizes = f"shape {list(value.shape)}, and its layer {list(there)}"
+            raise SizeMismatch(f"peft {peft.__version__} can't load it: `{key}` has {sizes}")
     peft.set_peft_model_state_dict(wrapped, dict(tensors), adapter_name=name)
 
 

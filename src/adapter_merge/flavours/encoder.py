@@ -47,7 +47,8 @@ class Answering:
 
     def fits(self, look: Look) -> bool:
         """By the end of the class's name."""
-        return look.architecture.endswith("ForQuestionAnswering")
+        # XLM, XLNet and Flaubert have a second head of that kind, which is not the one of the Auto class.
+        return look.architecture.endswith(("ForQuestionAnswering", "ForQuestionAnsweringSimple"))
 
     def pipeline_tag(self, look: Look) -> str:
         """The Hub still knows the task."""

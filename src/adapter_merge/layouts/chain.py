@@ -9,6 +9,7 @@ from adapter_merge.folder import writes_nothing
 from adapter_merge.layouts.repo import Repo
 
 MODULES_FILE = "modules.json"
+_SETUP, _MODEL_SETUP = "config_sentence_transformers.json", "sentence_bert_config.json"
 # Modules that are the model itself, and those that can't be loaded without weights of their own.
 _MODELS = frozenset({"CLIPModel", "MLMTransformer", "Transformer"})
 _WEIGHTED = frozenset({"CNN", "Dense", "LSTM", "LayerNorm", "SparseAutoEncoder"})
@@ -39,6 +40,19 @@ def module_folders(repo: Repo) -> frozenset[str]:
         Corrupt: it isn't a list of modules.
     """
     return frozenset(path for path, _ in module_kinds(repo) if path)
+
+
+def runs_head(repo: Repo) -> bool:
+    """Whether the chain of a repository runs a model with a classifier, as a `CrossEncoder` does.
+
+    Source: sentence-transformers 6.2 `base/modules/transformer.py`, `TRANSFORMER_TASK_TO_AUTO_MODEL`.
+
+    Raises:
+        Corrupt: a file of its setup isn't valid.
+    """
+    ranks = repo.object(_SETUP).get("model_type") == "CrossEncoder"
+    task = repo.object(_MODEL_SETUP).get("transformer_task")
+    return MODULES_FILE in repo.files and (ranks or task == "sequence-classification")
 
 
 def require_whole(repo: Repo) -> None:

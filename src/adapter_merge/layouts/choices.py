@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from adapter_merge.layouts.carried import why_left
-from adapter_merge.layouts.chain import module_folders, require_whole
+from adapter_merge.layouts.chain import module_folders, require_whole, runs_head
 from adapter_merge.layouts.families import (
     FAMILIES,
     MODULES,
@@ -23,37 +23,52 @@ from adapter_merge.plan import Change
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choices:
-    """Whose files the result has, family by family; no source's template where the request brings one."""
+    """Whose files the result has, family by family.
+
+    `template` is None where the request brings one, `modules` where no chain runs the head of the result.
+    """
 
     tokenizer: Choice
     template: Choice | None
     processor: Choice
-    modules: Choice
+    modules: Choice | None
 
     @classmethod
-    def of(cls, base: Repo, adapters: tuple[Repo, ...], *, given_template: bool = False) -> Choices:
+    def of(
+        cls,
+        base: Repo,
+        adapters: tuple[Repo, ...],
+        *,
+        given_template: bool = False,
+        new_head: bool = False,
+    ) -> Choices:
         """Decide on all families; adapters stand in the order of their deltas.
+
+        `new_head`: the result gets the head of a task that the base hasn't. Then modules count only where
+        they run such a head; others would give vectors, and drop it.
 
         Raises:
             Corrupt: a file that has to be read for that isn't valid, or a chain of modules has a gap.
             Layout: a chain of modules keeps the model in a folder.
         """
-        modules = choose(MODULES, base, adapters)
+        chains = [r for r in adapters if runs_head(r)] if new_head else list(adapters)
+        modules = choose(MODULES, base, tuple(chains))
+        counts = not new_head or runs_head(modules.winner)
         # A gap in an adapter's chain is no reason to take the base's: what was trained would be lost.
-        for repo in (modules.winner, *adapters):
+        for repo in (modules.winner, *chains) if counts else ():
             require_whole(repo)
         return cls(
             tokenizer=choose(TOKENIZER, base, adapters),
             template=None if given_template else choose(TEMPLATE, base, adapters),
             processor=choose(PROCESSOR, base, adapters),
-            modules=modules,
+            modules=modules if counts else None,
         )
 
     @property
     def all(self) -> tuple[Choice, ...]:
         """The choices in the order in which people read them."""
-        template = () if self.template is None else (self.template,)
-        return self.tokenizer, *template, self.processor, self.modules
+        every = (self.tokenizer, self.template, self.processor, self.modules)
+        return tuple(choice for choice in every if choice is not None)
 
     def fates(self, repo: Repo) -> Mapping[str, str | None]:
         """Each file of a source: why it is left behind, or None where the result has it.
@@ -63,14 +78,22 @@ class Choices:
         """
         folders = module_folders(repo)
         deciding = {path: choice for choice in self.all for path in choice.family.files(repo)}
-        replaced = () if self.template is not None else TEMPLATE.files(repo)
-        given = dict.fromkeys(replaced, "`--chat-template` is used in its place")
+        dropped = dict(self._dropped(repo))
         return {
             path: why_left(path, repo.origin, folders, repo.code)
-            or given.get(path)
+            or dropped.get(path)
             or _why_lost(deciding.get(path), repo)
             for path in repo.files
         }
+
+    def _dropped(self, repo: Repo) -> Iterator[tuple[str, str]]:
+        """The files of a source whose family nothing decides, and why."""
+        if self.template is None:
+            for path in TEMPLATE.files(repo):
+                yield path, "`--chat-template` is used in its place"
+        if self.modules is None:
+            for path in MODULES.files(repo):
+                yield path, "the adapter adds a head, which these modules don't run"
 
     def changes(self, base: Repo) -> Iterator[Change]:
         """A change for each family whose files come from an adapter."""

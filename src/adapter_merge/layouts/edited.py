@@ -65,5 +65,7 @@ def _on_tokenizer(
 
 
 def _older_modules(config: Mapping[str, Any], choices: Choices) -> tuple[Rewrite, ...]:
+    if choices.modules is None:
+        return ()
     tokenizer = choices.tokenizer.winner.object(TOKENIZER_CONFIG)
     return older_modules(choices.modules.winner, length=longest(config, tokenizer))

@@ -49,7 +49,12 @@ class Merged:
         """
         base = Repo.of(sources.base)
         adapters = tuple(Repo.of(a) for a in sources.adapters)
-        choices = Choices.of(base, adapters, given_template=wishes.chat_template is not None)
+        choices = Choices.of(
+            base,
+            adapters,
+            given_template=wishes.chat_template is not None,
+            new_head=edits.architecture is not None,
+        )
         terms = tuple(licences(base, adapters))
         taken = [(a, _with_terms(a, choices.fates(a), terms)) for a in adapters]
         kept = _fates_of_base(choices.fates(base), sources, weight_files, _paths(taken))

@@ -105,10 +105,24 @@ def _keys(subject: Subject, terms: Terms, task: Mapping[str, str | None]) -> Map
         if subject.around is not None and subject.standing is not None:
             return subject.standing.metadata
         return {} if subject.standing is not None else {k: v for k, v in task.items() if v}
-    keys = card.keys_of(sources, task=task, terms=terms, bundled=subject.receipt.bundles)
+    keys = card.keys_of(
+        sources,
+        task=task,
+        terms=terms,
+        bundled=subject.receipt.bundles,
+        new_head=_has_new_head(subject, sources),
+    )
     if subject.standing is not None:
         return keys
     return {**keys, **card.carried_keys([a.readme for a in sources.adapters])}
+
+
+def _has_new_head(subject: Subject, sources: Sources) -> bool:
+    """Whether the result has another class or other labels than the base; `--native` keeps the task."""
+    if "native" in subject.receipt.settings:
+        return False
+    after, before = subject.look.config, sources.base.config
+    return any(after.get(key) != before.get(key) for key in ("architectures", "id2label"))
 
 
 def _base_id(keys: Mapping[str, object], standing: Readme | None) -> str | None:

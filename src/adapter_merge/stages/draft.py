@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from adapter_merge.adapters import (
+    Claim,
     architecture,
     edits_of,
     kind_of,
@@ -19,7 +20,10 @@ from adapter_merge.bases import (
     claims_on,
     grown_vocabulary,
     live_modules,
+    other_base,
+    part_of_layers,
     refuse_unread,
+    untrained,
 )
 from adapter_merge.checkpoint import FLOATS, TensorInfo
 from adapter_merge.errors import (
@@ -52,6 +56,7 @@ from adapter_merge.plan import (
     Edit,
     Plan,
     PlannedTensor,
+    PlanWarning,
     SideFile,
     WeighedAdapter,
 )
@@ -119,6 +124,7 @@ def draft(settings: Settings, sources: Sources) -> Plan:
         tied=() if settled.untied or form is not None else base.tied,
         untied=settled.untied,
         experts=settled.experts,
+        warnings=joined.warnings,
     )
 
 
@@ -131,6 +137,7 @@ class _Joined:
     config: ConfigEdits
     naming: tuple[str, ...]
     live: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[PlanWarning, ...] = ()
 
 
 def _merging(settings: Settings, sources: Sources, form: Form | None) -> _Joined:
@@ -146,7 +153,14 @@ def _merging(settings: Settings, sources: Sources, form: Form | None) -> _Joined
         settled=settled,
         config=_config_edits(settled, base, settings.dtype),
         naming=naming,
+        warnings=_warnings(sources, settled.claims),
     )
+
+
+def _warnings(sources: Sources, claims: Sequence[Claim]) -> tuple[PlanWarning, ...]:
+    adapters, base = sources.adapters, sources.base
+    named = other_base(adapters, base)
+    return (*named, *untrained(adapters), *part_of_layers(claims, base))
 
 
 def _beside(sources: Sources) -> _Joined:
@@ -158,7 +172,10 @@ def _beside(sources: Sources) -> _Joined:
         settled, naming = claims_on(sources.adapters, base)
     except UnsupportedError:
         # Ties and converters stand against a merge alone; check F009 says whether loaders take the adapter.
-        return _Joined(edits={}, settled=nothing, config=ConfigEdits(), naming=())
+        warnings = _warnings(sources, ())
+        return _Joined(
+            edits={}, settled=nothing, config=ConfigEdits(), naming=(), warnings=warnings
+        )
     if other := next((r for r in settled.experts if not r.read_by_peft), None):
         raise AdapterKind(
             f"`{adapter.pinned.source}` can't be bundled: `{other.parameter}` is {other.layout}, {other.orientation}, and "
@@ -177,7 +194,14 @@ def _beside(sources: Sources) -> _Joined:
         architecture=architecture(claims, base.config), labels=labels(claims, base.config)
     )
     live = live_modules(adapter, claims, base, edited_config(base.config, config))
-    return _Joined(edits={}, settled=nothing, config=config, naming=naming, live=live)
+    return _Joined(
+        edits={},
+        settled=nothing,
+        config=config,
+        naming=naming,
+        live=live,
+        warnings=_warnings(sources, claims),
+    )
 
 
 def _read(adapter: Adapter, base: Base) -> None:

@@ -22,6 +22,11 @@ NAME = "default"
 _SHOWN = 3
 # What PEFT turns into something else where it knows an adapter's names to be of an older module tree.
 _CONVERTED = ("target_parameters", "rank_pattern", "alpha_pattern", "r")
+# Source: torch `nn/modules/module.py`, `_load_from_state_dict`.
+_SIZES = re.compile(
+    r"size mismatch for (?P<name>\S+): copying a param with shape torch\.Size\((?P<file>[^)]*)\) from "
+    r"checkpoint, the shape in current model is torch\.Size\((?P<layer>[^)]*)\)"
+)
 # Left out of the file where a seed in the config makes them again: method -> (option, parts of names).
 # Source: peft `get_peft_model_state_dict`.
 _SEEDED: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -35,6 +40,10 @@ _SEEDED: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 class Misfit(Exception):
     """Adapter, config and class don't fit together; the message says how."""
+
+
+class SizeMismatch(Misfit):
+    """A tensor of the adapter has another shape than PEFT's layer on that class."""
 
 
 def inject(model: nn.Module, values: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Any:
@@ -61,6 +70,8 @@ def inject(model: nn.Module, values: Mapping[str, Any], tensors: Mapping[str, to
             raise
         # A stranger's values can break a layer's constructor in any way.
         except Exception as e:
+            if (sizes := _size_mismatch(e)) is not None:
+                raise SizeMismatch(f"peft {peft.__version__} can't load it: {sizes}") from e
             raise Misfit(f"peft {peft.__version__} can't load it: {said(e)}") from e
     reported = frozenset(loaded.missing_keys) - {f"{key}.{NAME}" for key in passed}
     missing = _missing(wrapped, reported, values)
@@ -75,6 +86,15 @@ def inject(model: nn.Module, values: Mapping[str, Any], tensors: Mapping[str, to
 def said(error: Exception) -> str:
     """The first line of an error, or its class."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _size_mismatch(error: Exception) -> str | None:
+    """The first tensor of another shape that torch's `load_state_dict` names; None for other errors."""
+    found = _SIZES.search(str(error)) if isinstance(error, RuntimeError) else None
+    if found is None:
+        return None
+    name = found["name"].replace(f".{NAME}", "")
+    return f"`{name}` has shape {found['file']}, and its layer {found['layer']}"
 
 
 def _listed(names: list[str]) -> str:

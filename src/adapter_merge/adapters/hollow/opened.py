@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from adapter_merge.adapters.hollow.aim import aimed, moved_tensors
 from adapter_merge.adapters.hollow.classes import classes, emptied
-from adapter_merge.adapters.hollow.inject import Misfit, inject, said
+from adapter_merge.adapters.hollow.inject import Misfit, SizeMismatch, inject, said
 from adapter_merge.adapters.hollow.probe import probe
 from adapter_merge.adapters.hollow.sites import Site, Undeclared, sites
 from adapter_merge.adapters.hollow.today import check_chosen, todays
 from adapter_merge.adapters.layered import TOKENS
 from adapter_merge.adapters.own import by_module, sort_out
-from adapter_merge.errors import AdapterKind, Corrupt, MergeError
+from adapter_merge.errors import AdapterKind, Corrupt, MergeError, ShapeMismatch
 from adapter_merge.plan import AdapterTensor, Layer, Layers, LayerTensor, Load, Plan
 from adapter_merge.skeleton import Absent, Skeleton, skeleton_of
 from adapter_merge.sources import Adapter, Base, Sources
@@ -131,13 +131,14 @@ def _built(part: _Part, base: Base) -> dict[LayerTensor, Opened]:
     reasons: list[str] = []
     try:
         for form in _forms(part, known):
-            tried: dict[str, str] = {}
+            tried: dict[str, Misfit] = {}
             for name, make in classes(part.adapter, base):
                 try:
                     return _planned(part, form, inject(emptied(make), form.values, form.tensors))
                 except Misfit as e:
-                    tried[name] = str(e)
+                    tried[name] = e
             reasons.append(form.how + _first_of(tried))
+            _refuse_sizes(label, tried)
     except Misfit as e:
         reasons.append(str(e))
     raise AdapterKind(
@@ -147,7 +148,17 @@ def _built(part: _Part, base: Base) -> dict[LayerTensor, Opened]:
     )
 
 
-def _first_of(tried: Mapping[str, str]) -> str:
+def _refuse_sizes(label: str, tried: Mapping[str, Misfit]) -> None:
+    """Raise where the likeliest class takes all of the adapter but its shapes."""
+    name, why = next(iter(tried.items()), ("", None))
+    if isinstance(why, SizeMismatch):
+        raise ShapeMismatch(
+            f"`{label}` doesn't fit the base: {why} (on `{name}`)",
+            hint="Name the base that the adapter was trained on with `--base`: same names, another size.",
+        )
+
+
+def _first_of(tried: Mapping[str, Misfit]) -> str:
     """Why the likeliest class was none, with the names of the others."""
     if not tried:
         return "transformers has no such class"

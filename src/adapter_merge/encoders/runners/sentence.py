@@ -94,8 +94,8 @@ class Sentence:
     sees: ClassVar[bool] = False
 
     def fits(self, look: Look) -> bool:
-        """By the file that sentence-transformers itself looks for."""
-        return "modules.json" in look.files
+        """By the file that sentence-transformers itself looks for; a `CrossEncoder` gives scores, no vectors."""
+        return "modules.json" in look.files and look.setup.get("model_type") != "CrossEncoder"
 
     def lacks(self, look: Look) -> str | None:
         """A sentence needs a tokenizer."""
