@@ -38,9 +38,9 @@ def resolve(
 ) -> Names:
     """Join an adapter's names with a base's; `config` is the base's, `label` what messages call the adapter.
 
-    All required needs must find a tensor that fits, by one attempt and in one way; a need that isn't
-    required may stay without one. torch and transformers are imported only where the names alone don't
-    tell.
+    All required needs must find a tensor that fits, by one attempt and in one way. A need that isn't
+    required stays without one only where no attempt that covers the others finds one. torch and
+    transformers are imported only where the names alone don't tell.
 
     Raises:
         MissingTarget: a module has no tensor under any attempt.
@@ -49,39 +49,92 @@ def resolve(
         UnsupportedError: a tensor of the model is made from several of the file, or from a part of one.
     """
     tried: list[Cover] = []
-    found = _first_total(quick_tiers(config, checkpoint), needs, tried, label=label)
-    if found is None:
+    found = _best_total(quick_tiers(config, checkpoint), needs, tried, label=label)
+    if found is None or found.new:
         skeleton = skeleton_of(config, checkpoint.tensors)
         if isinstance(skeleton, Absent):
-            raise _no_cover(tried, label, f"not asked: the model's class, which {skeleton.why}")
-        joined = Joined(skeleton=skeleton, checkpoint=checkpoint)
-        found = _first_total(class_tiers(joined, needs), needs, tried, label=label)
+            asked = f"not asked: the model's class, which {skeleton.why}"
+        else:
+            tiers = class_tiers(Joined(skeleton=skeleton, checkpoint=checkpoint), needs)
+            found = _best_total(tiers, needs, tried, label=label, known=found)
+            asked = f"as of transformers {skeleton.version}"
         if found is None:
-            raise _no_cover(tried, label, f"as of transformers {skeleton.version}")
+            raise _no_cover(tried, label, asked)
+        _refuse_found(found, tried, label)
     _refuse_made(found, label)
     return Names(how=found.how, targets=found.targets)
 
 
-def _first_total(
-    tiers: Iterator[tuple[Attempt, ...]], needs: Sequence[Need], tried: list[Cover], *, label: str
+def _best_total(
+    tiers: Iterator[tuple[Attempt, ...]],
+    needs: Sequence[Need],
+    tried: list[Cover],
+    *,
+    label: str,
+    known: Cover | None = None,
 ) -> Cover | None:
-    """The one total cover of the first tier that has any; `tried` gets all covers that were looked at."""
+    """The total cover that leaves the fewest saved tensors without a target; of those the one of the first tier.
+
+    `known` is the best one of earlier tiers; `tried` gets all covers that were looked at.
+    """
+    best = known
     for tier in tiers:
         covers = [Cover.of(attempt, needs) for attempt in tier]
         tried += covers
-        total: dict[object, Cover] = {}
-        for cover in covers:
-            if cover.is_total:
-                total.setdefault(cover.reached, cover)
-        if len(total) > 1:
-            ways = "; ".join(c.how for c in total.values())
+        found = _one_total(covers, label)
+        if found is not None and (best is None or len(found.new) < len(best.new)):
+            if best is not None and not best.reached <= found.reached:
+                raise _ambiguous([best, found], label)
+            best = found
+        if best is not None and not best.new:
+            break
+    return best
+
+
+def _one_total(covers: Sequence[Cover], label: str) -> Cover | None:
+    """The one total cover of a tier that leaves the fewest saved tensors without a target."""
+    total = [c for c in covers if c.is_total]
+    fewest = min((len(c.new) for c in total), default=0)
+    apart: dict[object, Cover] = {}
+    for cover in total:
+        if len(cover.new) == fewest:
+            apart.setdefault(cover.reached, cover)
+    if len(apart) > 1:
+        raise _ambiguous(list(apart.values()), label)
+    return next(iter(apart.values()), None)
+
+
+def _ambiguous(covers: Sequence[Cover], label: str) -> Ambiguous:
+    ways = "; ".join(c.how for c in covers)
+    return Ambiguous(
+        f"the modules of `{label}` fit the base in more than one way: {ways}",
+        hint="Save the adapter from the class that the base was saved from.",
+    )
+
+
+def _refuse_found(best: Cover, tried: Sequence[Cover], label: str) -> None:
+    """Refuse a saved tensor that would be added, though the base has it under another name.
+
+    Raises:
+        ShapeMismatch: the base's tensor has another shape.
+        Ambiguous: another tensor of the adapter is the same one of the base.
+    """
+    for need in best.new:
+        for cover in (c for c in tried if not c.missing):
+            target = cover.targets.get(need.name)
+            if target is None:
+                continue
+            held = f"the base has it as `{target.tensors[0]}` {list(target.info.shape)}"
+            if not need.fits(target.info):
+                raise ShapeMismatch(
+                    f"`{label}` saved `{need.name}` with another shape: {held} ({cover.how})",
+                    hint="Name the base that has this size with `--base`.",
+                )
             raise Ambiguous(
-                f"the modules of `{label}` fit the base in more than one way: {ways}",
-                hint="Save the adapter from the class that the base was saved from.",
+                f"`{label}` saved `{need.name}`, and {held}, which the adapter changes under another "
+                f"name too ({cover.how})",
+                hint="Save the adapter again with PEFT, so that it holds each tensor under one name.",
             )
-        if total:
-            return next(iter(total.values()))
-    return None
 
 
 def _refuse_made(cover: Cover, label: str) -> None:
