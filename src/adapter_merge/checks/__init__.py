@@ -24,6 +24,7 @@ from adapter_merge.checks.files import (
     OneWeightSet,
     SizesRecorded,
 )
+from adapter_merge.checks.filled import ParametersFilled
 from adapter_merge.checks.fit import ConfigFits, TokenizerFits
 from adapter_merge.checks.licence import (
     DerivativesAllowed,
@@ -87,6 +88,7 @@ CHECKS: tuple[Check, ...] = (
     ConfigAgrees(),
     TrainedUnquantised(),
     NothingDrawn(),
+    ParametersFilled(),
     *LICENCE_CHECKS,
     *DOWNSTREAM,
     OutputsEqual(),

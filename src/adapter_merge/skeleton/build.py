@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from adapter_merge.skeleton.family import Member, architectures, member_of
+from adapter_merge.skeleton.family import Member, architectures, engine_class, member_of
 from adapter_merge.skeleton.tree import Part, Skeleton
 
 if TYPE_CHECKING:
@@ -44,7 +44,13 @@ def skeleton_of(config: Mapping[str, Any], names: Collection[str]) -> Skeleton |
         return Absent(why="isn't told: `config.json` has no `model_type`")
     if _most(config) > _PARTS_FOR_A_TENSOR * max(len(names), _FEWEST):
         return Absent(why="asks for more layers than its file has tensors for")
-    return _built(config, member_of(config, names))
+    member = member_of(config, names)
+    found = _built(config, member)
+    if member is None or isinstance(found, Absent):
+        return found
+    projected = (f"{member.projection}.{kind}" for kind in ("weight", "bias"))
+    name = engine_class(config, names) or found.name
+    return replace(found, name=name, unsized=frozenset(found.shapes.keys() & set(projected)))
 
 
 def family_model(
@@ -95,9 +101,13 @@ def skeleton_from(model: PreTrainedModel) -> Skeleton:
         for path, module in model.named_modules()
         if path and isinstance(module, PreTrainedModel)
     ]
+    shapes = {n: tuple(t.shape) for n, t in model.state_dict().items()}
+    parameters = {n for n, _ in model.named_parameters(remove_duplicate=False)}
     return Skeleton(
         version=__version__,
-        shapes={n: tuple(t.shape) for n, t in model.state_dict().items()},
+        name=type(model).__name__,
+        shapes=shapes,
+        buffers=frozenset(shapes.keys() - parameters),
         prefix=model.base_model_prefix,
         parts=tuple(parts),
         tied=model.get_expanded_tied_weights_keys(all_submodels=True),
