@@ -15,6 +15,7 @@ from adapter_merge.adapters import (
     is_table,
     kind_of,
 )
+from adapter_merge.bases.shared_weights import refuse_shared
 from adapter_merge.bases.ties import Settled, settle
 from adapter_merge.checkpoint import FLOATS, Checkpoint
 from adapter_merge.errors import AdapterMergeError, QuantisedBase
@@ -44,7 +45,9 @@ def claims_on(adapters: tuple[Adapter, ...], base: Base) -> tuple[Settled, tuple
         naming.append(names.how)
         for c in contributions:
             claims += _claims(adapter, c, names.targets.get(c.need.name), whole)
-    return settle(claims, base), tuple(naming)
+    settled = settle(claims, base)
+    refuse_shared(settled, base)
+    return settled, tuple(naming)
 
 
 def _needed(need: Need, whole: Checkpoint) -> Need:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from adapter_merge.checkpoint import Checkpoint
-from adapter_merge.errors import (
-    Ambiguous,
-    MissingTarget,
-    PlanError,
-    ShapeMismatch,
-    UnsupportedError,
-)
+from adapter_merge.errors import Ambiguous, ShapeMismatch, UnsupportedError
 from adapter_merge.naming.attempt import Attempt, Target
 from adapter_merge.naming.classes import class_tiers
 from adapter_merge.naming.cover import Cover
 from adapter_merge.naming.join import Joined
 from adapter_merge.naming.quick import quick_tiers
+from adapter_merge.naming.uncovered import Tried, uncovered
 from adapter_merge.plan import Need
 from adapter_merge.skeleton import Absent, skeleton_of
 
@@ -46,23 +42,45 @@ def resolve(
         MissingTarget: a module has no tensor under any attempt.
         ShapeMismatch: the names are there, the shapes are others.
         Ambiguous: everything is covered in several ways.
+        AdapterKind: a module shares its weight with others that the file holds instead.
         UnsupportedError: a tensor of the model is made from several of the file, or from a part of one.
     """
-    tried: list[Cover] = []
-    found = _best_total(quick_tiers(config, checkpoint), needs, tried, label=label)
+    covers: list[Cover] = []
+    found = _best_total(quick_tiers(config, checkpoint), needs, covers, label=label)
     if found is None or found.new:
-        skeleton = skeleton_of(config, checkpoint.tensors)
-        if isinstance(skeleton, Absent):
-            asked = f"not asked: the model's class, which {skeleton.why}"
-        else:
-            tiers = class_tiers(Joined(skeleton=skeleton, checkpoint=checkpoint), needs)
-            found = _best_total(tiers, needs, tried, label=label, known=found)
-            asked = f"as of transformers {skeleton.version}"
+        known = _known(config, checkpoint)
+        if isinstance(known, Joined):
+            tiers = class_tiers(known, needs)
+            found = _best_total(tiers, needs, covers, label=label, best=found)
         if found is None:
-            raise _no_cover(tried, label, asked)
-        _refuse_found(found, tried, label)
+            covers_all = partial(_is_covered, config=config, checkpoint=checkpoint, known=known)
+            raise uncovered(
+                Tried(label=label, needs=needs, covers=covers, known=known, covers_all=covers_all)
+            )
+        _refuse_found(found, covers, label)
     _refuse_made(found, label)
     return Names(how=found.how, targets=found.targets)
+
+
+def _known(config: Mapping[str, Any], checkpoint: Checkpoint) -> Joined | Absent:
+    """The file with its class."""
+    skeleton = skeleton_of(config, checkpoint.tensors)
+    if isinstance(skeleton, Absent):
+        return skeleton
+    return Joined(skeleton=skeleton, checkpoint=checkpoint)
+
+
+def _is_covered(
+    needs: Sequence[Need],
+    *,
+    config: Mapping[str, Any],
+    checkpoint: Checkpoint,
+    known: Joined | Absent,
+) -> bool:
+    """Whether some reading covers these needs."""
+    tiers = [*quick_tiers(config, checkpoint)]
+    tiers += class_tiers(known, needs) if isinstance(known, Joined) else ()
+    return any(Cover.of(attempt, needs).is_total for tier in tiers for attempt in tier)
 
 
 def _best_total(
@@ -71,13 +89,12 @@ def _best_total(
     tried: list[Cover],
     *,
     label: str,
-    known: Cover | None = None,
+    best: Cover | None = None,
 ) -> Cover | None:
     """The total cover that leaves the fewest saved tensors without a target; of those the one of the first tier.
 
-    `known` is the best one of earlier tiers; `tried` gets all covers that were looked at.
+    `best` is that of earlier tiers; `tried` gets all covers that were looked at.
     """
-    best = known
     for tier in tiers:
         covers = [Cover.of(attempt, needs) for attempt in tier]
         tried += covers
@@ -150,29 +167,3 @@ def _refuse_made(cover: Cover, label: str) -> None:
                 hint="Merge it with PEFT: `merge_and_unload`, then `save_pretrained`; `adapter-merge check` "
                 "looks at what comes out.",
             )
-
-
-def _no_cover(tried: Sequence[Cover], label: str, asked: str) -> PlanError:
-    """`asked`: which class told the names, or why none did."""
-    order = sorted(tried, key=lambda c: c.rank)
-    best, attempts = order[0], "; ".join([*(str(c) for c in order[:_SHOWN]), asked])
-    if best.missing:
-        return MissingTarget(
-            f"the base has no tensor for {_listed(best.missing)} of `{label}` ({attempts})",
-            hint="Name the base that the adapter was trained on with `--base`.",
-        )
-    if not best.unfit:
-        return Ambiguous(
-            f"several modules of `{label}` are the same tensor of the base ({attempts})",
-            hint="Save the adapter again with PEFT.",
-        )
-    return ShapeMismatch(
-        f"the shapes of {_listed(best.unfit)} in the base don't fit the factors of `{label}` "
-        f"({attempts})",
-        hint="Name the base that the adapter was trained on with `--base`: same names, another size.",
-    )
-
-
-def _listed(needs: Sequence[Need]) -> str:
-    names = ", ".join(f"`{n.name}`" for n in needs[:_SHOWN])
-    return f"{names} and {len(needs) - _SHOWN} more" if len(needs) > _SHOWN else names

@@ -27,9 +27,15 @@ _FLOAT = "__float__"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Absent:
-    """No skeleton, and why: the end of a sentence that begins with the model's class."""
+    """No skeleton.
+
+    Attributes:
+        why: the end of a sentence that begins with the model's class.
+        fix: what to do, as a sentence.
+    """
 
     why: str
+    fix: str = "Repair `config.json` of the base, or update transformers."
 
 
 def skeleton_of(config: Mapping[str, Any], names: Collection[str]) -> Skeleton | Absent:
@@ -39,11 +45,21 @@ def skeleton_of(config: Mapping[str, Any], names: Collection[str]) -> Skeleton |
     and bound how large a tree may be asked for.
     """
     if config.get("auto_map"):
-        return Absent(why="is Python code of its own")
+        return Absent(
+            why="is Python code of its own",
+            fix="The base's own Python code is never executed, so only the names in its file count. Rename the "
+            "adapter's tensors to those, or merge with PEFT and run `adapter-merge check` on the result.",
+        )
     if not isinstance(config.get("model_type"), str):
-        return Absent(why="isn't told: `config.json` has no `model_type`")
+        return Absent(
+            why="isn't told: `config.json` has no `model_type`",
+            fix="Add `model_type` to `config.json` of the base.",
+        )
     if _most(config) > _PARTS_FOR_A_TENSOR * max(len(names), _FEWEST):
-        return Absent(why="asks for more layers than its file has tensors for")
+        return Absent(
+            why="asks for more layers than its file has tensors for",
+            fix="Correct the number of layers in `config.json` of the base, or use a base with all of its weights.",
+        )
     member = member_of(config, names)
     found = _built(config, member)
     if member is None or isinstance(found, Absent):
@@ -76,7 +92,8 @@ def _built(config: Mapping[str, Any], member: Member | None) -> Skeleton | Absen
 
     if config["model_type"] not in transformers.CONFIG_MAPPING:
         return Absent(
-            why=f"isn't part of transformers {transformers.__version__}: `{config['model_type']}`"
+            why=f"isn't part of transformers {transformers.__version__}: `{config['model_type']}`",
+            fix="Update transformers to a release that has this model type.",
         )
     with _quiet(), _offline():
         # A stranger's values can break a class's constructor in any way.
