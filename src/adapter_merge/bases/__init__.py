@@ -7,6 +7,7 @@ from adapter_merge.bases.choose import choose_base, no_such_base, out_of_reach, 
 from adapter_merge.bases.fit import claims_on
 from adapter_merge.bases.grown import grown_vocabulary
 from adapter_merge.bases.live import live_modules
+from adapter_merge.bases.new_class import place_added
 from adapter_merge.bases.search import Search, Verb
 from adapter_merge.bases.ties import Settled
 from adapter_merge.bases.unread import refuse_unread
@@ -21,6 +22,7 @@ __all__ = [
     "live_modules",
     "no_such_base",
     "out_of_reach",
+    "place_added",
     "refuse_chain",
     "refuse_quantised",
     "refuse_unread",
