@@ -14,15 +14,25 @@ from adapter_merge.naming import model_types, shared_weight
 from adapter_merge.skeleton import Absent, Skeleton, skeleton_of
 from adapter_merge.sources import Base
 
-# Types whose classes share nothing but the vocabulary, under names that `naming.tied` knows: nobody has to
-# import them. docs/converters.json has what the classes of all types share.
+# Types whose classes share nothing but the vocabulary, under names that `naming.tied` knows: their classes
+# aren't imported for this. docs/converters.json has what the classes of all types share.
 COMMON = frozenset(
     {
+        "albert",
+        "bart",
+        "bert",
         "bloom",
+        "camembert",
+        "clip",
+        "clip_text_model",
+        "clip_vision_model",
         "cohere",
         "cohere2",
+        "deberta",
+        "deberta-v2",
         "deepseek_v2",
         "deepseek_v3",
+        "distilbert",
         "electra",
         "exaone4",
         "falcon",
@@ -43,37 +53,56 @@ COMMON = frozenset(
         "idefics3",
         "lfm2",
         "llama",
-        "llama4",
         "llava",
         "llava_next",
+        "longt5",
+        "m2m_100",
         "mamba",
+        "marian",
+        "mbart",
         "mistral",
         "mistral3",
         "mixtral",
         "mllama",
+        "mllama_text_model",
+        "mllama_vision_model",
         "modernbert",
+        "mpnet",
+        "mt5",
         "olmo",
         "olmo2",
         "olmo3",
         "olmoe",
         "opt",
         "paligemma",
+        "pegasus",
         "phi",
         "phi3",
         "phimoe",
+        "pixtral",
         "qwen2",
         "qwen2_5_vl",
+        "qwen2_5_vl_text",
         "qwen2_moe",
         "qwen2_vl",
+        "qwen2_vl_text",
         "qwen3",
         "qwen3_moe",
         "qwen3_vl",
+        "qwen3_vl_text",
+        "roberta",
+        "siglip",
+        "siglip_text_model",
         "siglip_vision_model",
         "smollm3",
         "stablelm",
         "starcoder2",
+        "switch_transformers",
+        "t5",
+        "umt5",
         "vit",
         "whisper",
+        "xlm-roberta",
     }
 )
 
@@ -91,20 +120,19 @@ def refuse_shared(settled: Settled, base: Base) -> None:
     skeleton = skeleton_of(config, names)
     if isinstance(skeleton, Absent) or not skeleton.groups:
         return
-    known = {_live(n, skeleton) for n in (base.tied if not settled.untied else ())}
     for group in skeleton.groups:
-        if not group <= known:
-            _refuse_in(group, settled, base, skeleton)
+        _refuse_in(group, settled, base, skeleton)
 
 
-def _refuse_in(
-    group: frozenset[str], settled: Settled, base: Base, skeleton: Skeleton
-) -> None:
+def _refuse_in(group: frozenset[str], settled: Settled, base: Base, skeleton: Skeleton) -> None:
     stored = {n for n in base.checkpoint.tensors if _live(n, skeleton) in group}
     claimed = [c for c in settled.claims if _live(c.name, skeleton) in group]
     reached = {c.name for c in claimed}
+    # What `settle` left tied is a change of all that is tied.
+    together = () if settled.untied else base.tied
     for claim in claimed:
-        if _is_layer(claim) or not stored <= reached:
+        alone = _is_layer(claim) and claim.name not in together
+        if alone or not stored <= reached:
             live = _live(claim.name, skeleton)
             raise shared_weight(claim.adapter.pinned.source, claim.name, live, skeleton)
 
