@@ -81,9 +81,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("change", "kind", "name", "part"), FAULTS.values(), ids=FAULTS.keys()
-)
+@pytest.mark.parametrize(("change", "kind", "name", "part"), FAULTS.values(), ids=FAULTS.keys())
 def test_a_fault_of_the_merge_fails_and_one_of_the_base_warns(
     change: Callable[[Tensors], object], kind: str, name: str, part: str, folders: Folders
 ) -> None:
@@ -125,7 +123,9 @@ def test_a_tie_fills_what_the_file_leaves_out(tmp_path: Path) -> None:
 
 def test_another_class_that_needs_a_layer_which_the_base_lacks(tmp_path: Path) -> None:
     base = save_base(bert("BertForMaskedLM"), tmp_path / "base")
-    adapter = save_adapter(bert("BertForMaskedLM"), tmp_path / "adapter", {"target_modules": ["query"]})
+    adapter = save_adapter(
+        bert("BertForMaskedLM"), tmp_path / "adapter", {"target_modules": ["query"]}
+    )
     assert ours(base, {adapter: 1.0}, tmp_path / "out").status == "merged"
     change_config(tmp_path / "out", architectures=["BertModel"])
     found = Folders(base=base, adapter=adapter, out=tmp_path / "out").found()

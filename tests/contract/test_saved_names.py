@@ -61,7 +61,9 @@ class Saved:
 _GATE = (".mlp.gate.", ".block_sparse_moe.gate.")
 _LAYERS = {"layer_types": ["full_attention", "linear_attention"]}
 CASES = {
-    "mixtral": Saved(architecture="MixtralForCausalLM", config=_EXPERTS, saved=("gate",), old=_GATE),
+    "mixtral": Saved(
+        architecture="MixtralForCausalLM", config=_EXPERTS, saved=("gate",), old=_GATE
+    ),
     "phimoe": Saved(
         architecture="PhimoeForCausalLM",
         config=_EXPERTS,

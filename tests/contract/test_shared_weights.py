@@ -53,7 +53,9 @@ def ctrl() -> Any:
     """A tied embedding under a name of its own."""
     from transformers import CTRLConfig, CTRLLMHeadModel
 
-    return CTRLLMHeadModel(CTRLConfig(vocab_size=64, n_positions=32, n_embd=32, dff=32, n_layer=1, n_head=2))
+    return CTRLLMHeadModel(
+        CTRLConfig(vocab_size=64, n_positions=32, n_embd=32, dff=32, n_layer=1, n_head=2)
+    )
 
 
 def udop() -> Any:
@@ -61,7 +63,16 @@ def udop() -> Any:
     from transformers import UdopConfig, UdopForConditionalGeneration
 
     return UdopForConditionalGeneration(
-        UdopConfig(vocab_size=64, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4, image_size=16, patch_size=8)
+        UdopConfig(
+            vocab_size=64,
+            d_model=32,
+            d_kv=8,
+            d_ff=32,
+            num_layers=1,
+            num_heads=4,
+            image_size=16,
+            patch_size=8,
+        )
     )
 
 

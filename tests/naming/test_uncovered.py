@@ -32,7 +32,7 @@ Q = "model.layers.0.self_attn.q_proj.weight"
 
 
 def error_of(
-    names: Sequence[str], *, shape: tuple[int, ...] = (8, 8), **config: object
+    names: Sequence[str], *, shape: tuple[int, ...] = (8, 8), **config: Any
 ) -> AdapterMergeError:
     needs: list[Need] = [need(n, shape) for n in names]
     base: Checkpoint = checkpoint(_FILE)
@@ -67,7 +67,7 @@ def test_a_wrapper_is_named(names: list[str], wrapper: str) -> None:
         ({"model_type": None}, "Add `model_type`"),
     ],
 )
-def test_a_class_that_was_not_asked_is_explained(config: dict[str, object], part: str) -> None:
+def test_a_class_that_was_not_asked_is_explained(config: dict[str, Any], part: str) -> None:
     error = error_of(["model.gone.weight"], **config)
     assert "not asked: the model's class" in error.message
     assert part in error.hint

@@ -86,7 +86,9 @@ def _require_all(settled: Settled, base: Base, skeleton: Skeleton) -> None:
         return
     labels = sorted({c.adapter.pinned.source for c in settled.claims if c.info is None})
     modules = _modules(missing, skeleton)
-    train = f"Train again with {_listed(modules)} in `modules_to_save`, or name" if modules else "Name"
+    train = (
+        f"Train again with {_listed(modules)} in `modules_to_save`, or name" if modules else "Name"
+    )
     raise MissingTarget(
         f"neither the base nor {' and '.join(f'`{n}`' for n in labels)} holds {_listed(missing)}, which "
         f"`{skeleton.name}` needs: loaders would fill it with random values",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from adapter_merge.adapters import Claim, is_wrapped
 from adapter_merge.bases.ties import Settled
-from adapter_merge.errors import AdapterKind
 from adapter_merge.layouts import untied
 from adapter_merge.naming import model_types, shared_weight
 from adapter_merge.skeleton import Absent, Skeleton, skeleton_of

@@ -102,7 +102,9 @@ def _clause(kind: str, names: Sequence[str], filled: Filled) -> str:
     count = number(len(names), "parameter")
     if kind == "doubled":
         tensors = " and ".join(f"`{n}`" for n in filled.doubled[names[0]])
-        return f"several tensors fill {count} of `{filled.name}`, such as {tensors} for `{names[0]}`"
+        return (
+            f"several tensors fill {count} of `{filled.name}`, such as {tensors} for `{names[0]}`"
+        )
     if kind == "misshapen":
         return f"{count} of `{filled.name}` have another shape than their tensors: {listed(names)}"
     if kind == "dropped":

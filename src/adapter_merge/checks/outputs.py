@@ -84,11 +84,11 @@ class OutputsEqual:
         elif wrong:
             # Not milder for another program's result: its own way of rounding is allowed for already.
             worst = _worst(wrong, lambda d: d.lost)
-            text = _what(worst, len(wrong))
             if unfilled := _unfilled(ran):
                 text = _noise(worst, unfilled)
-                evidence = {**evidence, "unfilled": first(unfilled)}
-            yield failed(self, seen, text, **evidence)
+                yield failed(self, seen, text, **evidence, unfilled=first(unfilled))
+            else:
+                yield failed(self, seen, _what(worst, len(wrong)), **evidence)
         else:
             equal = f"{number(len(vectors), 'group')} of outputs equal those of base and adapter"
             yield passed(self, seen, f"{equal}; {_widest(_moved(ran))}", **evidence)

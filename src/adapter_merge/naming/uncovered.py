@@ -5,14 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice, takewhile
 
-from adapter_merge.errors import AdapterKind, AdapterMergeError, Ambiguous, MissingTarget, ShapeMismatch
+from adapter_merge.errors import (
+    AdapterKind,
+    AdapterMergeError,
+    Ambiguous,
+    MissingTarget,
+    ShapeMismatch,
+)
 from adapter_merge.naming.cover import Cover
 from adapter_merge.naming.join import Joined
 from adapter_merge.plan import Need
 from adapter_merge.skeleton import Absent, Skeleton
 
 _SHOWN = 4
+_LEVELS = 4  # of modules around a model
 # What torch and trainers put around a module, anywhere in a path.
 _WRAPPERS = ("_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module", "module")
 _TABLES = re.compile(
@@ -142,8 +150,8 @@ def _wrappers(tried: Tried) -> Iterator[str]:
         ):
             yield word
     parts = [m.split(".") for m in modules]
-    common = next((i for i, p in enumerate(zip(*parts, strict=False)) if len(set(p)) > 1), 0)
-    for count in range(1, min(common, 4) + 1):
+    alike = takewhile(lambda level: len(set(level)) == 1, zip(*parts, strict=False))
+    for count, _ in enumerate(islice(alike, _LEVELS), 1):
         head = ".".join(parts[0][:count])
         if tried.covers_all(
             [replace(n, module=n.module.removeprefix(f"{head}.")) for n in tried.needs]

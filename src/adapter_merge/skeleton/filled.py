@@ -35,7 +35,9 @@ class Filled:
     unset: tuple[str, ...]
 
 
-def file_filled(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> Filled | Absent:
+def file_filled(
+    config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> Filled | Absent:
     """What tensors with these names and shapes fill of the class that `config.json` names."""
     skeleton = skeleton_of(config, shapes)
     if isinstance(skeleton, Absent):

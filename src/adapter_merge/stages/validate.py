@@ -192,10 +192,13 @@ def _filled(
         config = read_json(subject.folder, "config.json")
     except SourceError:
         return None, None
-    found = file_filled(config, _shapes(checkpoint))
+    shapes = _shapes(checkpoint)
+    found = file_filled(config, shapes)
     if subject.sources is None or isinstance(found, Absent):
         return found, None
     base = subject.sources.base
+    if base.config == config and _shapes(base.checkpoint) == shapes:
+        return found, found
     before = file_filled(base.config, _shapes(base.checkpoint))
     return found, None if isinstance(before, Absent) else before
 
