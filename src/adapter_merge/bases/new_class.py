@@ -109,7 +109,7 @@ def _modules(missing: Sequence[str], skeleton: Skeleton) -> list[str]:
 
 
 def _below(path: str, skeleton: Skeleton) -> Iterator[str]:
-    return (n for n in skeleton.shapes if n.startswith(f"{path}.") and n not in skeleton.buffers)
+    return (n for n in skeleton.shapes if n.startswith(f"{path}.") and n not in skeleton.computed)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ Imports torch and transformers; reads no weights, runs no stranger's code, downl
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -120,11 +121,16 @@ def skeleton_from(model: PreTrainedModel) -> Skeleton:
     ]
     shapes = {n: tuple(t.shape) for n, t in model.state_dict().items()}
     parameters = {n for n, _ in model.named_parameters(remove_duplicate=False)}
+    computed = [
+        re.compile(p) for p in getattr(model, "_keys_to_ignore_on_load_missing", None) or ()
+    ]
     return Skeleton(
         version=__version__,
         name=type(model).__name__,
         shapes=shapes,
-        buffers=frozenset(shapes.keys() - parameters),
+        computed=frozenset(
+            n for n in shapes if n not in parameters or any(p.search(n) for p in computed)
+        ),
         prefix=model.base_model_prefix,
         parts=tuple(parts),
         tied=model.get_expanded_tied_weights_keys(all_submodels=True),

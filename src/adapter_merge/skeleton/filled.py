@@ -23,7 +23,7 @@ class Filled:
         doubled: live tensor -> the tensors of the file that each become it whole; the loader keeps one of them.
         misshapen: live tensor -> the tensor of the file that is meant for it and has another shape.
         unfilled: live parameters that no tensor fills; the loader draws random values for them.
-        unset: the same for buffers, which the class computes itself.
+        unset: live tensors that no tensor fills, and that the class computes itself.
     """
 
     name: str
@@ -70,8 +70,8 @@ def filled_by(
         unread=tuple(n for n, names in live.items() if not names),
         doubled=_doubled(places, live),
         misshapen={n: misshapen[n] for n in empty if n in misshapen},
-        unfilled=tuple(n for n in empty if n not in skeleton.buffers),
-        unset=tuple(n for n in empty if n in skeleton.buffers),
+        unfilled=tuple(n for n in empty if n not in skeleton.computed),
+        unset=tuple(n for n in empty if n in skeleton.computed),
     )
 
 

@@ -56,7 +56,7 @@ class Skeleton:
         version: whose names they are: the installed transformers.
         name: the class.
         shapes: every live tensor that a file may hold, with its shape.
-        buffers: those of them that are no parameters.
+        computed: those of them that the class computes where a file lacks them: buffers, and what it declares.
         unsized: those of them whose shape is the file's, whatever stands in `shapes`.
         prefix: `base_model_prefix` of the whole; empty where it has none.
         parts: all models inside it, outermost first.
@@ -73,7 +73,7 @@ class Skeleton:
     tied: Mapping[str, str]
     renamings: tuple[WeightRenaming, ...]
     converters: tuple[WeightConverter, ...]
-    buffers: frozenset[str] = frozenset()
+    computed: frozenset[str] = frozenset()
     unsized: frozenset[str] = frozenset()
 
     def place_of(self, key: str, shape: tuple[int, ...]) -> Place:
