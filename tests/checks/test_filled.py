@@ -13,7 +13,15 @@ from safetensors.torch import load_file, save_file
 from adapter_merge import assemble
 from adapter_merge.finding import Finding, Outcome
 from adapter_merge.request import AdapterRef, RepoRef, Settings
-from tests.contract.makers import Tensors, bert, change_config, llama, save_adapter, save_base
+from tests.contract.makers import (
+    Tensors,
+    bert,
+    change_config,
+    llama,
+    marian,
+    save_adapter,
+    save_base,
+)
 from tests.contract.oracle import ours
 
 NORM, HEAD = "model.norm.weight", "lm_head.weight"
@@ -138,3 +146,17 @@ def test_a_class_that_cannot_be_built_is_skipped(folders: Folders) -> None:
     found = folders.found()
     assert found.outcome is Outcome.SKIP
     assert "`of_next_year`" in found.message
+
+
+def test_what_the_class_computes_may_be_missing_and_a_head_may_not(tmp_path: Path) -> None:
+    base = save_base(marian(), tmp_path / "base")
+    adapter = save_adapter(marian(), tmp_path / "adapter", {"target_modules": ["q_proj"]})
+    assert ours(base, {adapter: 1.0}, tmp_path / "out").status == "merged"
+    made = Folders(base=base, adapter=adapter, out=tmp_path / "out")
+    names = load_file(made.out / "model.safetensors").keys()
+    assert not any("embed_positions" in n for n in names)
+    assert made.found().outcome is Outcome.PASS
+    change_config(made.out, tie_word_embeddings=False, share_encoder_decoder_embeddings=False)
+    found = made.found()
+    assert found.outcome is Outcome.FAIL
+    assert HEAD in found.evidence["unfilled"]

@@ -121,22 +121,25 @@ def skeleton_from(model: PreTrainedModel) -> Skeleton:
     ]
     shapes = {n: tuple(t.shape) for n, t in model.state_dict().items()}
     parameters = {n for n, _ in model.named_parameters(remove_duplicate=False)}
-    computed = [
-        re.compile(p) for p in getattr(model, "_keys_to_ignore_on_load_missing", None) or ()
-    ]
+    [re.compile(p) for p in getattr(model, "_keys_to_ignore_on_load_missing", None) or ()]
     return Skeleton(
         version=__version__,
         name=type(model).__name__,
         shapes=shapes,
-        computed=frozenset(
-            n for n in shapes if n not in parameters or any(p.search(n) for p in computed)
-        ),
+        computed=frozenset(shapes.keys() - parameters) | _declared(model, shapes),
         prefix=model.base_model_prefix,
         parts=tuple(parts),
         tied=model.get_expanded_tied_weights_keys(all_submodels=True),
         renamings=tuple(t for t in transforms if not isinstance(t, WeightConverter)),
         converters=tuple(t for t in transforms if isinstance(t, WeightConverter)),
     )
+
+
+def _declared(model: PreTrainedModel, names: Collection[str]) -> frozenset[str]:
+    """Parameters that the class says a file may lack, as it computes them; a head may only where it is tied."""
+    patterns = getattr(model, "_keys_to_ignore_on_load_missing", None) or ()
+    found = [n for n in names if any(re.search(p, n) for p in patterns)]
+    return frozenset(n for n in found if not n.endswith("lm_head.weight"))
 
 
 def _model(config: Mapping[str, Any], member: Member | None) -> PreTrainedModel:
