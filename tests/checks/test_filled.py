@@ -159,4 +159,4 @@ def test_what_the_class_computes_may_be_missing_and_a_head_may_not(tmp_path: Pat
     change_config(made.out, tie_word_embeddings=False, share_encoder_decoder_embeddings=False)
     found = made.found()
     assert found.outcome is Outcome.FAIL
-    assert HEAD in found.evidence["unfilled"]
+    assert HEAD in str(found.evidence["unfilled"])

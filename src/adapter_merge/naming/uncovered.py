@@ -122,7 +122,7 @@ def _advice(best: Cover, tried: Tried) -> str:
         return (
             f"Without `{wrapper}.` in their names all modules fit: the adapter was saved from a model inside a "
             f"wrapper. Remove `{wrapper}.` from the names in `adapter_model.safetensors`, or save the adapter of "
-            "the model inside."
+            "the model inside. If no such wrapper was used, name another base with `--base`."
         )
     if isinstance(tried.known, Absent):
         return f"{tried.known.fix} Or name another base with `--base`."
@@ -149,6 +149,8 @@ def _wrappers(tried: Tried) -> Iterator[str]:
             [replace(n, module=_without(n.module, word)) for n in tried.needs]
         ):
             yield word
+    if isinstance(tried.known, Absent):
+        return  # a tower's name looks the same where no class tells them apart
     parts = [m.split(".") for m in modules]
     alike = takewhile(lambda level: len(set(level)) == 1, zip(*parts, strict=False))
     for count, _ in enumerate(islice(alike, _LEVELS), 1):
