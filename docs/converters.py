@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapter_merge.checkpoint import Checkpoint, TensorInfo, WeightFile
-from adapter_merge.naming import Target
+from adapter_merge.naming import Target, tied_tensors
 from adapter_merge.naming.join import Joined
 from adapter_merge.skeleton import Place, Skeleton, skeleton_from
 
@@ -73,11 +73,13 @@ class Facts:
         rebuilt: its live tensors that a file holds otherwise.
         moved: live names that the loader takes for another tensor's, or converts.
         plain: whether all that it ties is its embedding and one head without a bias, as its config says.
+        shared: what it ties besides what `naming.tied` takes for the vocabulary, two names of each group.
     """
 
     rebuilt: frozenset[Rebuilt]
     moved: frozenset[str]
     plain: bool
+    shared: frozenset[tuple[str, ...]]
 
 
 def classes() -> Mapping[str, type[PreTrainedModel]]:
@@ -129,7 +131,30 @@ def facts(model: PreTrainedModel) -> Facts:
         else frozenset(),
         moved=frozenset(_moved(skeleton, tensors)),
         plain=HEAD in skeleton.shapes and _is_plain(type(model)),
+        shared=frozenset(_shared(model, skeleton)) if skeleton.groups else frozenset(),
     )
+
+
+def _shared(model: PreTrainedModel, skeleton: Skeleton) -> Iterator[tuple[str, ...]]:
+    """Groups of tied tensors that aren't the vocabulary's, or have names that `tied_tensors` doesn't know."""
+    from transformers.core_model_loading import revert_weight_conversion
+
+    tensors = {n: t for n, t in model.state_dict().items() if n not in skeleton.tied}
+    saved = _joined(skeleton, revert_weight_conversion(model, tensors))
+    config = json.loads(model.config.to_json_string(use_diff=False))
+
+    def live(name: str) -> str:
+        return skeleton.place(name).live[0]
+
+    def equal(one: str, other: str) -> bool:
+        return any({live(one), live(other)} <= group for group in skeleton.groups)
+
+    known = {live(n) for n in tied_tensors(config, saved.checkpoint, equal=equal)}
+    for group in skeleton.groups:
+        # The biases of a head and of its decoder come apart with the weights.
+        heads = {f"{n.removesuffix('.bias')}.weight" for n in group if n.endswith(".bias")}
+        if not group <= known and not heads & known:
+            yield tuple(sorted({_folded(n) for n in group})[:2])
 
 
 def _one_of_each(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -232,6 +257,7 @@ def tried(show: Callable[[str], None]) -> Mapping[str, Any]:
         "rebuilt": rows,
         "unseen": _unseen(rows),
         "moved": _of_types(said),
+        "shared": _listed_by_type({k: f.shared for k, f in said.items()}),
         "plain": sorted({k.config_class.model_type for k, facts in said.items() if facts.plain}),
         "failed": failed,
     }
@@ -243,6 +269,16 @@ def _of_types(said: Mapping[type[PreTrainedModel], Facts]) -> Mapping[str, list[
     for kind, found in said.items():
         moved[kind.config_class.model_type] |= found.moved
     return {name: sorted(names) for name, names in sorted(moved.items()) if names}
+
+
+def _listed_by_type(
+    found: Mapping[type[PreTrainedModel], frozenset[tuple[str, ...]]],
+) -> Mapping[str, list[list[str]]]:
+    """Model type -> what its classes share."""
+    groups: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for kind, own in found.items():
+        groups[kind.config_class.model_type] |= own
+    return {name: [list(g) for g in sorted(own)] for name, own in sorted(groups.items()) if own}
 
 
 def _rows(said: Mapping[type[PreTrainedModel], Facts]) -> list[Mapping[str, Any]]:

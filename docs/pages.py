@@ -380,6 +380,17 @@ def _converters() -> str:
         "",
         *(f"- `{kind}`: {_listed(names)}" for kind, names in data["moved"].items()),
         "",
+        "## Weights that modules share",
+        "",
+        "The classes of these types tie tensors besides the embedding and the head over the vocabulary, or call those two by "
+        "names of their own. An adapter that changes such a module is refused, and the error names the tie: PEFT changes each "
+        "module by itself, and the file holds their weight once.",
+        "",
+        *(
+            f"- `{kind}`: {'; '.join(' = '.join(f'`{n}`' for n in group) for group in groups[:2])}"
+            for kind, groups in data["shared"].items()
+        ),
+        "",
         "## Rules that no class showed",
         "",
         "transformers has these too, for types and classes that only use them with another config than was tried, that it doesn't export, or that "

@@ -178,7 +178,17 @@ def test_another_model_fails(merged: Side, part: str) -> None:
 
 def test_what_the_base_leaves_unfilled_too_is_no_fault() -> None:
     side = replace(SIDE, unfilled=("pooler.weight",))
-    _say(replace(RAN, reference=side, merged=side), "E002", "pass")
+    found = _say(replace(RAN, reference=side, merged=side), "E002", "pass", "`pooler.weight`")
+    assert "every parameter" not in found.message
+    assert found.evidence["unfilled"] == ["pooler.weight"]
+
+
+def test_a_share_of_the_effect_is_not_given_where_random_values_are_compared() -> None:
+    side = replace(SIDE, unfilled=("pooler.weight",))
+    ran = replace(_with(gap=3.0), reference=side, merged=side)
+    found = _say(ran, "E001", "fail", "can't be compared", "`pooler.weight`")
+    assert "%" not in found.message
+    assert found.evidence["unfilled"] == ["pooler.weight"]
 
 
 @pytest.mark.parametrize(

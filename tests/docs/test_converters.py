@@ -52,6 +52,8 @@ def faults(converters: Any, data: Mapping[str, Any], name: str) -> list[str]:
         "tensors": not {r.tensor for r in found.rebuilt} <= tensors,
         "moved": not found.moved <= set(data["moved"].get(model_type, ())),
         "plain": found.plain and model_type not in data["plain"],
+        "shared": not found.shared
+        <= {tuple(group) for group in data["shared"].get(model_type, ())},
     }
     return [part for part, differs in wrong.items() if differs]
 
@@ -78,6 +80,11 @@ def test_another_fate_would_be_seen(converters: Any, part: str) -> None:
 
 def test_names_that_moved_would_be_seen(converters: Any) -> None:
     assert faults(converters, {**DATA, "moved": {}}, "PixioBackbone") == ["moved"]
+
+
+def test_weights_that_modules_share_would_be_seen(converters: Any) -> None:
+    assert faults(converters, DATA, "CTRLLMHeadModel") == []
+    assert faults(converters, {**DATA, "shared": {}}, "CTRLLMHeadModel") == ["shared"]
 
 
 def test_every_rule_of_the_registry_was_seen_or_is_listed(converters: Any) -> None:

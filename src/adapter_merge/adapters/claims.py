@@ -102,7 +102,7 @@ def _check_rows(claim: Claim) -> None:
         raise ShapeMismatch(
             f"`{claim.adapter.pinned.source}` saved `{claim.name}` as {list(claim.contribution.shape)}, "
             f"and the base has {list(claim.info.shape)}: a vocabulary is never cut",
-            hint="Name the base that the adapter was trained on with `--base`.",
+            hint=f"Name the base whose vocabulary has {claim.rows} rows with `--base`.",
         )
 
 

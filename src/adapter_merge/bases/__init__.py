@@ -7,6 +7,7 @@ from adapter_merge.bases.choose import choose_base, no_such_base, out_of_reach, 
 from adapter_merge.bases.fit import claims_on
 from adapter_merge.bases.grown import grown_vocabulary
 from adapter_merge.bases.live import live_modules
+from adapter_merge.bases.new_class import place_added
 from adapter_merge.bases.other_base import other_base
 from adapter_merge.bases.part_of_layers import part_of_layers
 from adapter_merge.bases.search import Search, Verb
@@ -26,6 +27,7 @@ __all__ = [
     "other_base",
     "out_of_reach",
     "part_of_layers",
+    "place_added",
     "refuse_chain",
     "refuse_quantised",
     "refuse_unread",

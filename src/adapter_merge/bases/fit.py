@@ -18,6 +18,7 @@ from adapter_merge.adapters import (
     kind_of,
     read_fused_experts,
 )
+from adapter_merge.bases.shared_weights import refuse_shared
 from adapter_merge.bases.ties import Settled, settle
 from adapter_merge.checkpoint import FLOATS, Checkpoint
 from adapter_merge.errors import AdapterMergeError, QuantisedBase
@@ -58,7 +59,9 @@ def claims_on(
             experts += read
         for c in contributions:
             claims += _claims(adapter, c, names.targets.get(c.need.name), whole)
-    return replace(settle(claims, base), experts=tuple(experts)), tuple(naming)
+    settled = replace(settle(claims, base), experts=tuple(experts))
+    refuse_shared(settled, base)
+    return settled, tuple(naming)
 
 
 def _located(targets: Mapping[str, Target], contribution: Contribution) -> Located | None:

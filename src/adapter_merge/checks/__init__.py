@@ -25,6 +25,7 @@ from adapter_merge.checks.files import (
     OneWeightSet,
     SizesRecorded,
 )
+from adapter_merge.checks.filled import ParametersFilled
 from adapter_merge.checks.fit import ConfigFits, TokenizerFits
 from adapter_merge.checks.licence import (
     DerivativesAllowed,
@@ -91,6 +92,7 @@ CHECKS: tuple[Check, ...] = (
     ExpertsAsTrained(),
     NamedBase(),
     SizeOfChange(),
+    ParametersFilled(),
     *LICENCE_CHECKS,
     *DOWNSTREAM,
     OutputsEqual(),

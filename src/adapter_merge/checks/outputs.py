@@ -88,7 +88,11 @@ class OutputsEqual:
         elif wrong:
             # Not milder for another program's result: its own way of rounding is allowed for already.
             worst = _worst(wrong, lambda d: d.lost)
-            yield failed(self, seen, _what(worst, len(wrong)), **evidence)
+            if unfilled := _unfilled(ran):
+                text = _noise(worst, unfilled)
+                yield failed(self, seen, text, **evidence, unfilled=first(unfilled))
+            else:
+                yield failed(self, seen, _what(worst, len(wrong)), **evidence)
         else:
             equal = f"{number(len(vectors), 'group')} of outputs equal those of base and adapter"
             yield passed(self, seen, f"{equal}; {_widest(_moved(ran))}", **evidence)
@@ -138,6 +142,21 @@ def _what(worst: Distance, count: int) -> str:
     )
 
 
+def _unfilled(ran: Ran) -> list[str]:
+    """The parameters that no file fills, of base with adapter or of the merged model."""
+    merged = () if ran.merged is None else ran.merged.unfilled
+    return sorted({*ran.reference.unfilled, *merged})
+
+
+def _noise(worst: Distance, unfilled: list[str]) -> str:
+    """A share of the adapter's effect means nothing where random values are added to each side."""
+    verb = "is" if len(unfilled) == 1 else "are"
+    return (
+        f"`{worst.group}` can't be compared: {listed(unfilled)} {verb} in no file, so every load draws other "
+        f"random values; smallest cosine {worst.cosine:.4f}"
+    )
+
+
 def _whose(distance: Distance) -> str:
     if not math.isfinite(distance.effect):
         return "base and adapter give"
@@ -173,7 +192,11 @@ class LoadsAlike:
         broken = next(iter(_breaks(ran, native=native)), None)
         trouble = broken or next(iter(_differs(ran)), None)
         if trouble is None:
-            yield passed(self, seen, f"it loads as {_kind(ran)}, and every parameter is filled")
+            unfilled = _unfilled(ran)
+            whole = f"the base has no tensor for {listed(unfilled)}, and neither has the adapter"
+            every = "every parameter is filled"
+            text = f"it loads as {_kind(ran)}; {whole if unfilled else every}"
+            yield passed(self, seen, text, unfilled=first(unfilled))
             return
         merged = None if ran.merged is None else ran.merged.kind
         facts = {} if ran.merged is None else {"merged_facts": ran.merged.facts}

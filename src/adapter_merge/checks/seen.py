@@ -13,6 +13,7 @@ from adapter_merge.checks.side import SideLook
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.plan import Plan
 from adapter_merge.probed import Probed
+from adapter_merge.skeleton import Absent, Filled
 from adapter_merge.sources import Sources
 
 
@@ -59,6 +60,8 @@ class Seen:
         foreign: another program merged: other shards and dtypes only warn.
         wanted: programs that must be able to load the folder, by their names; others only warn.
         probed: what running it has shown; None where nobody asked to run it.
+        filled: what its weights fill of its class, or why the class isn't known; None where nothing can be read.
+        base_filled: what the base model's file fills of its own class; None where that isn't known.
         bundle: what was seen of an adapter beside the weights; None where they are merged, or none is there.
     """
 
@@ -76,6 +79,8 @@ class Seen:
     wanted: AbstractSet[str] = frozenset()
     probed: Probed | None = None
     bundle: Bundle | None = None
+    filled: Filled | Absent | None = None
+    base_filled: Filled | None = None
 
     @property
     def is_bundle(self) -> bool:

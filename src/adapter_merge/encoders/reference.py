@@ -21,7 +21,7 @@ from adapter_merge.encoders.expert_factors import as_peft_reads
 from adapter_merge.encoders.job import Graft, Target
 from adapter_merge.encoders.probes import towers
 from adapter_merge.folder import ADAPTER_CONFIG
-from adapter_merge.skeleton import Skeleton
+from adapter_merge.skeleton import Skeleton, filled_by
 
 if TYPE_CHECKING:
     import torch
@@ -59,16 +59,9 @@ class Names:
         return found
 
     def unfilled(self, stored: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
-        """The parameters that no tensor of a file fills; ties count as filled. They hold noise."""
-        filled: set[str] = set()
-        for name, shape in stored.items():
-            place = self.skeleton.place(name)
-            whole = place.converter is None
-            filled |= {n for n in place.live if not whole or self.skeleton.shapes.get(n) == shape}
-        for group in self.skeleton.groups:
-            if group & filled:
-                filled |= group
-        return tuple(n for n in self.skeleton.shapes if n not in filled)
+        """The tensors of the model that no tensor of a file fills."""
+        found = filled_by(stored, self.skeleton)
+        return (*found.unfilled, *found.unset)
 
 
 def put_saved(model: nn.Module, graft: Graft, names: Names, *, added: bool) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from adapter_merge.naming.apart import SCALED, Inseparable, apart, ties_itself
 from adapter_merge.naming.attempt import Target
+from adapter_merge.naming.quick import model_types
 from adapter_merge.naming.resolve import Names, resolve
 from adapter_merge.naming.tied import tied_tensors, vocabulary_tensors, with_tied
+from adapter_merge.naming.uncovered import shared_weight
 
 __all__ = [
     "SCALED",
@@ -13,7 +15,9 @@ __all__ = [
     "Names",
     "Target",
     "apart",
+    "model_types",
     "resolve",
+    "shared_weight",
     "tied_tensors",
     "ties_itself",
     "vocabulary_tensors",

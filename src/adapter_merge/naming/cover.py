@@ -11,11 +11,20 @@ from adapter_merge.plan import Need
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cover:
-    """The needs that an attempt found, `missing` required ones, and those whose target is `unfit`."""
+    """The needs that an attempt found.
+
+    Attributes:
+        how: the attempt, as a clause for people.
+        targets: the target of every need that was found.
+        missing: required needs without a target.
+        new: saved tensors without a target: they are added where no other attempt finds one.
+        unfit: needs whose target has another shape.
+    """
 
     how: str
     targets: Mapping[str, Target]
     missing: tuple[Need, ...]
+    new: tuple[Need, ...]
     unfit: tuple[Need, ...]
 
     @classmethod
@@ -26,6 +35,7 @@ class Cover:
             how=attempt.how,
             targets={n.name: t for n, t in found if t is not None},
             missing=tuple(n for n, t in found if t is None and n.required),
+            new=tuple(n for n, t in found if t is None and not n.required),
             unfit=tuple(n for n, t in found if t is not None and not n.fits(t.info)),
         )
 

@@ -23,16 +23,8 @@ class Joined:
     @cached_property
     def places(self) -> Mapping[str, Place]:
         """Every key of the file, and where it leads."""
-        return {k: self._of_file(k) for k in self.skeleton.in_order(self.checkpoint.tensors)}
-
-    def _of_file(self, key: str) -> Place:
-        place, shapes = self.skeleton.place(key), self.skeleton.shapes
-        if place.looks and self.checkpoint.tensors[key].shape == shapes.get(place.live[0]):
-            return Place(live=place.live, stored=place.stored)
-        if place.converter is None and place.stored not in shapes:
-            live = self.skeleton.shifted(key)
-            return Place(live=(live,), stored=live)
-        return place
+        tensors, skeleton = self.checkpoint.tensors, self.skeleton
+        return {k: skeleton.place_of(k, tensors[k].shape) for k in skeleton.in_order(tensors)}
 
     @cached_property
     def by_stored(self) -> Mapping[str, tuple[str, ...]]:

@@ -82,7 +82,7 @@ def quick_tiers(config: Mapping[str, Any], checkpoint: Checkpoint) -> Iterator[t
 
 
 def _finder(config: Mapping[str, Any], checkpoint: Checkpoint) -> Callable[[str], Target | None]:
-    moved = [re.compile(MOVED[kind]) for kind in _kinds(config, _DEEPEST) if kind in MOVED]
+    moved = [re.compile(MOVED[kind]) for kind in model_types(config) if kind in MOVED]
 
     def find(name: str) -> Target | None:
         info = checkpoint.tensors.get(name)
@@ -93,9 +93,10 @@ def _finder(config: Mapping[str, Any], checkpoint: Checkpoint) -> Callable[[str]
     return find
 
 
-def _kinds(config: Mapping[str, Any], deep: int) -> Iterator[str]:
+def model_types(config: Mapping[str, Any], deep: int = _DEEPEST) -> Iterator[str]:
     """The model types of a config and of those inside it."""
-    yield str(config.get("model_type"))
+    if isinstance(kind := config.get("model_type"), str):
+        yield kind
     for value in config.values():
         if isinstance(value, Mapping) and deep:
-            yield from _kinds(value, deep - 1)
+            yield from model_types(value, deep - 1)

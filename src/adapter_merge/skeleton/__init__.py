@@ -10,11 +10,13 @@ from adapter_merge.skeleton.build import (
     skeleton_of,
 )
 from adapter_merge.skeleton.family import architectures, engine_class
+from adapter_merge.skeleton.filled import Filled, file_filled, filled_by
 from adapter_merge.skeleton.joint import Joint
 from adapter_merge.skeleton.tree import Part, Place, Skeleton
 
 __all__ = [
     "Absent",
+    "Filled",
     "Joint",
     "Part",
     "Place",
@@ -22,6 +24,8 @@ __all__ = [
     "architectures",
     "engine_class",
     "family_model",
+    "file_filled",
+    "filled_by",
     "settings_of",
     "skeleton_from",
     "skeleton_of",

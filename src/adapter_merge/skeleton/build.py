@@ -6,12 +6,13 @@ Imports torch and transformers; reads no weights, runs no stranger's code, downl
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from adapter_merge.offline import without_hub
-from adapter_merge.skeleton.family import Member, architectures, member_of
+from adapter_merge.skeleton.family import Member, architectures, engine_class, member_of
 from adapter_merge.skeleton.tree import Part, Skeleton
 
 if TYPE_CHECKING:
@@ -28,9 +29,15 @@ _FLOAT = "__float__"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Absent:
-    """No skeleton, and why: the end of a sentence that begins with the model's class."""
+    """No skeleton.
+
+    Attributes:
+        why: the end of a sentence that begins with the model's class.
+        fix: what to do, as a sentence.
+    """
 
     why: str
+    fix: str = "Repair `config.json` of the base, or update transformers."
 
 
 def skeleton_of(config: Mapping[str, Any], names: Collection[str]) -> Skeleton | Absent:
@@ -40,12 +47,28 @@ def skeleton_of(config: Mapping[str, Any], names: Collection[str]) -> Skeleton |
     and bound how large a tree may be asked for.
     """
     if config.get("auto_map"):
-        return Absent(why="is Python code of its own")
+        return Absent(
+            why="is Python code of its own",
+            fix="The base's own Python code is never executed, so only the names in its file count. Rename the "
+            "adapter's tensors to those, or merge with PEFT and run `adapter-merge check` on the result.",
+        )
     if not isinstance(config.get("model_type"), str):
-        return Absent(why="isn't told: `config.json` has no `model_type`")
+        return Absent(
+            why="isn't told: `config.json` has no `model_type`",
+            fix="Add `model_type` to `config.json` of the base.",
+        )
     if _most(config) > _PARTS_FOR_A_TENSOR * max(len(names), _FEWEST):
-        return Absent(why="asks for more layers than its file has tensors for")
-    return _built(config, member_of(config, names))
+        return Absent(
+            why="asks for more layers than its file has tensors for",
+            fix="Correct the number of layers in `config.json` of the base, or use a base with all of its weights.",
+        )
+    member = member_of(config, names)
+    found = _built(config, member)
+    if member is None or isinstance(found, Absent):
+        return found
+    projected = (f"{member.projection}.{kind}" for kind in ("weight", "bias"))
+    name = engine_class(config, names) or found.name
+    return replace(found, name=name, unsized=frozenset(found.shapes.keys() & set(projected)))
 
 
 def family_model(
@@ -71,7 +94,8 @@ def _built(config: Mapping[str, Any], member: Member | None) -> Skeleton | Absen
 
     if config["model_type"] not in transformers.CONFIG_MAPPING:
         return Absent(
-            why=f"isn't part of transformers {transformers.__version__}: `{config['model_type']}`"
+            why=f"isn't part of transformers {transformers.__version__}: `{config['model_type']}`",
+            fix="Update transformers to a release that has this model type.",
         )
     with _quiet(), without_hub():
         # A stranger's values can break a class's constructor in any way.
@@ -96,15 +120,27 @@ def skeleton_from(model: PreTrainedModel) -> Skeleton:
         for path, module in model.named_modules()
         if path and isinstance(module, PreTrainedModel)
     ]
+    shapes = {n: tuple(t.shape) for n, t in model.state_dict().items()}
+    parameters = {n for n, _ in model.named_parameters(remove_duplicate=False)}
+    [re.compile(p) for p in getattr(model, "_keys_to_ignore_on_load_missing", None) or ()]
     return Skeleton(
         version=__version__,
-        shapes={n: tuple(t.shape) for n, t in model.state_dict().items()},
+        name=type(model).__name__,
+        shapes=shapes,
+        computed=frozenset(shapes.keys() - parameters) | _declared(model, shapes),
         prefix=model.base_model_prefix,
         parts=tuple(parts),
         tied=model.get_expanded_tied_weights_keys(all_submodels=True),
         renamings=tuple(t for t in transforms if not isinstance(t, WeightConverter)),
         converters=tuple(t for t in transforms if isinstance(t, WeightConverter)),
     )
+
+
+def _declared(model: PreTrainedModel, names: Collection[str]) -> frozenset[str]:
+    """Parameters that the class says a file may lack, as it computes them; a head may only where it is tied."""
+    patterns = getattr(model, "_keys_to_ignore_on_load_missing", None) or ()
+    found = [n for n in names if any(re.search(p, n) for p in patterns)]
+    return frozenset(n for n in found if not n.endswith("lm_head.weight"))
 
 
 def _model(config: Mapping[str, Any], member: Member | None) -> PreTrainedModel:

@@ -54,7 +54,10 @@ class Skeleton:
 
     Attributes:
         version: whose names they are: the installed transformers.
+        name: the class.
         shapes: every live tensor that a file may hold, with its shape.
+        computed: those of them that the class computes where a file lacks them: buffers, and what it declares.
+        unsized: those of them whose shape is the file's, whatever stands in `shapes`.
         prefix: `base_model_prefix` of the whole; empty where it has none.
         parts: all models inside it, outermost first.
         tied: live name -> the live name whose storage it shares.
@@ -63,12 +66,25 @@ class Skeleton:
     """
 
     version: str
+    name: str
     shapes: Mapping[str, tuple[int, ...]]
     prefix: str
     parts: tuple[Part, ...]
     tied: Mapping[str, str]
     renamings: tuple[WeightRenaming, ...]
     converters: tuple[WeightConverter, ...]
+    computed: frozenset[str] = frozenset()
+    unsized: frozenset[str] = frozenset()
+
+    def place_of(self, key: str, shape: tuple[int, ...]) -> Place:
+        """Where a tensor of a file leads. Keys of a file are given `in_order`, as some rules look back."""
+        place = self.place(key)
+        if place.looks and shape == self.shapes.get(place.live[0]):
+            return Place(live=place.live, stored=place.stored)
+        if place.converter is None and place.stored not in self.shapes:
+            live = self.shifted(key)
+            return Place(live=(live,), stored=live)
+        return place
 
     def place(self, name: str) -> Place:
         """Follow transformers' loader: all renamings, at most one converter, then the base's prefix."""

@@ -22,6 +22,7 @@ from adapter_merge.bases import (
     live_modules,
     other_base,
     part_of_layers,
+    place_added,
     refuse_unread,
     untrained,
 )
@@ -145,13 +146,16 @@ def _merging(settings: Settings, sources: Sources, form: Form | None) -> _Joined
     require_libraries(sources.adapters)
     settled, naming = claims_on(sources.adapters, base)
     refuse_unread(settled.claims, base)
+    config = _config_edits(settled, base, settings.dtype)
+    settled = place_added(settled, base, edited_config(base.config, config))
     edits = edits_of(settled.claims, dtype=lambda info: _out_dtype(info, base, settings.dtype))
     if form is not None:
         settled = replace(settled, untied=())  # the class has no head, so nothing is apart
+        config = _config_edits(settled, base, settings.dtype)
     return _Joined(
         edits=edits,
         settled=settled,
-        config=_config_edits(settled, base, settings.dtype),
+        config=config,
         naming=naming,
         warnings=_warnings(sources, settled.claims),
     )
@@ -193,7 +197,9 @@ def _beside(sources: Sources) -> _Joined:
     config = ConfigEdits(
         architecture=architecture(claims, base.config), labels=labels(claims, base.config)
     )
-    live = live_modules(adapter, claims, base, edited_config(base.config, config))
+    result = edited_config(base.config, config)
+    place_added(settled, base, result)
+    live = live_modules(adapter, claims, base, result)
     return _Joined(
         edits={},
         settled=nothing,

@@ -26,6 +26,7 @@ from adapter_merge.ports import Repository
 from adapter_merge.probed import Probed
 from adapter_merge.report import Inspection, Merged
 from adapter_merge.repository import open_adapter, open_checkpoint
+from adapter_merge.skeleton import Absent, Filled, file_filled
 from adapter_merge.sources import Adapter, AdapterConfig, Base, Pinned, Sources, parsed
 from adapter_merge.streaming import AdapterReader
 
@@ -159,6 +160,8 @@ def _look(subject: _Subject, *, workers: int, advance: Callable[[int], None]) ->
             place = replace(place, layers=layers)
             looks = _look_at_all(subject.plan, place, workers=workers, advance=advance)
         tied = _tied(subject.plan, place)
+    bundle = _bundle(subject, files, checkpoint)
+    filled, base_filled = (None, None) if bundle else _filled(subject, checkpoint)
     return Seen(
         name=subject.name,
         files=files,
@@ -173,8 +176,35 @@ def _look(subject: _Subject, *, workers: int, advance: Callable[[int], None]) ->
         foreign=subject.foreign,
         wanted=subject.wanted,
         probed=subject.probed,
-        bundle=_bundle(subject, files, checkpoint),
+        bundle=bundle,
+        filled=filled,
+        base_filled=base_filled,
     )
+
+
+def _filled(
+    subject: _Subject, checkpoint: Checkpoint | None
+) -> tuple[Filled | Absent | None, Filled | None]:
+    """What the result's weights fill of its class, and what the base's fill of the base's."""
+    if checkpoint is None:
+        return None, None
+    try:
+        config = read_json(subject.folder, "config.json")
+    except SourceError:
+        return None, None
+    shapes = _shapes(checkpoint)
+    found = file_filled(config, shapes)
+    if subject.sources is None or isinstance(found, Absent):
+        return found, None
+    base = subject.sources.base
+    if base.config == config and _shapes(base.checkpoint) == shapes:
+        return found, found
+    before = file_filled(base.config, _shapes(base.checkpoint))
+    return found, None if isinstance(before, Absent) else before
+
+
+def _shapes(checkpoint: Checkpoint) -> Mapping[str, tuple[int, ...]]:
+    return {n: t.shape for n, t in checkpoint.tensors.items()}
 
 
 def _bundle(

@@ -19,6 +19,7 @@ _SHAPES = {
     "lm_head.weight": (8, 4),
 }
 _CLASS = Skeleton(
+    name="Tiny",
     version="0",
     shapes=_SHAPES,
     prefix="model",
