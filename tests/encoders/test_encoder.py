@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,13 @@ import pytest
 from adapter_merge.checkpoint import Checkpoint, TensorInfo, WeightFile
 from adapter_merge.encoders import room, runner_of
 from adapter_merge.encoders.job import Job, Place
+from adapter_merge.encoders.overlay import lay
 from adapter_merge.encoders.runners import RUNNERS
 from adapter_merge.flavours import Look
 from adapter_merge.probed import NotRun
 from tests.build import change_json, make_case
 from tests.encoders.conftest import MergeOf
+from tests.encoders.models import make
 from tests.encoders.proofs import Merge, encoder, merge, prove
 
 
@@ -169,3 +172,36 @@ def test_a_repository_has_its_runner(
 
 def test_runners_have_names_of_their_own() -> None:
     assert len({r.name for r in RUNNERS}) == len(RUNNERS)
+
+
+def _chain(root: Path) -> Merge:
+    base, adapter = make("sentence", root)
+    return merge(base, (str(adapter),), root / "merged")
+
+
+def _with_code(folder: Path) -> None:
+    """A module of the chain that is Python in the folder, as sentence-transformers before 6 would import it."""
+    modules = json.loads((folder / "modules.json").read_text())
+    modules.append({"idx": 9, "name": "9", "path": "", "type": "theft.Module"})
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "theft.py").write_text("raise SystemExit('it was imported')\n")
+
+
+@pytest.mark.parametrize("where", ["base", "merged"])
+def test_a_chain_with_code_of_its_own_is_never_loaded(where: str, tmp_path: Path) -> None:
+    made = _chain(tmp_path)
+    folder = made.sources.base.pinned.root if where == "base" else made.folder
+    _with_code(folder)
+    assert _needs(made).startswith("to import `theft.Module`")
+
+
+def test_no_code_is_laid_beside_the_reference(tmp_path: Path) -> None:
+    made = _chain(tmp_path)
+    (made.sources.base.pinned.root / "theft.py").write_text("")
+    lay(made.plan, made.sources, tmp_path / "reference")
+    assert not list((tmp_path / "reference").rglob("*.py"))
+
+
+def test_a_package_that_is_too_old_counts_as_missing() -> None:
+    assert room.lacking(["numpy>=1"]) is None
+    assert "'numpy>=99'" in str(room.lacking(["numpy>=99"]))

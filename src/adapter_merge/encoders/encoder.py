@@ -17,6 +17,7 @@ from adapter_merge.encoders.job import STEPS, Graft, Job, Place
 from adapter_merge.encoders.overlay import lay, led_home, planned_look
 from adapter_merge.encoders.probes import inputs, towers
 from adapter_merge.encoders.runners import Runner, runner_of
+from adapter_merge.encoders.runners.sentence import strange_module
 from adapter_merge.encoders.runners.vectors import Engine
 from adapter_merge.figures import guessed
 from adapter_merge.flavours import Look
@@ -89,6 +90,8 @@ class ModelEncoder:
         job = self._job(plan, sources, looks[0], runners)
         if isinstance(job, NotRun):
             return job
+        if (why := strange_module(looks[1])) is not None:
+            return NotRun(needs=why)
         if runners[0] is not None and runners[1] is None:
             return _another(runners[0], *looks)
         candidate = led_home(merged, scratch / "bundle") if job.bundle else merged.resolve()

@@ -20,6 +20,7 @@ _CONFIG, _TIE = "config.json", "tie_word_embeddings"
 _SETUP = "config_sentence_transformers.json"
 # Weights of other programs, which no loader here reads.
 _OTHERS = (".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".onnx_data", ".ot", ".pt", ".pth")
+_CODE = (".py", ".pyc", ".so")
 _LARGE = 64_000_000
 
 
@@ -47,7 +48,7 @@ def led_home(bundle: Path, root: Path) -> Path:
 
     The result's own config leads to where it will lie, which isn't there yet, or to an id on a Hub.
     """
-    for path in list_files(bundle):
+    for path in (p for p in list_files(bundle) if not p.endswith(_CODE)):
         _put(bundle / path, root / path)
     config = root / ADAPTER_CONFIG
     if config.exists():
@@ -103,7 +104,9 @@ def _put(source: Path, target: Path) -> None:
 
 
 def _is_left_out(path: str) -> bool:
-    """An adapter beside the base would be loaded with it."""
+    """An adapter beside the base, which would be loaded with it, and code, which is never run."""
+    if path.endswith(_CODE):
+        return True
     return path in {ADAPTER_CONFIG, ADAPTER_WEIGHTS} or ("/" not in path and path.endswith(_OTHERS))
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Collection, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from adapter_merge.checkpoint import TensorInfo
 from adapter_merge.figures import nbytes
@@ -39,17 +42,17 @@ def seconds_needed(tensors: Collection[TensorInfo]) -> float:
 
 
 def lacking(packages: Iterable[str]) -> str | None:
-    """Those that aren't installed, as the end of "it needs ..."; nothing is imported."""
-    names = [p for p in sorted(packages) if not _installed(p)]
+    """Requirements that aren't met, as the end of "it needs ..."; nothing is imported."""
+    names = [shlex.quote(p) for p in sorted(packages) if not _installed(p)]
     return f"packages that aren't installed: `pip install {' '.join(names)}`" if names else None
 
 
-def _installed(package: str) -> bool:
+def _installed(requirement: str) -> bool:
+    wanted = Requirement(requirement)
     try:
-        version(package)
+        return wanted.specifier.contains(version(wanted.name), prereleases=True)
     except PackageNotFoundError:
         return False
-    return True
 
 
 def refusal(needed: int, free: int) -> str | None:

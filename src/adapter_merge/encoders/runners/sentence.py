@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from adapter_merge.encoders.rows import Outputs
 
 _CONFIG = "config_sentence_transformers.json"
+_STOCK = "sentence_transformers."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +87,25 @@ def _flat(rows: Sequence[Any]) -> Any:
     return np.concatenate([np.asarray(r, dtype=np.float32) for r in rows])
 
 
+def strange_module(look: Look) -> str | None:
+    """What a chain with code of its own would take, as the end of "it needs ..."; None for a stock one.
+
+    sentence-transformers imports the class that `modules.json` names, from the repository where it is not its own.
+    """
+    strange = next((m for m in look.modules if not m.startswith(_STOCK)), None)
+    if strange is None:
+        return None
+    return (
+        f"to import `{strange}`, which `modules.json` names and sentence-transformers does not have: code of a "
+        "repository is never run"
+    )
+
+
 class Sentence:
     """A chain that gives one vector for each sentence, or one for each token."""
 
     name: ClassVar[str] = "sentence"
-    packages: ClassVar[tuple[str, ...]] = (*TRANSFORMERS, "sentence-transformers")
+    packages: ClassVar[tuple[str, ...]] = (*TRANSFORMERS, "sentence-transformers>=6")
     sees: ClassVar[bool] = False
 
     def fits(self, look: Look) -> bool:
@@ -98,13 +113,15 @@ class Sentence:
         return "modules.json" in look.files and look.setup.get("model_type") != "CrossEncoder"
 
     def lacks(self, look: Look) -> str | None:
-        """A sentence needs a tokenizer."""
-        return lacks_tokenizer(look)
+        """A sentence needs a tokenizer, and modules that are no Python code of the repository."""
+        return strange_module(look) or lacks_tokenizer(look)
 
     def load(self, folder: Path, device: str) -> _Chain:
         """As the card's snippet does."""
         import sentence_transformers
 
+        if (why := strange_module(Look.at(folder))) is not None:
+            raise ValueError(f"loading it takes {why}")
         if _is_many(folder):
             return _opened(sentence_transformers.MultiVectorEncoder, folder, device, vectors=True)
         return _opened(sentence_transformers.SentenceTransformer, folder, device, vectors=False)
