@@ -119,6 +119,7 @@ def test_says_which_input_is_missing() -> None:
 
 def test_check_takes_what_the_command_line_takes() -> None:
     example = {"layout": "bundled", "probe": "require", "device": "cuda", "base": "org/b"}
+    example |= {"expert_layout": "rank-major", "expert_orientation": "direct"}
 
     for field in Against.model_fields.keys() & Request.model_fields.keys():
         text = example.get(field, "T001" if field in {"ignore", "strict"} else "true")

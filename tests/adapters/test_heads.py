@@ -64,7 +64,6 @@ def test_the_sibling_with_a_head_in_code_of_its_own(
         ("gemma3", "Gemma3ForConditionalGeneration", "Gemma3ForSequenceClassification"),
         ("gemma3_text", "Gemma3ForCausalLM", "Gemma3TextForSequenceClassification"),
         ("qwen3_5_text", "Qwen3_5ForCausalLM", "Qwen3_5TextForSequenceClassification"),
-        ("t5", "T5EncoderModel", "T5ForSequenceClassification"),
         ("xlm", "XLMWithLMHeadModel", "XLMForSequenceClassification"),
     ],
 )

@@ -26,7 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "encoder.n.weight": np.ones(4, np.float32),
         },
     )
-    _write(tmp_path / "base" / "config.json", {"model_type": "tiny", "hidden_size": 4})
+    _write(tmp_path / "base" / "config.json", {"model_type": "llama", "hidden_size": 4})
     prefix = "base_model.model.encoder.h"
     _save(
         tmp_path / "adapter" / "adapter_model.safetensors",

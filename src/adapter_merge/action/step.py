@@ -32,7 +32,14 @@ _LONGEST = 200  # characters of a value in a message
 
 _CHECKED = (
     *("adapters", "base", "layout", "native", "probe", "probes", "device"),
-    *("allow_pickle", "allow_remote_code", "ignore", "strict"),
+    *(
+        "expert_layout",
+        "expert_orientation",
+        "allow_pickle",
+        "allow_remote_code",
+        "ignore",
+        "strict",
+    ),
 )
 
 

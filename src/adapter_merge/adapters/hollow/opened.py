@@ -129,6 +129,7 @@ def _built(part: _Part, base: Base) -> dict[LayerTensor, Opened]:
             hint="Repair `config.json` of the base, or update transformers.",
         )
     reasons: list[str] = []
+    sizes: ShapeMismatch | None = None
     try:
         for form in _forms(part, known):
             tried: dict[str, Misfit] = {}
@@ -138,9 +139,11 @@ def _built(part: _Part, base: Base) -> dict[LayerTensor, Opened]:
                 except Misfit as e:
                     tried[name] = e
             reasons.append(form.how + _first_of(tried))
-            _refuse_sizes(label, tried)
+            sizes = _of_sizes(label, tried)
     except Misfit as e:
         reasons.append(str(e))
+    if sizes is not None:
+        raise sizes
     raise AdapterKind(
         f"`{label}` can't be merged: " + "; ".join(reasons),
         hint="Save the adapter again with PEFT's `save_pretrained`, or name the base that it was "
@@ -148,14 +151,15 @@ def _built(part: _Part, base: Base) -> dict[LayerTensor, Opened]:
     )
 
 
-def _refuse_sizes(label: str, tried: Mapping[str, Misfit]) -> None:
-    """Raise where the likeliest class takes all of the adapter but its shapes."""
+def _of_sizes(label: str, tried: Mapping[str, Misfit]) -> ShapeMismatch | None:
+    """The error where the likeliest class takes all of the adapter but its shapes."""
     name, why = next(iter(tried.items()), ("", None))
-    if isinstance(why, SizeMismatch):
-        raise ShapeMismatch(
-            f"`{label}` doesn't fit the base: {why} (on `{name}`)",
-            hint="Name the base that the adapter was trained on with `--base`: same names, another size.",
-        )
+    if not isinstance(why, SizeMismatch):
+        return None
+    return ShapeMismatch(
+        f"`{label}` does not fit the base: {why} (on `{name}`)",
+        hint="Name the base that the adapter was trained on with `--base`: same names, another size.",
+    )
 
 
 def _first_of(tried: Mapping[str, Misfit]) -> str:
