@@ -109,6 +109,10 @@ class NotFinite(MergeError):
     """A NaN, an infinity, or a value that the target dtype can't hold."""
 
 
+class OutOfMemory(MergeError):
+    """The machine or its GPU has too little memory for the merge."""
+
+
 class ShortRead(MergeError):
     """A source file ended, or changed, while it was read."""
 

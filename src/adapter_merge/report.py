@@ -58,6 +58,16 @@ class ErrorRecord:
             hint=error.hint,
         )
 
+    @classmethod
+    def of_bug(cls, error: Exception, *, hint: str) -> ErrorRecord:
+        """The record of an error that this program does not expect."""
+        return cls(
+            type=type(error).__name__,
+            code=AdapterMergeError.exit_code,
+            message=f"this is a bug in adapter-merge: {error}",
+            hint=hint,
+        )
+
 
 Visible = Literal["public", "gated", "private"]
 

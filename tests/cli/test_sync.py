@@ -58,6 +58,19 @@ def test_json_is_a_report_a_line(folders: Path, command: Command) -> None:
     assert kept["error"]["type"] == "NotFound"
 
 
+def test_a_reader_that_leaves_stops_no_merge(folders: Path) -> None:
+    """As `sync --json | head -1` does."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "adapter_merge", "sync", "merges.yaml", "--json", "--quiet"],
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(120) == 10
+    assert (folders / "a" / "merge_receipt.json").exists()
+    assert (folders / "c" / "merge_receipt.json").exists()
+
+
 def test_only_a_part_is_done(folders: Path, command: Command) -> None:
     ended = command("sync", "--only", "./c", "--json")
     assert ended.code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import torch
 
 from adapter_merge.errors import Interrupted
 from adapter_merge.localhub import Fault, Status
@@ -13,6 +14,7 @@ from adapter_merge.reconcile.decide import settings_of
 from adapter_merge.report import Report
 from adapter_merge.stages.draft import draft
 from adapter_merge.stages.resolve import resolve
+from adapter_merge.streaming import Chunk, OutputFile, Worker
 from tests.build import change_json, make_case
 from tests.reconcile.conftest import READER, Shelf
 
@@ -229,6 +231,35 @@ def test_a_stop_by_the_user_stops_the_rest(shelf: Shelf, monkeypatch: pytest.Mon
     assert error is not None
     assert error.code == Interrupted.exit_code
     assert found["bot/two-merged"].reason == "the run was stopped before"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        (OSError(5, "Input/output error"), "OSError"),
+        (torch.cuda.OutOfMemoryError("CUDA out of memory."), "OutOfMemory"),
+        (MemoryError(), "OutOfMemory"),
+        (KeyError("a bug"), "KeyError"),
+    ],
+)
+def test_whatever_goes_wrong_with_an_entry_is_its_failure_alone(
+    wrong: Exception, kind: str, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle, failed = Worker.handle, list[bool]()
+
+    def fail_once(self: Worker, chunk: Chunk, output: OutputFile) -> None:
+        if not failed:
+            failed.append(True)
+            raise wrong
+        handle(self, chunk, output)
+
+    monkeypatch.setattr(Worker, "handle", fail_once)
+    found = shelf.sync(ONE + TWO)
+    assert statuses(found) == ["failed", "merged"]
+    error = found["bot/one-merged"].error
+    assert error is not None
+    assert error.type == kind
+    assert error.hint
 
 
 def test_a_hub_that_is_away_fails_an_entry_and_no_other(shelf: Shelf) -> None:

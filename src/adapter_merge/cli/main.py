@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
@@ -30,7 +29,7 @@ from adapter_merge.cli import (
     usage,
     verify,
 )
-from adapter_merge.cli.options import Output
+from adapter_merge.cli.options import Output, discard_stdout
 from adapter_merge.errors import AdapterMergeError, Interrupted, RequestError
 from adapter_merge.report import ErrorRecord, Report
 
@@ -100,8 +99,7 @@ def execute(app: App, argv: Sequence[str]) -> int:
     try:
         return _dispatch(app, argv)
     except BrokenPipeError:
-        # The reader of a pipe has left (`| head`); keep Python from complaining when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()  # the reader of a pipe has left (`| head`)
         return 0
     except AdapterMergeError as e:
         record = ErrorRecord.of(e)
@@ -109,7 +107,7 @@ def execute(app: App, argv: Sequence[str]) -> int:
         record = ErrorRecord.of(Interrupted("stopped", hint="Run the same command to start again."))
     except Exception as e:  # the one place where a bug becomes an exit code
         traceback.print_exc(file=sys.stderr)
-        record = _bug(e)
+        record = ErrorRecord.of_bug(e, hint="Report it with the lines above and the command.")
     return _fail(record, argv)
 
 
@@ -119,15 +117,6 @@ def _dispatch(app: App, argv: Sequence[str]) -> int:
     except CycloptsError as e:
         raise usage.explain(e, app) from e
     return code if isinstance(code, int) else 0
-
-
-def _bug(error: Exception) -> ErrorRecord:
-    return ErrorRecord(
-        type=type(error).__name__,
-        code=1,
-        message=f"this is a bug in adapter-merge: {error}",
-        hint="Report it with the lines above and the command.",
-    )
 
 
 def _fail(error: ErrorRecord, argv: Sequence[str]) -> int:

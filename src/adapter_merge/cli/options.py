@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -94,6 +95,11 @@ class KeptOutput(Output):
             self.talk().gave_up(error, about(report))
             return report if report.error is not None else replace(report, error=error)
         return report
+
+
+def discard_stdout() -> None:
+    """Drop what is written to stdout from here on; Python would complain when it flushes a pipe without a reader."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def write(text: str) -> None:

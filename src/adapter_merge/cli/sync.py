@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from adapter_merge.cli.options import KeptOutput, Output, write
+from adapter_merge.cli.options import KeptOutput, Output, discard_stdout, write
 from adapter_merge.cli.show import Cell, grid, on_stderr
 from adapter_merge.errors import Interrupted, RequestError, SomeFailed
 from adapter_merge.merges import MERGES, Wanted, read_merges
@@ -107,7 +108,13 @@ class _Shown:
         if self.output.json:
             from adapter_merge.kept import report_line
 
-            write(report_line(report))
+            try:
+                write(report_line(report))
+                sys.stdout.flush()
+            except (
+                BrokenPipeError
+            ):  # whoever read them has left, and the other entries are merged all the same
+                discard_stdout()
         if self.output.report is not None:
             from adapter_merge.kept import keep
 

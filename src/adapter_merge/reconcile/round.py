@@ -107,7 +107,8 @@ class _Round:
             if isinstance(e, MemoryError) or getattr(e, "errno", None) in _OF_THE_MACHINE:
                 raise
             _LOG.exception("`%s` can't be looked at", wanted.label)
-            return Failed(wanted=wanted, error=_bug(e), notes=wanted.notes)
+            hint = "Report it with what the log has of it, and take the entry out until then"
+            return Failed(wanted=wanted, error=ErrorRecord.of_bug(e, hint=hint), notes=wanted.notes)
 
     def _looked(self, wanted: Wanted) -> Decision | Failed:
         """As before where all is as it was, else by a look at everything."""
@@ -131,15 +132,6 @@ class _Round:
         written = None if base is None else RepoRef.model_validate(base.text)
         now = self.looker.base(written)
         return None if now is None else now.commit
-
-
-def _bug(error: Exception) -> ErrorRecord:
-    return ErrorRecord(
-        type=type(error).__name__,
-        code=1,
-        message=f"this is a bug in adapter-merge: {error}",
-        hint="Report it with what the log has of it, and take the entry out until then",
-    )
 
 
 def _decision(wanted: Wanted, looker: Looker) -> Decision | Failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -15,11 +16,12 @@ from adapter_merge.receipt import SourceRecord
 from adapter_merge.reconcile.decide import Decision
 from adapter_merge.reconcile.round import Failed, decisions
 from adapter_merge.reconcile.supersede import supersede
-from adapter_merge.report import Report
+from adapter_merge.report import ErrorRecord, Report
 from adapter_merge.request import Request
 from adapter_merge.running import Machine, reported
 from adapter_merge.stages.resolve import resolve
 
+_LOG = logging.getLogger(__name__)
 MOST_JOBS = 256  # of one matrix. Source: GitHub's docs, "Running variations of jobs in a workflow"
 _STOPPED = Interrupted.exit_code
 
@@ -41,7 +43,7 @@ def sync(
     found: dict[int, Report] = {}
     stopped = False
     for decision in _in_order(decisions(entries, machine=machine, now=now)):
-        report = _stopped(decision) if stopped else _report(decision, reporter, machine, dry=dry)
+        report = _stopped(decision) if stopped else _done(decision, reporter, machine, dry=dry)
         stopped = stopped or (report.error is not None and report.error.code == _STOPPED)
         found[decision.wanted.number] = report
         each(report)
@@ -63,6 +65,19 @@ def _in_order(found: Iterable[Decision | Failed]) -> Iterator[Decision | Failed]
 def _base_of(request: Request) -> str:
     base = request.base
     return "" if base is None else f"{base.text} {base.revision}"
+
+
+def _done(
+    decision: Decision | Failed, reporter: Reporter, machine: Machine, *, dry: bool
+) -> Report:
+    """The report of one entry; whatever goes wrong with it is its failure alone."""
+    try:
+        return _report(decision, reporter, machine, dry=dry)
+    except Exception as e:
+        _LOG.exception("`%s` can't be merged", decision.wanted.label)
+        error = ErrorRecord.of_bug(e, hint="Report it with the lines of the log.")
+        request = decision.wanted.request
+        return replace(_of(request, machine), status="failed", error=error)
 
 
 def _report(

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event, Lock
 
 from adapter_merge.adapters.hollow import open_layers
-from adapter_merge.errors import ShortRead
+from adapter_merge.errors import OutOfMemory, ShortRead
 from adapter_merge.folder import record
 from adapter_merge.plan import Layers, Plan, SideFile
 from adapter_merge.receipt import FileRecord
@@ -51,10 +51,12 @@ def merge(
         AdapterKind: PEFT's layers for an adapter don't fit adapter and base.
         NotFinite: a NaN, an infinity or an overflow in an adapter tensor or an edited block.
         ShortRead: a source was changed, or ended before its header's promise.
+        OutOfMemory: the machine, or the GPU, has too little memory.
         DiskFull, MergeError: the system refuses a write.
     """
     files = {f.path: _write_side(f, folder) for f in plan.side_files}
     with ExitStack() as stack:
+        stack.enter_context(_enough_memory(device))
         outputs = {s.name: stack.enter_context(OutputFile(folder / s.name, s)) for s in plan.shards}
         reader = stack.enter_context(AdapterReader.open(sources, device))
         base = stack.enter_context(_open_base(sources))
@@ -65,6 +67,20 @@ def merge(
         )
         files |= {name: output.record() for name, output in outputs.items()}
     return Merged(folder=folder, files=dict(sorted(files.items())))
+
+
+@contextmanager
+def _enough_memory(device: str) -> Iterator[None]:
+    import torch
+
+    try:
+        yield
+    except (MemoryError, torch.cuda.OutOfMemoryError) as e:
+        other = "" if device == "cpu" else ", or merge with `--device cpu`"
+        raise OutOfMemory(
+            f"there is too little memory on `{device}` for this merge: {str(e).partition(chr(10))[0] or 'MemoryError'}",
+            hint=f"Give it fewer threads with `--workers 1`{other}.",
+        ) from e
 
 
 def _layers(plan: Plan, sources: Sources, reader: AdapterReader) -> Layers:
