@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -13,8 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from adapter_merge.errors import MergeError, ShortRead
-from adapter_merge.weights import copy_span, encode_header, read_span, write_span
+from adapter_merge.errors import DiskFull, MergeError, ShortRead
+from adapter_merge.weights import (
+    copy_span,
+    encode_header,
+    read_span,
+    write_error,
+    write_span,
+)
 
 BLOCK = bytes(range(256)) * 64
 
@@ -113,3 +120,22 @@ def test_headers_are_json_of_the_smallest_size() -> None:
     header, _ = encode_header([("t", "F32", (2,))], None)
     text = header[8:].rstrip()
     assert text == json.dumps(json.loads(text), separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "hint"),
+    [
+        (errno.ENOSPC, DiskFull, "Free some space"),
+        (errno.EDQUOT, DiskFull, "Free some space"),
+        (errno.EFBIG, DiskFull, "Free some space"),
+        (errno.ENOLCK, MergeError, "local disk"),
+        (errno.ENOSYS, MergeError, "local disk"),
+        (errno.EACCES, MergeError, "its rights"),
+    ],
+)
+def test_what_the_system_refuses_is_told_by_its_cause(
+    number: int, kind: type[MergeError], hint: str
+) -> None:
+    error = write_error(OSError(number, os.strerror(number)), name="out")
+    assert type(error) is kind
+    assert hint in error.hint

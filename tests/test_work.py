@@ -48,7 +48,7 @@ def test_an_exchange_needs_no_system_call_of_its_own(
     for name in ("old", "new"):
         with work_folder(target, size=0) as work:
             (work.path / name).write_text("")
-            put_in_place(work, ())
+            put_in_place(work, tuple)
         assert list(contents(target)) == [name]
         assert debris(target.parent) == []
 
@@ -97,7 +97,7 @@ def test_an_exchange_that_fails_puts_the_old_target_back(target: Path) -> None:
     with work_folder(target, size=0) as work:
         work.path.rmdir()
         with pytest.raises(MergeError, match="can't be written"):
-            put_in_place(work, ())
+            put_in_place(work, tuple)
     assert contents(target) == {"old": b""}
     assert debris(target.parent) == []
 
@@ -134,9 +134,29 @@ def test_the_new_folder_takes_the_place_of_the_old(target: Path) -> None:
     (target / "old").write_text("")
     with work_folder(target, size=0) as work:
         (work.path / "new").write_text("")
-        put_in_place(work, ())
+        put_in_place(work, tuple)
     assert contents(target) == {"new": b""}
     assert debris(target.parent) == []
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["nothing", "an old result"])
+def test_a_file_that_comes_before_the_swap_stops_it_and_stays(
+    tmp_path: Path, before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = make_case(tmp_path)
+    if before:
+        assert case.run().status == "merged"
+
+    def write_meanwhile(_root: Path) -> None:
+        case.to.mkdir(exist_ok=True)
+        (case.to / "notes.txt").write_text("mine")
+
+    monkeypatch.setattr("adapter_merge.work.sync_tree", write_meanwhile)
+    report = case.run(dtype="bf16")
+    assert report.error is not None
+    assert report.error.type == "TargetNotOurs"
+    assert (case.to / "notes.txt").read_text() == "mine"
+    assert (case.to / "merge_receipt.json").exists() is before
 
 
 def test_a_failed_folder_can_be_kept(target: Path) -> None:

@@ -5,6 +5,7 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -17,8 +18,9 @@ from adapter_merge.errors import DiskFull, MergeError, NotFound, ShortRead
 from adapter_merge.header import PREFIX, header_length, parse_header
 
 _ALIGNMENT = 8
-_NO_SPACE = 28  # errno.ENOSPC
-_FILE_TOO_LARGE = 27  # errno.EFBIG, what RLIMIT_FSIZE gives
+# No space on the disk, in the quota, or for so large a file (RLIMIT_FSIZE).
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 def read_header(path: Path, *, name: str) -> WeightFile:
@@ -160,7 +162,12 @@ def allocate(fd: int, size: int, *, name: str) -> None:
 
 def write_error(error: OSError, *, name: str) -> MergeError:
     """Our error for a write that the system refused."""
-    if error.errno in {_NO_SPACE, _FILE_TOO_LARGE}:
+    if error.errno in _NO_LOCKS:
+        return MergeError(
+            f"`{name}` can't be locked or written: {error.strerror}; its file system lacks what a merge needs there",
+            hint="Put the target on a local disk with `--to`, and copy the result.",
+        )
+    if error.errno in _FULL:
         return DiskFull(
             f"`{name}` can't be written: {error.strerror}",
             hint="Free some space, or put the target on another disk with `--to`.",

@@ -17,7 +17,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -266,10 +266,11 @@ def _check_room(folder: Path, size: int) -> None:
         )
 
 
-def put_in_place(work: WorkFolder, old: Iterable[str]) -> None:
+def put_in_place(work: WorkFolder, old: Callable[[], Iterable[str]]) -> None:
     """Make the work folder the target, all of it on the disk; the old target goes once the new one stands.
 
-    `old` are the target's files that the result replaces; they count where it is a mount point.
+    `old` gives the target's files that the result replaces, and raises where they are not ours to replace. It is
+    called when no other run can write the target any more.
 
     Raises:
         MergeError: the folder can't be renamed. The finished folder is kept, and the hint names it.
@@ -277,8 +278,9 @@ def put_in_place(work: WorkFolder, old: Iterable[str]) -> None:
     try:
         sync_tree(work.path)
         with _turn(work.target):
+            replaced = old()
             if work.mounted:
-                replace_content(work.path, work.target, old)
+                replace_content(work.path, work.target, replaced)
             else:
                 _replace(work)
     except OSError as e:

@@ -225,8 +225,8 @@ class SizeOfChange:
             yield warned(self, seen, message, **evidence)
         elif middle > _FAR:
             message = (
-                f"the adapter changes weights by {middle:.0%} of their norm in the median, where trained adapters "
-                f"stay below {_FAR:.0%}: the base may be another model, or the scale wrong"
+                f"the adapter changes weights by {middle:.0%} of their norm in the median, where the trained "
+                f"adapters that were measured stay below {_FAR:.0%}: the base may be another model, or the scale wrong"
             )
             yield warned(self, seen, message, **evidence)
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from adapter_merge.errors import TargetNotOurs
 from adapter_merge.folder import all_files
 from adapter_merge.readme import README
@@ -23,18 +25,19 @@ def seal(receipt: Receipt, card: str, target: Target, *, work: WorkFolder) -> No
             (work.path / name).write_text(text, encoding="utf-8")
         except OSError as e:
             raise write_error(e, name=name) from e
-    _leave_strangers_alone(target)
-    put_in_place(work, all_files(target.root))
+    put_in_place(work, lambda: _replaced(target))
 
 
-def _leave_strangers_alone(target: Target) -> None:
-    """A merge takes minutes: what `resolve` saw may not be all that stands there now."""
+def _replaced(target: Target) -> Collection[str]:
+    """The target's files. A merge takes minutes, so there may be more of them than `resolve` saw."""
+    found = all_files(target.root).keys()
     if target.state is TargetState.FOREIGN:
-        return  # to be replaced on request, whatever it holds
+        return found  # to be replaced on request, whatever it holds
     known = {README, *target.sizes} if target.state is TargetState.OURS else set()
-    strange = sorted(all_files(target.root).keys() - known)
+    strange = sorted(found - known)
     if strange:
         raise TargetNotOurs(
             f"`{strange[0]}` came into the target `{target.source}` while the merge ran",
             hint="Name another folder with `--to`, or move the file away and run again.",
         )
+    return found
