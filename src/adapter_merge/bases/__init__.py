@@ -7,11 +7,13 @@ from adapter_merge.bases.choose import choose_base, no_such_base, out_of_reach, 
 from adapter_merge.bases.fit import claims_on
 from adapter_merge.bases.grown import grown_vocabulary
 from adapter_merge.bases.live import live_modules
+from adapter_merge.bases.permission import NamedBy, require_permitted
 from adapter_merge.bases.search import Search, Verb
 from adapter_merge.bases.ties import Settled
 from adapter_merge.bases.unread import refuse_unread
 
 __all__ = [
+    "NamedBy",
     "Search",
     "Settled",
     "Verb",
@@ -24,4 +26,5 @@ __all__ = [
     "refuse_chain",
     "refuse_quantised",
     "refuse_unread",
+    "require_permitted",
 ]

@@ -43,12 +43,28 @@ def audience(parties: tuple[Party, ...], target: RemoteTarget, wish: Publishing)
 
     Raises:
         LicenceConflict: a gated source would become readable without asking.
-        Refused: the target stands, and more people may read it than may read the sources, as far as is known.
+        Refused: the target stands, and more people may read it than may read the sources, as far as is known; or
+            `--public` would open a source that only an adapter names.
     """
+    if wish.public:
+        _refuse_unnamed(parties)
     if target.access is None:
         return _of_a_new_one(parties, wish)
     _refuse_wider(target, target.access, wish, parties)
     return Audience(why="it stands already")
+
+
+def _refuse_unnamed(parties: tuple[Party, ...]) -> None:
+    """Refuse to open a closed source that the operator did not name."""
+    closed = (p for p in parties if not p.is_named and p.access in {None, Access.PRIVATE})
+    party = next(closed, None)
+    if party is None:
+        return
+    what = "is private" if party.access is Access.PRIVATE else "is a folder"
+    raise Refused(
+        f"`--public` does not open the base model `{party.name}`: it {what}, and only the adapter names it",
+        hint=f"To publish it, name it with `--base`, in merges.yaml `base: {party.name}`; otherwise leave out `--public`.",
+    )
 
 
 def _of_a_new_one(parties: tuple[Party, ...], wish: Publishing) -> Audience:
