@@ -106,7 +106,7 @@ class Office:
         """Whether a user gets the weights of a repository."""
         try:
             self.api(token).auth_check(repo)
-        except Exception:  # noqa: BLE001 - whatever the client raises for it
+        except Exception:
             return False
         return True
 

@@ -31,10 +31,17 @@ _WORDS = (
 _LONGEST = 200  # characters of a value in a message
 
 # What a step's inputs can set.
-_REQUEST = {name: f for name, f in Request.model_fields.items() if name != "base_rule"}
+REQUEST_FIELDS = {name: f for name, f in Request.model_fields.items() if name != "base_rule"}
 _CHECKED = (
     *("adapters", "base", "layout", "native", "probe", "probes", "device"),
-    *("allow_pickle", "allow_remote_code", "ignore", "strict"),
+    *(
+        "allow_pickle",
+        "allow_remote_code",
+        "expert_layout",
+        "expert_orientation",
+        "ignore",
+        "strict",
+    ),
 )
 
 
@@ -202,9 +209,9 @@ def _taken(command: Command) -> frozenset[str]:
     own: tuple[str, ...]
     match command:
         case "run":
-            own = (*_REQUEST, "release")
+            own = (*REQUEST_FIELDS, "release")
         case "plan":
-            own = tuple(_REQUEST)
+            own = tuple(REQUEST_FIELDS)
         case "check":
             own = (*_CHECKED, "folder", "wanted")
         case "verify":
@@ -275,7 +282,7 @@ def _sentence(error: Any) -> str:
 
 def described(field: str) -> str:
     """What an input says: its field's sentence, with options as inputs."""
-    known = {**_REQUEST, **Step.model_fields}
+    known = {**REQUEST_FIELDS, **Step.model_fields}
     if field == "adapters":
         return (
             "Adapter, a Hub id (`org/name[@revision][/sub/folder]`) or a folder; several stand on a line each, in the order in which "

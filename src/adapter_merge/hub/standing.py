@@ -188,5 +188,7 @@ def history(client: Client, repo: str, revision: str) -> Iterator[Commit]:
 
 
 def _authors(listed: object) -> tuple[str, ...]:
-    named = [a.get("user") for a in listed if isinstance(a, dict)] if isinstance(listed, list) else []
+    named = (
+        [a.get("user") for a in listed if isinstance(a, dict)] if isinstance(listed, list) else []
+    )
     return tuple(name for name in named if isinstance(name, str) and name)

@@ -12,7 +12,6 @@ from adapter_merge.merges.spec import kebab
 from adapter_merge.merges.wanted import Wanted
 from adapter_merge.request import AdapterRef, RepoRef
 
-
 # Fields of a request that have no key of their own.
 _BESIDE = frozenset({"adapters", "base_rule"})
 

@@ -63,8 +63,13 @@ def _refuse_unnamed(parties: tuple[Party, ...]) -> None:
     what = "is private" if party.access is Access.PRIVATE else "is a folder"
     raise Refused(
         f"`--public` does not open the base model `{party.name}`: it {what}, and only the adapter names it",
-        hint=f"To publish it, name it with `--base`, in merges.yaml `base: {party.name}`; otherwise leave out `--public`.",
+        hint=f"Name it to publish what is made of it: `{_named(party)}`, for a finished folder with `--rebuild`. "
+        "Otherwise leave out `--public`.",
     )
+
+
+def _named(party: Party) -> str:
+    return f"--base {party.name if party.repo is not None else f'./{party.name}'}"
 
 
 def _of_a_new_one(parties: tuple[Party, ...], wish: Publishing) -> Audience:
@@ -85,12 +90,14 @@ def _of_a_new_one(parties: tuple[Party, ...], wish: Publishing) -> Audience:
 def _why_private(parties: tuple[Party, ...], *, gated: Party | None) -> str:
     private = _first(parties, Access.PRIVATE)
     if private is not None:
-        return f"`{private.name}` is private; `--public` opens it"
+        return f"`{private.name}` is private" + (
+            "; `--public` opens it" if private.is_named else ""
+        )
     if gated is not None:
         return f"`{gated.name}` is gated; `--gated` lets people ask for it"
     folder = _folder(parties)
     if folder is not None:
-        return f"{_says_nothing(folder)}; `--public` opens it"
+        return _says_nothing(folder) + ("; `--public` opens it" if folder.is_named else "")
     return ""
 
 

@@ -53,13 +53,18 @@ class Party:
 
 
 def parties_of(
-    base: SourceRecord, adapters: Iterable[SourceRecord], access: Mapping[str, Access | None]
+    base: SourceRecord,
+    adapters: Iterable[SourceRecord],
+    access: Mapping[str, Access | None],
+    *,
+    base_is_named: bool = True,
 ) -> tuple[Party, ...]:
     """The base, then the adapters in their order; `access` by repository.
 
     A repository of which nothing is known counts as private.
     """
-    return tuple(_party(record, access) for record in (base, *adapters))
+    first = replace(_party(base, access), is_named=base_is_named)
+    return (first, *(_party(record, access) for record in adapters))
 
 
 def parties_at_hand(sources: Sources) -> tuple[Party, ...]:
@@ -67,8 +72,8 @@ def parties_at_hand(sources: Sources) -> tuple[Party, ...]:
     pins = (sources.base.pinned, *(a.pinned for a in sources.adapters))
     access = {pinned.repo: pinned.access for pinned in pins if pinned.repo is not None}
     records = [source_record(a) for a in sources.adapters]
-    base, *adapters = parties_of(source_record(sources.base), records, access)
-    return (replace(base, is_named=sources.base_is_named), *adapters)
+    base = source_record(sources.base)
+    return parties_of(base, records, access, base_is_named=sources.base_is_named)
 
 
 def _party(record: SourceRecord, access: Mapping[str, Access | None]) -> Party:
