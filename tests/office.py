@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub.errors import HfHubHTTPError
 
 from adapter_merge import assemble, pipeline
 from adapter_merge.hub.client import connect
@@ -106,7 +107,7 @@ class Office:
         """Whether a user gets the weights of a repository."""
         try:
             self.api(token).auth_check(repo)
-        except Exception:
+        except HfHubHTTPError:
             return False
         return True
 
@@ -115,7 +116,8 @@ class Office:
 
     def environment(self, home: Path, token: str = OPERATOR) -> Mapping[str, str]:
         """That of a command with the operator's token."""
-        return {"HF_ENDPOINT": self.hub.url, "HF_TOKEN": token, "HF_HOME": str(home)}
+        own = {"HF_ENDPOINT": self.hub.url, "HF_TOKEN": token, "HF_HOME": str(home)}
+        return {**own, "HF_HUB_DISABLE_XET": "1"}
 
 
 def office(root: Path) -> Office:

@@ -7,7 +7,7 @@ from adapter_merge.bases.choose import choose_base, no_such_base, out_of_reach, 
 from adapter_merge.bases.fit import claims_on
 from adapter_merge.bases.grown import grown_vocabulary
 from adapter_merge.bases.live import live_modules
-from adapter_merge.bases.permission import NamedBy, require_permitted
+from adapter_merge.bases.permission import NamedBy, named_by, require_permitted
 from adapter_merge.bases.search import Search, Verb
 from adapter_merge.bases.ties import Settled
 from adapter_merge.bases.unread import refuse_unread
@@ -21,6 +21,7 @@ __all__ = [
     "claims_on",
     "grown_vocabulary",
     "live_modules",
+    "named_by",
     "no_such_base",
     "out_of_reach",
     "refuse_chain",

@@ -140,7 +140,9 @@ def _not_named(search: Search, base: str, what: str) -> BaseNotNamed:
 def _hint(search: Search, base: str) -> str:
     match search.request.base_rule.place:
         case "command":
-            return f"To merge into this base, name it: `{command(search, base)}`."
+            return (
+                f"To merge into this base, name it with `--base {base}`: `{command(search, base)}`."
+            )
         case "entry":
             return f"To merge into this base, write `base: {base}` in the entry of merges.yaml."
         case "watch":

@@ -13,6 +13,7 @@ from adapter_merge.bases import (
     Search,
     Verb,
     choose_base,
+    named_by,
     no_such_base,
     out_of_reach,
     refuse_chain,
@@ -102,8 +103,7 @@ def resolve(request: Request, *, verb: Verb = "run", around: Surroundings = _ANY
 def _base_of(search: Search) -> tuple[Base, NamedBy]:
     ref = choose_base(search)
     try:
-        repository = opened(ref, search.around.hub)
-        named = require_permitted(search, ref, repository.pinned)
+        repository, named = _permitted(search, ref)
         refuse_chain(search, ref, repository)
         return _read_base(repository, allow_code=search.request.allow_remote_code), named
     except (NotFound, Gated, NotSafetensors, RevisionMissing) as e:
@@ -112,6 +112,20 @@ def _base_of(search: Search) -> tuple[Base, NamedBy]:
         raise no_such_base(search, ref, e) from e
     except HubUnavailable as e:
         raise out_of_reach(search, e) from e
+
+
+def _permitted(search: Search, ref: RepoRef) -> tuple[Repository, NamedBy]:
+    """The base opened, where it may be merged, and who named it."""
+    hub = search.around.hub
+    try:
+        repository = opened(ref, hub)
+    except RevisionMissing:
+        if named_by(search.request, ref) is not NamedBy.OPERATOR:
+            # An adapter must not find out which revisions a private base has.
+            main = ref.model_copy(update={"revision": None})
+            require_permitted(search, main, opened(main, hub).pinned)
+        raise
+    return repository, require_permitted(search, ref, repository.pinned)
 
 
 def resolve_adapter(
