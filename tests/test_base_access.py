@@ -140,6 +140,21 @@ def test_auto_is_no_name(there: Office, adapter: str) -> None:
     refused(there.run(base="auto"))
 
 
+def test_auto_finds_no_folder_for_somebody_elses_adapter(
+    there: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id in a config leads to a folder of this machine, which does not say who may read it."""
+    (there.root / "here").mkdir()
+    monkeypatch.chdir(there.root / "here")
+    (there.root / "here" / "secret").symlink_to(there.case.base)
+    there.add_adapter(ADAPTER, base="mia/secret")
+    message, hint = refused(there.run(base="auto"))
+    assert "is a folder" in message
+    assert "--base ./secret" in hint
+    assert there.run(base="auto", to="./out").status == "merged"
+    assert there.run(base="./secret").status == "merged"
+
+
 def test_an_earlier_receipt_in_the_target_names_no_base(there: Office) -> None:
     """Whoever writes to the target writes its receipt, too."""
     there.add_adapter(ADAPTER, base=OPEN)
