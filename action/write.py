@@ -7,8 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import indent
 
-from adapter_merge.action.step import Step, described, input_name, variable, written
-from adapter_merge.request import Request
+from adapter_merge.action.step import (
+    REQUEST_FIELDS,
+    Step,
+    described,
+    input_name,
+    variable,
+    written,
+)
 
 ROOT = Path(__file__).parent.parent
 TARGET = ROOT / "action.yml"
@@ -120,8 +126,8 @@ def text() -> str:
 
 def fields() -> Iterator[tuple[str, str, str]]:
     """Inputs that become values: field, what it says, default; the command comes first."""
-    for model in (Step, Request):
-        for name, field in model.model_fields.items():
+    for known in (Step.model_fields, REQUEST_FIELDS):
+        for name, field in known.items():
             yield name, described(name), written(field.default)
 
 

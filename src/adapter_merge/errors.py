@@ -29,6 +29,10 @@ class RequestError(AdapterMergeError):
     exit_code = 2
 
 
+class BaseNotNamed(RequestError):
+    """Only an adapter names the base model, and such a base may be merged only where the operator names it."""
+
+
 class SourceError(AdapterMergeError):
     """An adapter or a base can't be read."""
 

@@ -186,8 +186,11 @@ def tag_to_come(job: Job, receipt: Receipt) -> str | None:
 def made_from(job: Job, receipt: Receipt) -> tuple[Party, ...]:
     """The sources that a result was made from: a later commit with the same content gives it no other tag.
 
-    Who may read them is asked of those at hand.
+    Who may read them, and who named them, is asked of those at hand.
     """
     told = parties_of(receipt.base, receipt.adapters, {})
     now = parties_at_hand(job.sources)
-    return tuple(replace(old, access=new.access) for old, new in zip(told, now, strict=True))
+    return tuple(
+        replace(old, access=new.access, is_named=new.is_named)
+        for old, new in zip(told, now, strict=True)
+    )

@@ -21,6 +21,7 @@ from adapter_merge.remote import (
     Publication,
     RemoteFile,
     RemoteTarget,
+    RepoFacts,
     Sent,
     Topic,
 )
@@ -155,6 +156,25 @@ class Hub(Protocol):
 
     def tags(self, repo: str) -> Mapping[str, str]:
         """The tags of a source, name -> full commit."""
+        ...
+
+    def facts(self, repo: str, *, target: bool = False) -> RepoFacts | None:
+        """What decides who reaches a source, or with `target` a target; None where it isn't there or can't be seen."""
+        ...
+
+    def authors(self, repo: str, commit: str, paths: Collection[str]) -> frozenset[str] | None:
+        """The users who last changed these files of a source.
+
+        None where the Hub does not say, and where no branch has the commit: anybody may push to a pull request.
+        """
+        ...
+
+    def members(self, organization: str) -> frozenset[str] | None:
+        """The members of an organization; None where there is none of that name, or the Hub does not list them."""
+        ...
+
+    def account(self) -> str | None:
+        """The user whose token reads; None where there is no token, or it is not one of a user."""
         ...
 
     def proposals(self, repo: str) -> Iterator[Proposal]:

@@ -166,11 +166,15 @@ class RunRecord(_Record):
 
 
 class Receipt(_Record):
-    """The receipt. Every file of the folder is in `files`, but the receipt and `README.md`."""
+    """The receipt. Every file of the folder is in `files`, but the receipt and `README.md`.
+
+    `base_is_named`: whether the operator named the base; False where an adapter chose it, None in older receipts.
+    """
 
     schema_version: Literal[1]
     recipe: str
     base: SourceRecord
+    base_is_named: bool | None = None
     adapters: tuple[SourceRecord, ...]
     settings: dict[str, str]
     counts: dict[str, int]

@@ -71,6 +71,7 @@ def receipt_of(
         schema_version=1,
         recipe=plan.recipe,
         base=source_record(sources.base),
+        base_is_named=sources.base_is_named,
         adapters=tuple(source_record(a) for a in sources.adapters),
         settings=dict(plan.settings),
         counts=plan.counts,

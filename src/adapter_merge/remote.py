@@ -26,6 +26,19 @@ class Access(IntEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RepoFacts:
+    """What decides who reaches a repository, beside its visibility.
+
+    Attributes:
+        repo: its id as the Hub writes it, another one than was asked for where it was renamed.
+        in_group: whether it is in a resource group of its organization; None where the Hub does not say.
+    """
+
+    repo: str
+    in_group: bool | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RemoteFile:
     """One file at one commit.
 
@@ -167,12 +180,19 @@ class Publication:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commit:
-    """A commit that stands in a repository; `message` is all below its title, `date` has a time zone."""
+    """A commit that stands in a repository.
+
+    Attributes:
+        message: all below its title.
+        date: with a time zone.
+        authors: names of users; empty where the Hub does not say.
+    """
 
     id: str
     title: str
     message: str
     date: datetime
+    authors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import CoreSchema
 
 from adapter_merge.publishing import Delivery
@@ -146,6 +147,20 @@ def size_of(text: str) -> int | None:
     unit = match["unit"].lower()
     base = 1024 if "i" in unit else 1000
     return int(float(match["number"]) * base ** _UNITS[unit[0]])
+
+
+class BaseRule(_Value):
+    """Which base models an adapter may choose by itself; merges.yaml sets it, and no option does.
+
+    Attributes:
+        only: patterns of ids; a base that only an adapter names has to match one. Empty: no such rule.
+        place: where the adapter is named: on the command line, in an entry, or nowhere but a watch found it.
+        read_from_adapter: whether the request's `base` was read from an adapter's config, not written by the operator.
+    """
+
+    only: tuple[str, ...] = ()
+    place: Literal["command", "entry", "watch"] = "command"
+    read_from_adapter: bool = False
 
 
 class Settings(_Value):
@@ -314,6 +329,8 @@ class Request(Settings, Delivery):
         min_length=1,
         description="Adapters, folders or Hub ids, in the order in which their deltas are added.",
     )
+
+    base_rule: SkipJsonSchema[BaseRule] = BaseRule()
 
     @model_validator(mode="after")
     def _several_need_a_target(self) -> Self:

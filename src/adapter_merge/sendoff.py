@@ -170,7 +170,8 @@ def _allowed(
     """Whatever stops the folder from being published stops it before a byte is sent."""
     receipt = sealed.receipt
     hub.require_write(target, pull_request=wish.publish == "pr")
-    parties = parties_of(receipt.base, receipt.adapters, _access(receipt, hub))
+    named, access = receipt.base_is_named is not False, _access(receipt, hub)
+    parties = parties_of(receipt.base, receipt.adapters, access, base_is_named=named)
     decided = allow(parties, target, wish, overwrite=overwrite)
     require_whole_card(target)
     refuse_by_licence(receipt.findings, target, decided)

@@ -261,8 +261,13 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sources:
-    """Everything that a plan is drafted from; adapters stand in the order of their deltas."""
+    """Everything that a plan is drafted from; adapters stand in the order of their deltas.
+
+    Attributes:
+        base_is_named: whether the operator named the base; False where an adapter chose it.
+    """
 
     adapters: tuple[Adapter, ...]
     base: Base
     target: Target
+    base_is_named: bool = True

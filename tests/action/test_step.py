@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 import yaml
 
-from adapter_merge.action.step import Asked, Step, input_name, read_step, variable
+from adapter_merge.action.step import (
+    REQUEST_FIELDS,
+    Asked,
+    Step,
+    input_name,
+    read_step,
+    variable,
+)
 from adapter_merge.cli.check import Against
 from adapter_merge.errors import RequestError
 from adapter_merge.request import Request
@@ -26,7 +33,7 @@ def action() -> dict[str, Any]:
 
 
 def fields() -> set[str]:
-    return {*Step.model_fields, *Request.model_fields}
+    return {*Step.model_fields, *REQUEST_FIELDS}
 
 
 def read(**inputs: str) -> Request:
@@ -121,7 +128,7 @@ def test_check_takes_what_the_command_line_takes() -> None:
     example = {"layout": "bundled", "probe": "require", "device": "cuda", "base": "org/b"}
     example |= {"expert_layout": "rank-major", "expert_orientation": "direct"}
 
-    for field in Against.model_fields.keys() & Request.model_fields.keys():
+    for field in Against.model_fields.keys() & REQUEST_FIELDS.keys():
         text = example.get(field, "T001" if field in {"ignore", "strict"} else "true")
         asked(command="check", folder="./m", **{field: text})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -177,3 +178,25 @@ def test_a_trusted_identity_gets_a_token_for_one_repository(tmp_path: Path) -> N
             line = f"POST /api/models/{repo}/commit/main"
             token, body = given["access_token"], commit({"x": b"x"})
             assert ask(hub.url, line, token=token, body=body).status == status
+
+
+def test_a_resource_group_is_reached_by_its_members_alone(tmp_path: Path) -> None:
+    with LocalHub(tmp_path / "hub") as hub:
+        hub.add_organisation("team", {"one": "write", "two": "write"})
+        for user in ("one", "two"):
+            hub.add_user(user, f"hf_{user}")
+        hub.add_repo("team/secret", {"a.txt": b"a"}, private=True)
+        hub.add_resource_group("core", ["one"], ["team/secret"])
+        asked = "GET /api/models/team/secret?expand=private&expand=resourceGroup"
+        answers = [ask(hub.url, asked, token=f"hf_{user}") for user in ("one", "two")]
+        assert [answer.status for answer in answers] == [200, 404]
+        assert json.loads(answers[0].body)["resourceGroup"]["name"] == "core"
+
+
+def test_members_of_an_organization(hub: LocalHub) -> None:
+    answer = ask(hub.url, "GET /api/organizations/team/members", token="hf_reader")
+    assert {m["user"]: m["role"] for m in json.loads(answer.body)} == {
+        "reader": "read",
+        "writer": "write",
+    }
+    assert ask(hub.url, "GET /api/organizations/nobody/members").status == 404

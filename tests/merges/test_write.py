@@ -22,6 +22,8 @@ ENTRIES = {
     "delivery": "- {adapter: o/a, to: o/b, publish: pr, private: true, supersedes: o/old}\n",
     "a tag": "- {adapter: o/a, to: o/b, branch: next, tag: v1, publish: commit}\n",
     "a bundle": "- {adapter: o/a, to: o/b, layout: bundled, bundle-as: o/b}\n",
+    "bases that an adapter may choose": "- {adapter: o/a, to: o/b, only-bases: [org/*, gpt2]}\n",
+    "found by a watch": "- {adapter: o/a, to: o/b, from-watch: true, only-bases: org/*}\n",
     "its own rebuild": "- {adapter: o/a, to: o/b, rebuild: true}\n",
 }
 HEAD = """

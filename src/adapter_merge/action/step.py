@@ -30,6 +30,8 @@ _WORDS = (
 )  # several in one input, with spaces, commas or lines between them
 _LONGEST = 200  # characters of a value in a message
 
+# What a step's inputs can set.
+REQUEST_FIELDS = {name: f for name, f in Request.model_fields.items() if name != "base_rule"}
 _CHECKED = (
     *("adapters", "base", "layout", "native", "probe", "probes", "device"),
     *(
@@ -207,9 +209,9 @@ def _taken(command: Command) -> frozenset[str]:
     own: tuple[str, ...]
     match command:
         case "run":
-            own = (*Request.model_fields, "release")
+            own = (*REQUEST_FIELDS, "release")
         case "plan":
-            own = tuple(Request.model_fields)
+            own = tuple(REQUEST_FIELDS)
         case "check":
             own = (*_CHECKED, "folder", "wanted")
         case "verify":
@@ -280,7 +282,7 @@ def _sentence(error: Any) -> str:
 
 def described(field: str) -> str:
     """What an input says: its field's sentence, with options as inputs."""
-    known = {**Request.model_fields, **Step.model_fields}
+    known = {**REQUEST_FIELDS, **Step.model_fields}
     if field == "adapters":
         return (
             "Adapter, a Hub id (`org/name[@revision][/sub/folder]`) or a folder; several stand on a line each, in the order in which "

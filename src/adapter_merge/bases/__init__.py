@@ -10,12 +10,14 @@ from adapter_merge.bases.live import live_modules
 from adapter_merge.bases.new_class import place_added
 from adapter_merge.bases.other_base import other_base
 from adapter_merge.bases.part_of_layers import part_of_layers
+from adapter_merge.bases.permission import NamedBy, named_by, require_permitted
 from adapter_merge.bases.search import Search, Verb
 from adapter_merge.bases.ties import Settled
 from adapter_merge.bases.unread import refuse_unread
 from adapter_merge.bases.zero import untrained
 
 __all__ = [
+    "NamedBy",
     "Search",
     "Settled",
     "Verb",
@@ -23,6 +25,7 @@ __all__ = [
     "claims_on",
     "grown_vocabulary",
     "live_modules",
+    "named_by",
     "no_such_base",
     "other_base",
     "out_of_reach",
@@ -31,5 +34,6 @@ __all__ = [
     "refuse_chain",
     "refuse_quantised",
     "refuse_unread",
+    "require_permitted",
     "untrained",
 ]

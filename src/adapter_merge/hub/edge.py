@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
 from adapter_merge.hub import client as clients
 from adapter_merge.hub import commit as commits
-from adapter_merge.hub import discuss, owned, proposals, snapshot, standing, tag, write
+from adapter_merge.hub import discuss, owned, people, proposals, snapshot, standing, tag, write
 from adapter_merge.hub.client import Client
 from adapter_merge.hub.known import Kept
 from adapter_merge.hub.listing import Place, listed
@@ -21,6 +21,7 @@ from adapter_merge.remote import (
     Publication,
     RemoteFile,
     RemoteTarget,
+    RepoFacts,
     Sent,
     Topic,
 )
@@ -46,6 +47,11 @@ class HubEdge:
     def _user(self) -> str | None:
         """Asked once: a Hub lets nobody ask that often."""
         return write.name_of(self._writing)
+
+    @cached_property
+    def _reader(self) -> str | None:
+        """Asked once, as `_user`."""
+        return people.account(self._reading)
 
     def open(self, ref: RepoRef, *, hasty: bool = False) -> Repository:
         """Pin a ref and list its files."""
@@ -95,6 +101,22 @@ class HubEdge:
     def tags(self, repo: str) -> Mapping[str, str]:
         """The tags of a source."""
         return standing.refs_of(self._reading, repo).tags
+
+    def facts(self, repo: str, *, target: bool = False) -> RepoFacts | None:
+        """What decides who reaches a repository."""
+        return people.facts(self._writing if target else self._reading, repo)
+
+    def authors(self, repo: str, commit: str, paths: Collection[str]) -> frozenset[str] | None:
+        """The users who last changed these files of a source."""
+        return people.authors(self._reading, repo, commit, paths)
+
+    def members(self, organization: str) -> frozenset[str] | None:
+        """The members of an organization."""
+        return people.members(self._reading, organization)
+
+    def account(self) -> str | None:
+        """The user whose token reads."""
+        return self._reader
 
     def proposals(self, repo: str) -> Iterator[Proposal]:
         """The pull requests of our own that aren't merged, newest first."""

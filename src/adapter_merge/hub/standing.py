@@ -182,5 +182,13 @@ def history(client: Client, repo: str, revision: str) -> Iterator[Commit]:
                 title=entry["title"],
                 message=entry["message"],
                 date=_moment(entry["date"]),
+                authors=_authors(entry.get("authors")),
             )
         yield commit
+
+
+def _authors(listed: object) -> tuple[str, ...]:
+    named = (
+        [a.get("user") for a in listed if isinstance(a, dict)] if isinstance(listed, list) else []
+    )
+    return tuple(name for name in named if isinstance(name, str) and name)

@@ -19,7 +19,14 @@ from adapter_merge.localhub.repos import MAIN, Commit, File, Kind, Repo, identit
 from adapter_merge.localhub.routes.repos import make
 from adapter_merge.localhub.server import HOST, Server
 from adapter_merge.localhub.state import Settings, State
-from adapter_merge.localhub.users import Organisation, Role, Scope, Token, Visibility
+from adapter_merge.localhub.users import (
+    Organisation,
+    Role,
+    Scope,
+    Token,
+    Visibility,
+    namespace,
+)
 from adapter_merge.localhub.webhooks import Delivery, moved
 
 _ADMIN = "localhub"
@@ -116,6 +123,20 @@ class LocalHub:
                     organisations={**people.organisations, name: made},
                 )
             )
+
+    def add_resource_group(self, name: str, members: Iterable[str], repos: Iterable[str]) -> None:
+        """Put models of one organization into a resource group, which only these members reach."""
+        with self._state.lock:
+            people = self._state.people.value
+            for repo in repos:
+                held = self._repo(repo, "model")
+                self._state.repos.put(replace(held, resource_group=name))
+                owner = namespace(repo)
+                organisation = people.organisations[owner]
+                groups = {**organisation.groups, name: frozenset(members)}
+                changed = replace(organisation, groups=groups)
+                people = replace(people, organisations={**people.organisations, owner: changed})
+            self._state.people.put(people)
 
     def trust(self, repo: str, claims: Mapping[str, str]) -> None:
         """Give tokens for a repository to whoever's identity makes these claims."""

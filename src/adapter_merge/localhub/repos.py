@@ -96,6 +96,7 @@ class Repo:
     private: bool = False
     gated: Literal[False, "auto", "manual"] = False
     allowed: frozenset[str] = frozenset()
+    resource_group: str | None = None
     refs: Mapping[str, str] = field(default_factory=dict)
     lfs: frozenset[str] = frozenset()
     discussions: tuple[Discussion, ...] = ()

@@ -39,10 +39,15 @@ class Token:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Organisation:
-    """A namespace of several; `visibility` is what its new repositories get where nobody says."""
+    """A namespace of several users.
+
+    `visibility` is what its new repositories get by default. `groups` are resource groups: only their
+    users reach a repository of the group.
+    """
 
     members: Mapping[str, Role]
     visibility: Visibility = "public"
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +91,13 @@ class People:
         role = held.members.get(token.user) if held is not None else None
         return role == "write" or (role is not None and scope == "read")
 
+    def is_in_group(self, token: Token, repo: Repo) -> bool:
+        """Whether a repository is in no resource group, or the token's user belongs to its group."""
+        if repo.resource_group is None or token.user == IDENTITY:
+            return True
+        held = self.organisations.get(namespace(repo.id))
+        return held is not None and token.user in held.groups.get(repo.resource_group, ())
+
     def default_visibility(self, owner: str) -> Visibility:
         """What a new repository gets where nobody says."""
         held = self.organisations.get(owner)
@@ -112,11 +124,12 @@ class Access:
 
 def access(people: People, token: Token | None, repo: Repo) -> Access:
     """Decide what a caller may do with a repository."""
-    own = token is not None and people.reaches(token, repo.id, "read")
-    write = token is not None and people.reaches(token, repo.id, "write")
+    in_group = token is not None and people.is_in_group(token, repo)
+    own = token is not None and in_group and people.reaches(token, repo.id, "read")
+    write = token is not None and in_group and people.reaches(token, repo.id, "write")
     read = own or not repo.private
-    let_in = own or (token is not None and token.user in repo.allowed)
-    files = read and (not repo.gated or let_in)
+    approved = own or (token is not None and token.user in repo.allowed)
+    files = read and (not repo.gated or approved)
     propose = files and token is not None and token.covers(repo.id, "write")
     return Access(read=read, files=files, propose=propose, write=write)
 

@@ -85,6 +85,19 @@ class Terms(BaseModel):
         description="Merge again when the base has changed; otherwise the base of the result that stands is kept, "
         "and the report says that it has changed.",
     )
+    only_bases: Globs = Field(
+        (),
+        description="Patterns of base models that an adapter's config may choose, such as `org/*`; every other one is refused. "
+        "Left out, any public base, any gated one in an entry, and a private one only of the same owner.",
+    )
+
+    @field_validator("only_bases")
+    @classmethod
+    def _are_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(pattern.strip() for pattern in value):
+            message = "a pattern is empty"
+            raise ValueError(message)
+        return value
 
     @property
     def kind(self) -> Literal["settled", "push", "tag", "title"]:
@@ -126,6 +139,10 @@ class Entry(Defaults):
         min_length=1,
         description="The adapter, or a list of them in the order in which their deltas are added: `org/name`, "
         "`org/name@revision`, `org/name/sub/folder`, each with `=WEIGHT` behind it where its scale is multiplied.",
+    )
+    from_watch: bool = Field(
+        False,
+        description="Treat the adapter as one that a watch has found, see `only-bases`. The bot sets it for its Jobs.",
     )
     supersedes: str | None = Field(
         None,
@@ -169,7 +186,8 @@ class Watch(Defaults):
     def entry(self, adapter: AdapterRef) -> Entry:
         """The entry of one of its adapters."""
         said = self.model_fields_set - (Watch.model_fields.keys() - Defaults.model_fields.keys())
-        return Entry(**{kebab(f): getattr(self, f) for f in said}, adapter=(adapter,))
+        values = {kebab(f): getattr(self, f) for f in said}
+        return Entry.model_validate({**values, "adapter": (adapter,), "from-watch": True})
 
 
 class Merges(BaseModel):

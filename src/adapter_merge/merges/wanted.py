@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 from adapter_merge.merges.spec import Defaults, Entry, Merges, Terms, Watch, kebab
 from adapter_merge.publishing import Delivery
-from adapter_merge.request import AdapterRef, RepoRef, Request, Settings
+from adapter_merge.request import AdapterRef, BaseRule, RepoRef, Request, Settings
 
 _PLACE = re.compile(r"\{([^{}]*)\}")
 
@@ -105,10 +105,14 @@ def complete(entry: Entry, file: Merges, *, number: int) -> Wanted:
     said = {f: getattr(entry if f in entry.model_fields_set else defaults, f) for f in terms}
     target = _target(entry, defaults)
     asked = {**_options(defaults), **_options(entry), "adapters": entry.adapter}
+    kept = Terms.model_validate({kebab(f): v for f, v in said.items()})
+    place: Literal["entry", "watch"] = "watch" if entry.from_watch else "entry"
+    rule = BaseRule(only=kept.only_bases, place=place)
+    request = Request.model_validate(asked | ({} if target is None else {"to": target}))
     return Wanted(
         number=number,
-        request=Request.model_validate(asked | ({} if target is None else {"to": target})),
-        terms=Terms.model_validate({kebab(f): v for f, v in said.items()}),
+        request=request.model_copy(update={"base_rule": rule}),
+        terms=kept,
         bases=file.bases,
         supersedes=entry.supersedes,
     )

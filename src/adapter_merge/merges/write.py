@@ -12,6 +12,9 @@ from adapter_merge.merges.spec import kebab
 from adapter_merge.merges.wanted import Wanted
 from adapter_merge.request import AdapterRef, RepoRef
 
+# Fields of a request that have no key of their own.
+_BESIDE = frozenset({"adapters", "base_rule"})
+
 
 def written(wanted: Wanted) -> str:
     """The text of a file with this entry alone; read again it gives an equal one.
@@ -22,7 +25,9 @@ def written(wanted: Wanted) -> str:
     entry: dict[str, Any] = {"adapter": [_adapter(a) for a in asked.adapters]}
     for values in (asked, terms):
         said = (f for f in type(values).model_fields if f in values.model_fields_set)
-        entry.update({kebab(f): _plain(getattr(values, f)) for f in said if f != "adapters"})
+        entry.update({kebab(f): _plain(getattr(values, f)) for f in said if f not in _BESIDE})
+    if asked.base_rule.place == "watch":
+        entry["from-watch"] = True
     if wanted.supersedes is not None:
         entry["supersedes"] = wanted.supersedes
     bases = {pattern: ref.text for pattern, ref in wanted.bases.items()}

@@ -30,10 +30,12 @@ class ChosenBase:
     Attributes:
         ref: pinned where that can be; None leaves it to the adapter, whose merge explains what it writes.
         note: what is to be known of it; empty where there is nothing.
+        by_adapter: whether an adapter's config or an earlier result names it, and merges.yaml does not.
     """
 
     ref: RepoRef | None
     note: str = ""
+    by_adapter: bool = False
 
 
 def expected_base(
@@ -43,13 +45,24 @@ def expected_base(
 
     With `auto` it is the one that was found for the result that stands, as long as nobody asks to follow it.
     """
-    given = wanted.request.base or next(
-        (ref for c in configs if (ref := wanted.mapped_base(c.base_model_name_or_path or ""))), None
-    )
+    given = _given(wanted, configs)
     if given is not None and given.text == AUTO:
         found = None if receipt is None or wanted.terms.follow_base else receipt.base.source
         return given if found is None else RepoRef.model_validate(found)
     return given or _named(configs)
+
+
+def is_by_adapter(wanted: Wanted, configs: tuple[AdapterConfig, ...]) -> bool:
+    """Whether merges.yaml leaves the base to the adapter: it names none, or `auto`."""
+    given = _given(wanted, configs)
+    return given is None or given.text == AUTO
+
+
+def _given(wanted: Wanted, configs: tuple[AdapterConfig, ...]) -> RepoRef | None:
+    """The base that merges.yaml names, for the entry or by a pattern of `bases`."""
+    return wanted.request.base or next(
+        (ref for c in configs if (ref := wanted.mapped_base(c.base_model_name_or_path or ""))), None
+    )
 
 
 def _named(configs: tuple[AdapterConfig, ...]) -> RepoRef | None:

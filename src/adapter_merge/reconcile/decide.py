@@ -112,7 +112,9 @@ def _request(
         AdapterRef(ref=found.ref, weight=asked.weight)
         for found, asked in zip(adapters, wanted.request.adapters, strict=True)
     )
-    request = wanted.request.model_copy(update={"adapters": refs, "base": base.ref})
+    asked = wanted.request
+    rule = asked.base_rule.model_copy(update={"read_from_adapter": base.by_adapter})
+    request = asked.model_copy(update={"adapters": refs, "base": base.ref, "base_rule": rule})
     if proposes(request, standing.remote) and not _is_same(standing.receipt, request, adapters):
         return request.model_copy(update={"publish": "pr"})
     return request

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.merges import Wanted
-from adapter_merge.reconcile.bases import chosen_base, expected_base
+from adapter_merge.reconcile.bases import chosen_base, expected_base, is_by_adapter
 from adapter_merge.reconcile.decide import Decision, decided, waiting
 from adapter_merge.reconcile.exposed import lost
 from adapter_merge.reconcile.found import Found
@@ -169,6 +169,8 @@ def _found(wanted: Wanted, looker: Looker, standing: Standing) -> tuple[Found, .
 def _judged(
     wanted: Wanted, looker: Looker, found: tuple[Found, ...], standing: Standing
 ) -> Decision:
-    expected = expected_base(wanted, tuple(f.config for f in found), standing.latest)
-    base = chosen_base(wanted, expected, looker.base(expected), standing.latest)
+    configs = tuple(f.config for f in found)
+    expected = expected_base(wanted, configs, standing.latest)
+    chosen = chosen_base(wanted, expected, looker.base(expected), standing.latest)
+    base = replace(chosen, by_adapter=is_by_adapter(wanted, configs))
     return decided(wanted, found, base, standing)

@@ -43,12 +43,33 @@ def audience(parties: tuple[Party, ...], target: RemoteTarget, wish: Publishing)
 
     Raises:
         LicenceConflict: a gated source would become readable without asking.
-        Refused: the target stands, and more people may read it than may read the sources, as far as is known.
+        Refused: the target stands, and more people may read it than may read the sources, as far as is known; or
+            `--public` would open a source that only an adapter names.
     """
+    if wish.public:
+        _refuse_unnamed(parties)
     if target.access is None:
         return _of_a_new_one(parties, wish)
     _refuse_wider(target, target.access, wish, parties)
     return Audience(why="it stands already")
+
+
+def _refuse_unnamed(parties: tuple[Party, ...]) -> None:
+    """Refuse to open a closed source that the operator did not name."""
+    closed = (p for p in parties if not p.is_named and p.access in {None, Access.PRIVATE})
+    party = next(closed, None)
+    if party is None:
+        return
+    what = "is private" if party.access is Access.PRIVATE else "is a folder"
+    raise Refused(
+        f"`--public` does not open the base model `{party.name}`: it {what}, and only the adapter names it",
+        hint=f"Name it to publish what is made of it: `{_named(party)}`, for a finished folder with `--rebuild`. "
+        "Otherwise leave out `--public`.",
+    )
+
+
+def _named(party: Party) -> str:
+    return f"--base {party.name if party.repo is not None else f'./{party.name}'}"
 
 
 def _of_a_new_one(parties: tuple[Party, ...], wish: Publishing) -> Audience:
@@ -69,12 +90,14 @@ def _of_a_new_one(parties: tuple[Party, ...], wish: Publishing) -> Audience:
 def _why_private(parties: tuple[Party, ...], *, gated: Party | None) -> str:
     private = _first(parties, Access.PRIVATE)
     if private is not None:
-        return f"`{private.name}` is private; `--public` opens it"
+        return f"`{private.name}` is private" + (
+            "; `--public` opens it" if private.is_named else ""
+        )
     if gated is not None:
         return f"`{gated.name}` is gated; `--gated` lets people ask for it"
     folder = _folder(parties)
     if folder is not None:
-        return f"{_says_nothing(folder)}; `--public` opens it"
+        return _says_nothing(folder) + ("; `--public` opens it" if folder.is_named else "")
     return ""
 
 

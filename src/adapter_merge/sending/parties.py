@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapter_merge.receipt import SourceRecord
@@ -26,6 +26,7 @@ class Party:
         repo, commit: None for a folder.
         subfolder: of the repository.
         access: None for a folder, which says nothing of who may read it.
+        is_named: whether the operator named it; False for a base that an adapter chose.
         digest: sha256 of an adapter's weights, or of the digests of all files that were read.
     """
 
@@ -35,6 +36,7 @@ class Party:
     subfolder: str | None
     access: Access | None
     digest: str
+    is_named: bool = True
 
     @property
     def pin(self) -> str:
@@ -51,13 +53,18 @@ class Party:
 
 
 def parties_of(
-    base: SourceRecord, adapters: Iterable[SourceRecord], access: Mapping[str, Access | None]
+    base: SourceRecord,
+    adapters: Iterable[SourceRecord],
+    access: Mapping[str, Access | None],
+    *,
+    base_is_named: bool = True,
 ) -> tuple[Party, ...]:
     """The base, then the adapters in their order; `access` by repository.
 
     A repository of which nothing is known counts as private.
     """
-    return tuple(_party(record, access) for record in (base, *adapters))
+    first = replace(_party(base, access), is_named=base_is_named)
+    return (first, *(_party(record, access) for record in adapters))
 
 
 def parties_at_hand(sources: Sources) -> tuple[Party, ...]:
@@ -65,7 +72,8 @@ def parties_at_hand(sources: Sources) -> tuple[Party, ...]:
     pins = (sources.base.pinned, *(a.pinned for a in sources.adapters))
     access = {pinned.repo: pinned.access for pinned in pins if pinned.repo is not None}
     records = [source_record(a) for a in sources.adapters]
-    return parties_of(source_record(sources.base), records, access)
+    base = source_record(sources.base)
+    return parties_of(base, records, access, base_is_named=sources.base_is_named)
 
 
 def _party(record: SourceRecord, access: Mapping[str, Access | None]) -> Party:

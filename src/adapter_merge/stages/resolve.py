@@ -9,13 +9,16 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from adapter_merge.bases import (
+    NamedBy,
     Search,
     Verb,
     choose_base,
+    named_by,
     no_such_base,
     out_of_reach,
     refuse_chain,
     refuse_quantised,
+    require_permitted,
 )
 from adapter_merge.checkpoint import Checkpoint, WeightFile
 from adapter_merge.errors import (
@@ -72,6 +75,7 @@ def resolve(request: Request, *, verb: Verb = "run", around: Surroundings = _ANY
 
     Raises:
         RequestError: a ref can't be used, or target and sources overlap.
+        BaseNotNamed: the base may be merged only where the operator names it.
         SourceError: an adapter or the base can't be read.
         Layout: what is named is no adapter, or no base.
         QuantisedBase: the base's weights are quantised.
@@ -87,26 +91,41 @@ def resolve(request: Request, *, verb: Verb = "run", around: Surroundings = _ANY
         for a in request.adapters
     )
     search = Search(request=request, adapters=adapters, verb=verb, around=around)
-    base = _base_of(search)
+    base, named = _base_of(search)
     refuse_quantised(search, base)
     target = target_of(request, around, rewritten=verb != "check")
     for source in (base.pinned, *(a.pinned for a in adapters)):
         _keep_apart(target, source)
-    return Sources(adapters=adapters, base=base, target=target)
+    is_named = named is NamedBy.OPERATOR
+    return Sources(adapters=adapters, base=base, target=target, base_is_named=is_named)
 
 
-def _base_of(search: Search) -> Base:
+def _base_of(search: Search) -> tuple[Base, NamedBy]:
     ref = choose_base(search)
     try:
-        repository = opened(ref, search.around.hub)
+        repository, named = _permitted(search, ref)
         refuse_chain(search, ref, repository)
-        return _read_base(repository, allow_code=search.request.allow_remote_code)
+        return _read_base(repository, allow_code=search.request.allow_remote_code), named
     except (NotFound, Gated, NotSafetensors, RevisionMissing) as e:
         if ref.folder is not None:
             raise
         raise no_such_base(search, ref, e) from e
     except HubUnavailable as e:
         raise out_of_reach(search, e) from e
+
+
+def _permitted(search: Search, ref: RepoRef) -> tuple[Repository, NamedBy]:
+    """The base opened, where it may be merged, and who named it."""
+    hub = search.around.hub
+    try:
+        repository = opened(ref, hub)
+    except RevisionMissing:
+        if named_by(search.request, ref) is not NamedBy.OPERATOR:
+            # An adapter must not find out which revisions a private base has.
+            main = ref.model_copy(update={"revision": None})
+            require_permitted(search, main, opened(main, hub).pinned)
+        raise
+    return repository, require_permitted(search, ref, repository.pinned)
 
 
 def resolve_adapter(

@@ -49,6 +49,20 @@ def whoami(state: State, ask: Ask) -> Answer:
     )
 
 
+def members(state: State, ask: Ask) -> Answer:
+    """The members of an organization."""
+    (name,) = ask.parts
+    held = state.people.value.organisations.get(name)
+    if held is None:
+        raise Problem(404, "Organization not found")
+    return reply(
+        [
+            {"_id": state.people.value.identity(user), "user": user, "fullname": user, "role": role}
+            for user, role in sorted(held.members.items())
+        ]
+    )
+
+
 def _told(token: Token | None) -> Mapping[str, object]:
     """What a token may do; of a fine-grained one, where."""
     if token is None or token.scopes is None:
@@ -106,6 +120,7 @@ def _claims(identity: str) -> Mapping[str, object]:
 
 ROUTES = (
     route("GET /api/whoami-v2", whoami),
+    route("GET /api/organizations/{name}/members", members),
     route("GET /api/{kind}/{repo}/auth-check", may_read),
     route("GET /api/{kind}/{repo}/auth-check/write", may_write),
     route("POST /oauth/token", trade),

@@ -51,6 +51,7 @@ def described(state: State, repo: Repo, revision: str, *, blobs: bool) -> Mappin
         "private": repo.private,
         "gated": repo.gated,
         "disabled": False,
+        "resourceGroup": _group(repo),
         "lastModified": iso(commit.date),
         "createdAt": iso(repo.created),
         "downloads": 0,
@@ -64,6 +65,11 @@ def described(state: State, repo: Repo, revision: str, *, blobs: bool) -> Mappin
         "siblings": [_sibling(path, file, blobs) for path, file in sorted(commit.tree.items())],
     }
     return {key: held for key, held in read.items() if held is not None}
+
+
+def _group(repo: Repo) -> Mapping[str, str] | None:
+    group = repo.resource_group
+    return None if group is None else {"id": group, "name": group}
 
 
 def _card(state: State, commit: Commit) -> Mapping[str, Any]:
@@ -129,7 +135,10 @@ def _item(state: State, ask: Ask, repo: Repo) -> Mapping[str, object]:
 def _expanded(ask: Ask, said: Mapping[str, object]) -> Mapping[str, object]:
     """What of it was asked for; all where nothing was named."""
     wanted = _wanted(ask)
-    return {k: held for k, held in said.items() if k in ("_id", "id", *wanted)} if wanted else said
+    if not wanted:
+        return said
+    group = {"resourceGroup": said.get("resourceGroup")} if "resourceGroup" in wanted else {}
+    return {k: held for k, held in said.items() if k in ("_id", "id", *wanted)} | group
 
 
 def _wanted(ask: Ask) -> list[str]:
