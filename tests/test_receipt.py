@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -177,6 +178,11 @@ def test_a_seal_that_fails_leaves_the_target_alone(
             job.seal()
     assert (caught.value.exit_code, bool(caught.value.hint)) == (6, True)
     assert contents(case.to) == before
+    # A finished result that could not be put in its place is kept.
+    kept = [*case.to.parent.glob("out.finished-*")]
+    assert len(kept) == (spoil is in_the_way_of_the_old_target)
+    for folder in kept:
+        shutil.rmtree(folder)
     sealed(case)
     assert debris(case.to.parent) == []
 

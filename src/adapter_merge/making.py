@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
-from threading import Thread
 
 from adapter_merge.checks import CARD_CHECKS
 from adapter_merge.errors import MergeError
@@ -12,7 +10,6 @@ from adapter_merge.finding import Finding, Verdict, unweighed
 from adapter_merge.flavours import Look
 from adapter_merge.folder import read_receipt
 from adapter_merge.intact import has_sizes
-from adapter_merge.plan import Plan
 from adapter_merge.ports import Reporter
 from adapter_merge.readme import Readme
 from adapter_merge.receipt import Receipt
@@ -20,8 +17,7 @@ from adapter_merge.record import finding_records, probe_record, receipt_of
 from adapter_merge.room import require_place, require_room
 from adapter_merge.running import Job, Run
 from adapter_merge.sending import Party, chosen_tag, parties_at_hand, parties_of
-from adapter_merge.skeleton import skeleton_of
-from adapter_merge.sources import Sources, Target, TargetState
+from adapter_merge.sources import Target, TargetState
 from adapter_merge.stages.describe import Card, Subject, describe
 from adapter_merge.stages.merge import merge
 from adapter_merge.stages.pull import pull, pull_size
@@ -131,8 +127,6 @@ def _filled(job: Job, state: Run, reporter: Reporter, *, device: str, work: Work
         merged = merge(plan, sources, work.path, workers=workers, device=device, advance=advance)
     probed = None
     if job.encoder is not None:
-        # `validate` asks the class. Its import takes seconds, in which this process waits for the child.
-        Thread(target=_import_class, args=(plan, sources), daemon=True).start()
         with state.timed("probe"), reporter.working("probe", nbytes) as advance:
             probed = job.encoder.probe(plan, sources, work.path, advance=advance)
         probed = as_asked(probed, job.request)
@@ -147,11 +141,6 @@ def _filled(job: Job, state: Run, reporter: Reporter, *, device: str, work: Work
     inspection = replace(inspection, findings=weighed)
     machine = state.machine
     return receipt_of(plan, sources, merged, inspection, versions=machine.versions, run=machine.run)
-
-
-def _import_class(plan: Plan, sources: Sources) -> None:
-    with suppress(Exception):  # `validate` meets it again
-        skeleton_of(sources.base.config, plan.tensors)
 
 
 def _standing(target: Target) -> Readme | None:

@@ -115,7 +115,7 @@ def test_a_sum_that_its_own_dtype_can_t_hold(case: Case) -> None:
         case.base / "model.safetensors",
         lambda t: t.update({n: v.astype(np.float16) for n, v in t.items()}),
     )
-    change_adapter(case, 200)
+    change_adapter(case, 2000)
     assert_not_finite(case, EDITED)
 
 

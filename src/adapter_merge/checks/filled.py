@@ -18,7 +18,7 @@ from adapter_merge.checks.check import (
 )
 from adapter_merge.checks.seen import Seen
 from adapter_merge.finding import Finding
-from adapter_merge.skeleton import Absent, Filled
+from adapter_merge.skeleton import Absent, AsBefore, Filled
 
 
 class ParametersFilled:
@@ -46,6 +46,9 @@ class ParametersFilled:
         filled = seen.filled
         if seen.checkpoint is None or filled is None:
             yield skipped(self, seen, NEEDS_WEIGHTS)
+            return
+        if isinstance(filled, AsBefore):
+            yield passed(self, seen, "names, shapes and class are those of the base model")
             return
         if isinstance(filled, Absent):
             yield skipped(self, seen, f"not checked: the model's class {filled.why}")

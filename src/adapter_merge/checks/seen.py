@@ -13,7 +13,7 @@ from adapter_merge.checks.side import SideLook
 from adapter_merge.errors import AdapterMergeError
 from adapter_merge.plan import Plan
 from adapter_merge.probed import Probed
-from adapter_merge.skeleton import Absent, Filled
+from adapter_merge.skeleton import Absent, AsBefore, Filled
 from adapter_merge.sources import Sources
 
 
@@ -79,7 +79,7 @@ class Seen:
     wanted: AbstractSet[str] = frozenset()
     probed: Probed | None = None
     bundle: Bundle | None = None
-    filled: Filled | Absent | None = None
+    filled: Filled | Absent | AsBefore | None = None
     base_filled: Filled | None = None
 
     @property

@@ -10,12 +10,20 @@ from adapter_merge.skeleton.build import (
     skeleton_of,
 )
 from adapter_merge.skeleton.family import architectures, engine_class
-from adapter_merge.skeleton.filled import Filled, file_filled, filled_by
+from adapter_merge.skeleton.filled import (
+    AsBefore,
+    Filled,
+    file_filled,
+    filled_by,
+    may_double,
+    same_class,
+)
 from adapter_merge.skeleton.joint import Joint
 from adapter_merge.skeleton.tree import Part, Place, Skeleton
 
 __all__ = [
     "Absent",
+    "AsBefore",
     "Filled",
     "Joint",
     "Part",
@@ -26,6 +34,8 @@ __all__ = [
     "family_model",
     "file_filled",
     "filled_by",
+    "may_double",
+    "same_class",
     "settings_of",
     "skeleton_from",
     "skeleton_of",

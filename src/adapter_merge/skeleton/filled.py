@@ -35,6 +35,50 @@ class Filled:
     unset: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AsBefore:
+    """A result whose tensors have the names and shapes of the base's, for the same class."""
+
+
+# Keys of a config that no class is chosen or built by, and that a merge may change.
+_OTHER_KEYS = frozenset(
+    {
+        "_name_or_path",
+        "dtype",
+        "eos_token_id",
+        "pad_token_id",
+        "torch_dtype",
+        "transformers_version",
+    }
+)
+# Spellings of one parameter in files of several releases.
+_SPELLINGS = ((".gamma", ".weight"), (".beta", ".bias"))
+
+
+def same_class(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two configs build the same class with the same sizes."""
+    return bool(_structure(one) == _structure(other))
+
+
+def _structure(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {k: _structure(v) for k, v in value.items() if k not in _OTHER_KEYS}
+
+
+def may_double(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether two tensors of a file may be the same parameter, as far as names and shapes tell.
+
+    One name is the other behind a prefix, or the older spelling of the other.
+    """
+    for name, shape in shapes.items():
+        inner = name.partition(".")[2]
+        others = [inner, *(name.removesuffix(a) + b for a, b in _SPELLINGS if name.endswith(a))]
+        if any(shapes.get(other) == shape for other in others if other):
+            return True
+    return False
+
+
 def file_filled(
     config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
 ) -> Filled | Absent:

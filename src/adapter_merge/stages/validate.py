@@ -26,7 +26,14 @@ from adapter_merge.ports import Repository
 from adapter_merge.probed import Probed
 from adapter_merge.report import Inspection, Merged
 from adapter_merge.repository import open_adapter, open_checkpoint
-from adapter_merge.skeleton import Absent, Filled, file_filled
+from adapter_merge.skeleton import (
+    Absent,
+    AsBefore,
+    Filled,
+    file_filled,
+    may_double,
+    same_class,
+)
 from adapter_merge.sources import Adapter, AdapterConfig, Base, Pinned, Sources, parsed
 from adapter_merge.streaming import AdapterReader
 
@@ -184,8 +191,11 @@ def _look(subject: _Subject, *, workers: int, advance: Callable[[int], None]) ->
 
 def _filled(
     subject: _Subject, checkpoint: Checkpoint | None
-) -> tuple[Filled | Absent | None, Filled | None]:
-    """What the result's weights fill of its class, and what the base's fill of the base's."""
+) -> tuple[Filled | Absent | AsBefore | None, Filled | None]:
+    """What the result's weights fill of its class, and what the base's fill of the base's.
+
+    The class is imported only where names, shapes or class are not the base's, or two names may be one tensor.
+    """
     if checkpoint is None:
         return None, None
     try:
@@ -193,11 +203,16 @@ def _filled(
     except SourceError:
         return None, None
     shapes = _shapes(checkpoint)
+    base = None if subject.sources is None else subject.sources.base
+    same = (
+        base is not None and same_class(base.config, config) and _shapes(base.checkpoint) == shapes
+    )
+    if same and not may_double(shapes):
+        return AsBefore(), None
     found = file_filled(config, shapes)
-    if subject.sources is None or isinstance(found, Absent):
+    if base is None or isinstance(found, Absent):
         return found, None
-    base = subject.sources.base
-    if base.config == config and _shapes(base.checkpoint) == shapes:
+    if same:
         return found, found
     before = file_filled(base.config, _shapes(base.checkpoint))
     return found, None if isinstance(before, Absent) else before
