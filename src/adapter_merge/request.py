@@ -330,7 +330,7 @@ class Request(Settings, Delivery):
         description="Adapters, folders or Hub ids, in the order in which their deltas are added.",
     )
 
-    base_rule: SkipJsonSchema[BaseRule] = BaseRule()
+    base_rule: SkipJsonSchema[BaseRule] = Field(BaseRule(), exclude=True)
 
     @model_validator(mode="after")
     def _several_need_a_target(self) -> Self:
