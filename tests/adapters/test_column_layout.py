@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from adapter_merge.adapters.column_layout import LAYOUTS, ColumnLayout, Evidence, evidence
+from adapter_merge.adapters.column_layout import (
+    LAYOUTS,
+    ColumnLayout,
+    Evidence,
+    column_statistics,
+    evidence,
+)
 
 ROWS = 48
 Experts: TypeAlias = npt.NDArray[np.float64]  # (experts, ROWS, rank)
@@ -58,7 +64,7 @@ def judged(
     order = (1, 2, 0) if layout == "rank-major" else (1, 0, 2)
     tensors = [make(draw, experts, rank) for _ in range(8)]
     flat = [b.transpose(order).reshape(ROWS, experts * rank) for b in tensors]
-    return evidence((b.astype(np.float32), experts) for b in flat)
+    return evidence(column_statistics(b.astype(np.float32), experts) for b in flat)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -101,4 +107,5 @@ def test_too_few_experts_or_one_layout_only(experts: int, rank: int) -> None:
 def test_factors_that_are_zero_or_not_finite_say_nothing() -> None:
     for value in (0.0, np.nan):
         tensor = np.full((ROWS, 96), value, dtype=np.float32)
-        assert evidence([(tensor, 16)]) == Evidence(layout=None)
+        assert column_statistics(tensor, 16) is None
+    assert evidence([None]) == Evidence(layout=None)

@@ -36,7 +36,7 @@ _MOST = 50.0  # a single tensor's t counts as no more
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Tensor:
+class ColumnStatistics:
     """Statistics of one `lora_B`; pairs are in the order of `LAYOUTS`."""
 
     experts: int
@@ -62,9 +62,9 @@ class Evidence:
     unguarded: ColumnLayout | None = None
 
 
-def evidence(tensors: Iterable[tuple[Matrix, int]]) -> Evidence:
-    """Judge `lora_B` tensors, each (out, rank * experts) with its number of experts."""
-    found = [t for b, experts in tensors if (t := _statistics(b, experts)) is not None]
+def evidence(tensors: Iterable[ColumnStatistics | None]) -> Evidence:
+    """Judge the statistics of some `lora_B`."""
+    found = [t for t in tensors if t is not None]
     if not found:
         return Evidence(layout=None)
     for place, layout in enumerate(LAYOUTS):
@@ -78,7 +78,7 @@ def evidence(tensors: Iterable[tuple[Matrix, int]]) -> Evidence:
     return _by_coherence(found)
 
 
-def _by_coherence(found: Sequence[_Tensor]) -> Evidence:
+def _by_coherence(found: Sequence[ColumnStatistics]) -> Evidence:
     known = [t for t in found if t.experts >= _FEWEST_EXPERTS]
     if not known:
         return Evidence(layout=None)
@@ -97,8 +97,11 @@ def _by_coherence(found: Sequence[_Tensor]) -> Evidence:
     return Evidence(layout=None)
 
 
-def _statistics(b: Matrix, experts: int) -> _Tensor | None:
-    """None where both layouts are the same: one expert, rank 1, or zeros."""
+def column_statistics(b: Matrix, experts: int) -> ColumnStatistics | None:
+    """The statistics of one `lora_B` (out, rank * experts).
+
+    None where they tell nothing: of one expert, of rank 1, of zeros, and of values that are not finite.
+    """
     import numpy as np
 
     rows, columns = b.shape
@@ -120,7 +123,7 @@ def _statistics(b: Matrix, experts: int) -> _Tensor | None:
     )
     together = [_mean_squared_cosine(low, high) for low, high in halves]
     differences = (together[0] - apart[0], together[1][:-1] - apart[1])
-    return _Tensor(
+    return ColumnStatistics(
         experts=experts,
         shared=(
             _is_constant(b.reshape(rows, rank, experts), axis=2),

@@ -13,7 +13,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from adapter_merge.adapters.column_layout import ColumnLayout, Evidence, evidence
+from adapter_merge.adapters.column_layout import (
+    ColumnLayout,
+    ColumnStatistics,
+    Evidence,
+    column_statistics,
+    evidence,
+)
 from adapter_merge.adapters.contribution import Contribution
 from adapter_merge.adapters.expert_orientation import (
     Located,
@@ -31,7 +37,6 @@ from adapter_merge.sources import Adapter
 from adapter_merge.stored import Stored
 
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)|^\d+(?=\.)")
-_Sized = tuple[TensorInfo, int]  # a `lora_B` and its number of experts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,17 +206,19 @@ def _layout(
 
 def _evidence(group: Iterable[FusedFactors], adapter: Adapter) -> Evidence:
     tensors = adapter.checkpoint.tensors
-    sized = tuple((tensors[f.factors.b.name], f.factors.experts) for f in group)
     path = adapter.weights
-    return _evidence_of(path, path.stat().st_mtime_ns, sized)
+    modified = path.stat().st_mtime_ns
+    return evidence(
+        _statistics(path, modified, tensors[f.factors.b.name], f.factors.experts) for f in group
+    )
 
 
-@lru_cache(maxsize=64)
-def _evidence_of(path: Path, _modified: int, tensors: tuple[_Sized, ...]) -> Evidence:
-    """Planning, the proof and checks ask for the same tensors."""
+@lru_cache(maxsize=4096)
+def _statistics(
+    path: Path, _modified: int, info: TensorInfo, experts: int
+) -> ColumnStatistics | None:
+    """Computed once: one parameter and the whole adapter, planning, the proof and checks ask for the same tensor."""
     import numpy as np
 
-    return evidence(
-        (Stored(path=path, info=info).values(slice(0, info.shape[0])).astype(np.float32), experts)
-        for info, experts in tensors
-    )
+    values = Stored(path=path, info=info).values(slice(0, info.shape[0]))
+    return column_statistics(values.astype(np.float32), experts)
