@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 _BUILDS: ContextVar[bool] = ContextVar("builds", default=False)
 _LOCK = Lock()
-_guarded: list[Callable[[], Any]] = []  # the factory that makes guarded clients
+_GUARDED = Event()  # set once huggingface_hub makes clients with the hook
 
 
 def install_clients(factory: Callable[[], Any]) -> None:
@@ -30,7 +30,7 @@ def install_clients(factory: Callable[[], Any]) -> None:
 def without_hub() -> Iterator[None]:
     """Refuse every request of this thread to a Hub, as in offline mode; other threads are not concerned."""
     with _LOCK:
-        if not _guarded:
+        if not _GUARDED.is_set():
             from huggingface_hub.utils._http import default_client_factory
 
             _install(default_client_factory)
@@ -51,7 +51,7 @@ def _install(factory: Callable[[], Any]) -> None:
         return client
 
     set_client_factory(guarded)
-    _guarded[:] = [guarded]
+    _GUARDED.set()
 
 
 def _refuse(request: Any) -> None:
